@@ -1,0 +1,58 @@
+"""What gfcompare itself supplies besides the integrators, announced as any plugin announces it."""
+
+from __future__ import annotations
+
+from gfcompare import diagnostics, hookimpl, initializations, measures, targets
+from gfcompare.diagnostics import Diagnostic
+from gfcompare.initializations import Initialization
+from gfcompare.measures import Measure
+from gfcompare.targets import Target
+
+
+@hookimpl
+def gfcompare_targets() -> list[type[Target]]:
+    """Announce the targets."""
+    return [
+        targets.Constant,
+        targets.Affine,
+        targets.Polynomial,
+        targets.PiecewisePolynomial,
+        targets.PiecewiseLinear,
+        targets.Sine,
+        targets.AbsoluteValue,
+        targets.Step,
+        targets.Teacher,
+        targets.Function,
+        targets.Table,
+        targets.Stack,
+    ]
+
+
+@hookimpl
+def gfcompare_measures() -> list[type[Measure]]:
+    """Announce the measures."""
+    return [measures.Uniform, measures.PiecewisePolynomial, measures.TruncatedNormal, measures.Density]
+
+
+@hookimpl
+def gfcompare_initializations() -> list[type[Initialization]]:
+    """Announce the initialisations."""
+    return [
+        initializations.He,
+        initializations.Xavier,
+        initializations.Uniform,
+        initializations.Normal,
+        initializations.Sphere,
+    ]
+
+
+@hookimpl
+def gfcompare_diagnostics() -> list[type[Diagnostic]]:
+    """Announce the diagnostics."""
+    return [
+        diagnostics.Risk,
+        diagnostics.GradientNorm,
+        diagnostics.ParameterNorm,
+        diagnostics.BalancednessDrift,
+        diagnostics.DistanceToManifold,
+    ]

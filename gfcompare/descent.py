@@ -1,0 +1,187 @@
+"""Base of the methods that make steps, and the step-size schedules."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.components import require
+from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+
+#: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
+_BLOCK = 16_384
+
+
+@dataclass(frozen=True)
+class PolynomialDecay:
+    """Step size of step n: initial (1 + n / scale)^(-power).
+
+    Parameters
+    ----------
+    initial : the first step size
+    power : exponent of the decay; 1/2 and 1 are usual
+    scale : steps after which the decay sets in
+    """
+
+    initial: float
+    power: float = 0.5
+    scale: float = 1.0
+    schedule: Literal["polynomial"] = "polynomial"
+
+    def __post_init__(self) -> None:
+        require(self.initial > 0, f"initial must be positive, got {self.initial}.")
+        require(self.power >= 0, f"power must not be negative, got {self.power}.")
+        require(self.scale > 0, f"scale must be positive, got {self.scale}.")
+
+    def step_sizes(self, first: int, count: int) -> Array:
+        """Return the sizes of steps first, ..., first + count - 1, counted from 0."""
+        n = np.arange(first, first + count, dtype=np.float64)
+        return np.asarray(self.initial * (1.0 + n / self.scale) ** -self.power)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstant:
+    """Step size values[j] from step boundaries[j - 1] on, values[0] before boundaries[0].
+
+    Parameters
+    ----------
+    boundaries : increasing step numbers at which the step size changes
+    values : one step size more than boundaries
+    """
+
+    boundaries: Sequence[int]
+    values: Sequence[float]
+    schedule: Literal["piecewise-constant"] = "piecewise-constant"
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.values) == len(self.boundaries) + 1,
+            f"{len(self.boundaries)} boundaries need {len(self.boundaries) + 1} values, got {len(self.values)}.",
+        )
+        require(min(self.values) > 0, f"step sizes must be positive, got {list(self.values)}.")
+        require(
+            all(a < b for a, b in zip([0, *self.boundaries], self.boundaries, strict=False)),
+            f"boundaries must be increasing and positive, got {list(self.boundaries)}.",
+        )
+
+    def step_sizes(self, first: int, count: int) -> Array:
+        """Return the sizes of steps first, ..., first + count - 1, counted from 0."""
+        n = np.arange(first, first + count)
+        return np.asarray(self.values, dtype=np.float64)[np.searchsorted(self.boundaries, n, side="right")]
+
+
+#: A constant step size, or a schedule.
+StepSize = float | PolynomialDecay | PiecewiseConstant
+
+
+def step_sizes(rule: StepSize, first: int, count: int) -> Array:
+    """Return the sizes of steps first, ..., first + count - 1, counted from 0."""
+    if isinstance(rule, PolynomialDecay | PiecewiseConstant):
+        return rule.step_sizes(first, count)
+    return np.full(count, float(rule))
+
+
+def steps_until(rule: StepSize, step: int, reached: float, time: float) -> Iterator[tuple[Array, float]]:
+    """Yield blocks of step sizes from step number `step` at flow time `reached` up to `time`.
+
+    The flow time of step n is the sum of the sizes of the steps before it. The last step is the one
+    that ends nearest to `time`. With each block comes the flow time after it; a constant step size
+    multiplies, so that its clock does not drift.
+    """
+    while True:
+        if isinstance(rule, PolynomialDecay | PiecewiseConstant):
+            sizes = rule.step_sizes(step, _BLOCK)
+            clock = np.cumsum(np.concatenate([[reached], sizes]))[1:]
+        else:
+            sizes = np.full(_BLOCK, float(rule))
+            clock = float(rule) * np.arange(step + 1, step + _BLOCK + 1)
+        # A step is made if its middle lies before `time`.
+        count = int(np.searchsorted(clock - 0.5 * sizes, time, side="left"))
+        if count == 0:
+            return
+        yield sizes[:count], float(clock[count - 1])
+        if count < _BLOCK:
+            return
+        step, reached = step + count, float(clock[-1])
+
+
+class StepMethod(Integrator, abc.ABC):
+    """A method that makes steps theta_n -> theta_{n+1} and advances flow time by the step size.
+
+    A subclass is a frozen dataclass with a field `step_size`, and writes `step`; all trajectories take
+    their steps together. Methods that can make many steps in one call override `steps` instead.
+    """
+
+    step_size: StepSize
+
+    def initial_memory(
+        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
+    ) -> Any:
+        """Return what `step` needs besides theta, such as momentum, at flow time 0."""
+        return None
+
+    def step(self, problem: CountedProblem, theta: Array, memory: Any, step_size: float) -> tuple[Array, Any]:
+        """Return theta, shape (M, P), and memory after one step."""
+        raise NotImplementedError(f"{type(self).__name__} must define step or steps.")
+
+    def steps(
+        self, problem: CountedProblem, theta: Array, memory: Any, sizes: Array
+    ) -> tuple[Array, Any, NDArray[np.int64]]:
+        """Return theta, memory and the steps made by each trajectory, shape (M,), after a block.
+
+        A trajectory may stop early when it leaves the ball of radius `DIVERGENCE_NORM`.
+        """
+        inside = np.ones(len(theta), dtype=bool)
+        taken = np.zeros(len(theta), dtype=np.int64)
+        for size in sizes:
+            moved, memory = self.step(problem.only(inside), theta, memory, float(size))
+            theta = np.where(inside[:, None], moved, theta)
+            taken += inside
+            inside &= _inside(theta)
+            if not inside.any():
+                break
+        return theta, memory, taken
+
+    def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
+        """Return the state at flow time 0."""
+        smallest = float(np.min(step_sizes(self.step_size, 0, 1)))
+        require(smallest > 0 and np.isfinite(smallest), f"step_size must be positive, got {self.step_size}.")
+        return State.at(theta, memory=self.initial_memory(problem, theta, rngs))
+
+    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+        """Return the state after the step that ends nearest to flow time `time`."""
+        rows = np.flatnonzero(state.running)
+        if not rows.size:
+            return state
+        first, reached = int(state.steps[rows[0]]), float(state.time[rows[0]])
+        for sizes, clock in steps_until(self.step_size, first, reached, time):
+            running = state.running
+            with np.errstate(over="ignore", invalid="ignore"):
+                theta, memory, taken = self.steps(problem.only(running), state.theta, state.memory, sizes)
+                lost = running & ~_inside(theta)
+            done = state.steps + np.where(running, taken, 0)
+            times = np.where(running, clock, state.time)
+            theta = np.where(running[:, None], theta, state.theta)
+            if lost.any():
+                for m in np.flatnonzero(lost):
+                    times[m] = state.time[m] + float(sizes[: taken[m]].sum())
+                messages = [
+                    f"|theta| left {DIVERGENCE_NORM:g} at step {n}, flow time {t:.6g}"
+                    for n, t in zip(done, times, strict=True)
+                ]
+            state = state.moved(theta=theta, memory=memory, steps=done, time=times)
+            if lost.any():
+                state = state.ended(lost, Status.DIVERGED, messages)
+            if not state.running.any():
+                break
+        return state
+
+
+def _inside(theta: Array) -> NDArray[np.bool_]:
+    """Which rows of theta are finite and within `DIVERGENCE_NORM`."""
+    return np.asarray((theta * theta).sum(axis=-1) <= DIVERGENCE_NORM**2)

@@ -1,0 +1,104 @@
+"""Quantities along trajectories, computed at the save times and outside the clocks."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.components import Component
+from gfcompare.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Diagnostic(Component, abc.ABC):
+    """A number for each state of a trajectory.
+
+    A subclass sets `name` (the variable in the result file), `long_name` and `units`, and writes
+    `compute`.
+    """
+
+    long_name: ClassVar[str]
+    units: ClassVar[str]
+
+    @abc.abstractmethod
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the quantity, shape (M, T), for trajectories theta, shape (M, T, P).
+
+        Where a trajectory has no state (it ended before), theta is NaN and so must be the result.
+        """
+
+
+@dataclass(frozen=True)
+class Risk(Diagnostic):
+    """The population risk L(theta)."""
+
+    name: ClassVar[str] = "risk"
+    long_name: ClassVar[str] = "population risk"
+    units: ClassVar[str] = "output^2"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return L at each state."""
+        return problem.risk(theta)
+
+
+@dataclass(frozen=True)
+class GradientNorm(Diagnostic):
+    """The Euclidean norm of the generalised gradient G(theta)."""
+
+    name: ClassVar[str] = "gradient_norm"
+    long_name: ClassVar[str] = "norm of the generalised gradient"
+    units: ClassVar[str] = "risk / parameter"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return |G| at each state."""
+        return np.linalg.norm(problem.gradient(theta), axis=-1)
+
+
+@dataclass(frozen=True)
+class ParameterNorm(Diagnostic):
+    """The Euclidean norm of all parameters."""
+
+    name: ClassVar[str] = "parameter_norm"
+    long_name: ClassVar[str] = "norm of the parameters"
+    units: ClassVar[str] = "parameter"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return |theta| at each state."""
+        return np.linalg.norm(theta, axis=-1)
+
+
+@dataclass(frozen=True)
+class BalancednessDrift(Diagnostic):
+    """How far balancedness has moved: the standard gradient flow conserves it.
+
+    The largest change since the start of |W^k_i|^2 + (b^k_i)^2 - |W^{k+1}_{.,i}|^2 over all hidden
+    neurons (Du, Hu, Lee, arXiv:1806.00900).
+    """
+
+    name: ClassVar[str] = "balancedness_drift"
+    long_name: ClassVar[str] = "largest change of balancedness over hidden neurons"
+    units: ClassVar[str] = "parameter^2"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the drift at each state."""
+        values = np.concatenate(problem.network.balancedness(theta), axis=-1)
+        return np.asarray(np.abs(values - values[:, :1]).max(axis=-1))
+
+
+@dataclass(frozen=True)
+class DistanceToManifold(Diagnostic):
+    """The Euclidean distance of theta from the submanifold M of unit hidden rows."""
+
+    name: ClassVar[str] = "distance_to_manifold"
+    long_name: ClassVar[str] = "distance to the submanifold M"
+    units: ClassVar[str] = "parameter"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the distance at each state."""
+        return problem.network.distance_to_manifold(theta)

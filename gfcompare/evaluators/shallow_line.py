@@ -1,0 +1,109 @@
+"""One input, one hidden layer: everything in closed form (kernels.line)."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from gfcompare import parallel
+from gfcompare.evaluators.base import Array, Counts, Evaluator, Streams
+from gfcompare.kernels import descent, line
+from gfcompare.moments import line_data
+from gfcompare.piecewise import PiecewisePolynomial
+
+
+class _Memory(threading.local):
+    """The last order of the breakpoints in each thread: they move little between calls.
+
+    The order only saves time: results do not depend on it (kernels.sorting).
+    """
+
+    def __init__(self, hidden: int) -> None:
+        self.order = np.arange(hidden).astype(np.uint64)
+
+
+class ShallowLine(Evaluator):
+    """Exact evaluation of a 1-H-K network against a piecewise polynomial target and density.
+
+    Parameters
+    ----------
+    hidden : number of hidden neurons H
+    target : K components
+    density : one component, total mass 1
+    """
+
+    # A thread pays off past about this many neurons times rows times steps.
+    _WORTH_A_THREAD = 20_000
+
+    def __init__(self, hidden: int, target: PiecewisePolynomial, density: PiecewisePolynomial) -> None:
+        self._hidden = hidden
+        self._data = line_data(density, target)
+        self._memory = _Memory(hidden)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_hidden": self._hidden, "_data": self._data}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._memory = _Memory(self._hidden)
+
+    def _threads(self, rows: int, steps: int) -> int:
+        return 1 if rows * self._hidden * steps < self._WORTH_A_THREAD else parallel.thread_count()
+
+    def risks(self, thetas: Array) -> Array:
+        """Return the risk at each row, shape (M,)."""
+        results = np.empty(len(thetas))
+        line.risks(self._data, thetas, results, self._memory.order)
+        return results
+
+    def gradients(self, thetas: Array) -> Array:
+        """Return the generalised gradient at each row, shape (M, P)."""
+        results = np.empty_like(thetas)
+        line.gradients(self._data, thetas, results, self._memory.order)
+        return results
+
+    def batch_gradients(self, thetas: Array, points: Array) -> Array:
+        """Return the mean gradient over row m of `points`, shape (M, n), at each row of thetas."""
+        results = np.empty_like(thetas)
+        line.batch_gradients(self._data, thetas, points, results, self._hidden)
+        return results
+
+    def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
+        """Make steps of gradient descent in place; return how many each row made, shape (M,)."""
+        taken = np.zeros(len(thetas), dtype=np.int64)
+
+        def work(rows: slice) -> None:
+            descent.descend(self._data, thetas[rows], step_sizes, self._hidden, normalize, bound, taken[rows])
+
+        parallel.share_rows(len(thetas), work, threads=self._threads(len(thetas), len(step_sizes)))
+        return taken
+
+    def descend_sampled(
+        self,
+        thetas: Array,
+        step_sizes: Array,
+        *,
+        batch_size: int,
+        streams: Streams,
+        normalize: bool,
+        bound: float,
+    ) -> Counts:
+        """Make steps of stochastic gradient descent in place, with streams (M, 4) for the batches."""
+        taken = np.zeros(len(thetas), dtype=np.int64)
+
+        def work(rows: slice) -> None:
+            descent.descend_sampled(
+                self._data,
+                thetas[rows],
+                step_sizes,
+                self._hidden,
+                normalize,
+                bound,
+                taken[rows],
+                batch_size,
+                streams[rows],
+            )
+
+        parallel.share_rows(len(thetas), work, threads=self._threads(len(thetas), len(step_sizes)))
+        return taken

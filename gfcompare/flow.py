@@ -1,0 +1,139 @@
+"""Base of the methods that integrate an ordinary differential equation, with SUNDIALS CVODE."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from gfcompare.components import require
+from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+
+# Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
+# solver failed too often, or with the smallest step that floating point allows.
+_CANNOT_STEP = (-3, -4)
+
+
+@dataclass(frozen=True)
+class FlowIntegrator(Integrator, abc.ABC):
+    """Integrates y' = velocity(y) with CVODE, each trajectory with its own step sizes.
+
+    Variable-order BDF (order 1 to 5) with Newton's method and matrix-free GMRES: the cost of a step is
+    a few gradients whatever the number of parameters, and stiffness does not limit the step. Save times
+    are read off the solver's own interpolant and cost nothing.
+
+    Hindmarsh et al., "SUNDIALS", ACM TOMS 31 (2005), doi:10.1145/1089014.1089020.
+
+    Parameters
+    ----------
+    rtol : relative tolerance of each step
+    atol : absolute tolerance of each step; None means rtol / 1000
+    method : "bdf" for stiff flows, "adams" for flows that are known not to be
+    max_steps : steps after which a trajectory ends with the status step_limit
+    """
+
+    rtol: float = 1e-6
+    atol: float | None = None
+    method: Literal["bdf", "adams"] = "bdf"
+    max_steps: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        require(1e-14 <= self.rtol <= 0.1, f"rtol must lie between 1e-14 and 0.1, got {self.rtol:g}.")
+        require(self.atol is None or self.atol > 0, f"atol must be positive, got {self.atol}.")
+        require(self.method in ("bdf", "adams"), f"method must be 'bdf' or 'adams', got {self.method!r}.")
+        require(self.max_steps >= 1, f"max_steps must be at least 1, got {self.max_steps}.")
+
+    @abc.abstractmethod
+    def velocity(self, problem: CountedProblem, y: Array) -> Array:
+        """Return y', shape (P,), at y, shape (P,); y is read-only."""
+
+    def coordinates(self, problem: CountedProblem, theta: Array) -> Array:
+        """Return the solver's variable y at theta, both of shape (P,)."""
+        return theta
+
+    def parameters(self, problem: CountedProblem, y: Array) -> Array:
+        """Return theta at the solver's variable y, both of shape (P,)."""
+        return y
+
+    def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
+        """Return the state at flow time 0, with a solver for each trajectory."""
+        runs = [_Run(self, problem.only(m), row) for m, row in enumerate(theta)]
+        return State.at(theta, memory=runs)
+
+    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+        """Return the state at flow time `time`."""
+        theta, times, steps = state.theta.copy(), state.time.copy(), state.steps.copy()
+        ends: list[tuple[int, Status, str]] = []
+        for m in np.flatnonzero(state.running):
+            run: _Run = state.memory[m]
+            y, status, message = run.to(time)
+            steps[m] = run.steps
+            if status is Status.RUNNING:
+                theta[m], times[m] = self.parameters(run.problem, y), time
+            else:
+                ends.append((m, status, message))
+        result = state.moved(theta=theta, time=times, steps=steps)
+        for m, status, message in ends:
+            result = result.ended(np.arange(len(times)) == m, status, message)
+        return result
+
+
+class _Run:
+    """CVODE on one trajectory."""
+
+    def __init__(self, integrator: FlowIntegrator, problem: CountedProblem, theta: Array) -> None:
+        # CVODE's words come back with its result; by itself it would also print them.
+        for stream in ("ERROR", "WARNING"):
+            os.environ.setdefault(f"SUNLOGGER_{stream}_FILENAME", os.devnull)
+        from sksundae.cvode import CVODE
+
+        self.problem = problem
+        self.steps = 0
+        self._limit = integrator.max_steps
+
+        def right_hand_side(t: float, y: Array, velocity: Array) -> None:
+            velocity[:] = integrator.velocity(problem, y)
+
+        atol = integrator.rtol / 1000 if integrator.atol is None else integrator.atol
+        self._solver: Any = CVODE(
+            right_hand_side,
+            method="BDF" if integrator.method == "bdf" else "Adams",
+            rtol=integrator.rtol,
+            atol=atol,
+            linsolver="gmres",
+        )
+        self._reached = 0.0
+        self._start = np.array(integrator.coordinates(problem, theta), dtype=np.float64)
+        self._solver.init_step(0.0, self._start)
+
+    def to(self, time: float) -> tuple[Array, Status, str]:
+        """Return y at `time`, or the last y with the status and message of a failure."""
+        if time == 0.0:
+            return self._start, Status.RUNNING, ""
+        while self._reached < time:
+            if self.steps >= self._limit:
+                return (
+                    self._start,
+                    Status.STEP_LIMIT,
+                    (
+                        f"{self.steps} steps made by flow time {self._reached:.6g} of {time:.6g}; raise max_steps."
+                    ),
+                )
+            outcome = self._solver.step(time, "onestep")
+            self.steps += 1
+            if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:
+                return (
+                    self._start,
+                    Status.DIVERGED,
+                    f"|y| left {DIVERGENCE_NORM:g} at flow time {outcome.t:.6g}",
+                )
+            if outcome.status < 0:
+                status = Status.STEP_TOO_SMALL if outcome.status in _CANNOT_STEP else Status.FAILED
+                return self._start, status, f"CVODE at flow time {outcome.t:.6g}: {outcome.message}"
+            self._reached = outcome.t
+        outcome = self._solver.step(time, "normal")
+        return outcome.y, Status.RUNNING, ""

@@ -1,0 +1,233 @@
+"""The loop over save times: clocks, stopping and status, the same for every method."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.errors import InputError
+from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
+from gfcompare.problem import Problem
+
+#: A deterministic trajectory is stationary where |G| is at most this times |theta|: then a unit of flow
+#: time moves the parameters by less than rounding, and the gradient itself is rounding.
+STATIONARY = 1e-16
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Record:
+    """M trajectories at T save times. Where a trajectory has no value, it is NaN (or -1 if integer).
+
+    Attributes
+    ----------
+    times : ndarray, shape (T,)
+        flow times asked for
+    theta : ndarray, shape (M, T, P)
+    flow_time : ndarray, shape (M, T)
+        flow times reached: a method with steps stops at the nearest one
+    steps, gradient_evaluations, sample_gradients, risk_evaluations : ndarray of int64, shape (M, T)
+    wall_time : ndarray, shape (M, T)
+        seconds of one core that the method has spent on the trajectory, diagnostics not included
+    status : ndarray of int8, shape (M,)
+    messages : M sentences
+    end_time : ndarray, shape (M,)
+        flow time at which the trajectory ended
+    """
+
+    times: Array
+    theta: Array
+    flow_time: Array
+    steps: Integers
+    gradient_evaluations: Integers
+    sample_gradients: Integers
+    risk_evaluations: Integers
+    wall_time: Array
+    status: NDArray[np.int8]
+    messages: tuple[str, ...]
+    end_time: Array
+
+
+_COUNTERS = ("steps", "gradient_evaluations", "sample_gradients", "risk_evaluations")
+
+
+def check_times(times: Sequence[float] | Array) -> Array:
+    """Return save times as an array, or raise InputError unless they increase from 0 or later."""
+    array = np.asarray(times, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)):
+        raise InputError("save times must be a list of finite numbers.")
+    if array[0] < 0 or np.any(np.diff(array) <= 0):
+        raise InputError("save times must increase strictly, from 0 or later.")
+    return array
+
+
+def run_block(
+    problem: Problem,
+    integrator: Integrator,
+    theta: Array,
+    times: Sequence[float] | Array,
+    rngs: Sequence[np.random.Generator],
+    *,
+    time_limit: float | None = None,
+) -> Record:
+    """Integrate M trajectories and record them at the save times.
+
+    A trajectory that diverges or fails keeps its finite part, and its neighbours go on: if the method
+    raises an error for the batch, every trajectory is run again by itself.
+
+    Parameters
+    ----------
+    problem : the problem
+    integrator : the method
+    theta : initial parameters, shape (M, P); moved to M first if the method lives there
+    times : save times, shape (T,), increasing
+    rngs : a source of randomness for each trajectory
+    time_limit : seconds of wall time a trajectory may take on average over the block
+    """
+    rows = problem.network.check(theta)
+    if rows.ndim != 2 or len(rngs) != len(rows):
+        raise InputError(f"theta must have shape (M, P) with M = {len(rngs)} sources of randomness.")
+    start = problem.network.normalize(rows) if integrator.on_manifold else rows
+    saved = check_times(times)
+    states = [rng.bit_generator.state for rng in rngs]
+    block = _Block(problem, integrator, start, saved, rngs, time_limit)
+    try:
+        return block.run()
+    except InputError:
+        raise
+    except Exception as error:  # a plugin may raise anything, and the study must go on
+        if len(rows) == 1:
+            return block.failed(_describe(error))
+    parts = []
+    for m, (rng, state) in enumerate(zip(rngs, states, strict=True)):
+        rng.bit_generator.state = state
+        parts.append(run_block(problem, integrator, rows[m : m + 1], saved, [rng], time_limit=time_limit))
+    return _joined(parts)
+
+
+class _Block:
+    """One run of a batch, with what has been recorded so far."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        integrator: Integrator,
+        theta: Array,
+        times: Array,
+        rngs: Sequence[np.random.Generator],
+        time_limit: float | None,
+    ) -> None:
+        count = len(theta)
+        self._problem = problem
+        self._counted = CountedProblem(problem, count)
+        self._integrator = integrator
+        self._theta = theta
+        self._times = times
+        self._rngs = rngs
+        self._time_limit = time_limit
+        self._wall = np.zeros(count)
+        self._state = State.at(theta)
+        shape = (count, len(times))
+        self._saved_theta = np.full((*shape, theta.shape[1]), np.nan)
+        self._saved_time = np.full(shape, np.nan)
+        self._saved_wall = np.full(shape, np.nan)
+        self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in _COUNTERS}
+
+    def run(self) -> Record:
+        began = time.perf_counter()
+        state = self._integrator.start(self._counted, self._theta, self._rngs)
+        self._charge(began, state.running)
+        self._state = state
+        for index, save_time in enumerate(self._times):
+            running = state.running
+            if running.any():
+                began = time.perf_counter()
+                state = self._integrator.advance(self._counted, state, float(save_time))
+                self._charge(began, running)
+                state = self._checked(state, running)
+                self._state = state
+            self._save(index, state, float(save_time))
+            state = self._stopped(state)
+            self._state = state
+        return self._record(state.ended(state.running, Status.REACHED_END, ""))
+
+    def failed(self, message: str) -> Record:
+        """Return what was recorded before the method raised an error."""
+        state = self._state
+        return self._record(state.ended(state.running, Status.FAILED, message))
+
+    def _charge(self, began: float, rows: NDArray[np.bool_]) -> None:
+        """Share the time since `began` among the trajectories that were running."""
+        self._wall += np.where(rows, (time.perf_counter() - began) / max(int(rows.sum()), 1), 0.0)
+
+    def _checked(self, state: State, before: NDArray[np.bool_]) -> State:
+        """End trajectories that are not finite although the method did not say so."""
+        finite = np.isfinite(state.theta).all(axis=1)
+        messages = [f"theta is not finite after flow time {t:.6g}" for t in state.time]
+        return state.ended(before & ~finite, Status.DIVERGED, messages)
+
+    def _save(self, index: int, state: State, save_time: float) -> None:
+        present = state.running | (state.status == Status.STATIONARY)
+        # A stationary trajectory stays where it is: it is there at every later time too.
+        clock = np.where(state.status == Status.STATIONARY, save_time, state.time)
+        self._saved_theta[present, index] = state.theta[present]
+        self._saved_time[present, index] = clock[present]
+        self._saved_wall[present, index] = self._wall[present]
+        counts = (state.steps, self._counted.gradients, self._counted.sample_gradients, self._counted.risks)
+        for name, values in zip(_COUNTERS, counts, strict=True):
+            self._saved_counts[name][present, index] = values[present]
+
+    def _stopped(self, state: State) -> State:
+        """End trajectories that are stationary or out of time."""
+        if self._integrator.deterministic and state.running.any():
+            gradient = np.linalg.norm(self._problem.gradient(state.theta), axis=1)
+            still = gradient <= STATIONARY * np.linalg.norm(state.theta, axis=1)
+            messages = [
+                f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
+            ]
+            state = state.ended(still, Status.STATIONARY, messages)
+        if self._time_limit is not None:
+            late = self._wall > self._time_limit
+            messages = [
+                f"{w:.3g} s of wall time at flow time {t:.6g}"
+                for w, t in zip(self._wall, state.time, strict=True)
+            ]
+            state = state.ended(late, Status.TIME_LIMIT, messages)
+        return state
+
+    def _record(self, state: State) -> Record:
+        return Record(
+            times=self._times,
+            theta=self._saved_theta,
+            flow_time=self._saved_time,
+            wall_time=self._saved_wall,
+            status=state.status,
+            messages=state.messages,
+            end_time=state.time,
+            **self._saved_counts,
+        )
+
+
+def _joined(parts: Sequence[Record]) -> Record:
+    """Return one record of all trajectories of several records."""
+    fields = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in dataclasses.fields(Record)
+        if field.name not in ("times", "messages")
+    }
+    return Record(times=parts[0].times, messages=tuple(m for part in parts for m in part.messages), **fields)
+
+
+def _describe(error: Exception) -> str:
+    """Return the error's type and text, and the line of code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}, in {last.name})"

@@ -1,0 +1,263 @@
+"""The interface of every method: advance a batch of parameters along its approximation of the flow.
+
+The core (`gfcompare.integration`) owns the loop over save times, the clocks, the stopping and the
+status; a method only knows how to get from one flow time to the next.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcompare.components import Component
+from gfcompare.measures import Measure
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.targets import Target
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: A trajectory whose parameters leave the ball of this radius counts as diverged.
+DIVERGENCE_NORM = 1e10
+
+
+class Status(enum.IntEnum):
+    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result."""
+
+    RUNNING = 0
+    REACHED_END = 1
+    STATIONARY = 2
+    DIVERGED = 3
+    STEP_LIMIT = 4
+    STEP_TOO_SMALL = 5
+    TIME_LIMIT = 6
+    FAILED = 7
+
+    @property
+    def advice(self) -> str:
+        """One sentence on what the outcome means and what to do about it."""
+        return _ADVICE[self]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trajectory has values at every save time."""
+        return self in (Status.REACHED_END, Status.STATIONARY)
+
+
+_ADVICE = {
+    Status.RUNNING: "The trajectory has not ended yet.",
+    Status.REACHED_END: "The trajectory reached the last save time.",
+    Status.STATIONARY: "The gradient vanished to rounding; the trajectory stays where it is.",
+    Status.DIVERGED: f"The parameters left the ball of radius {DIVERGENCE_NORM:g}; take a smaller step size.",
+    Status.STEP_LIMIT: "The method used up its steps; raise max_steps or the tolerance.",
+    Status.STEP_TOO_SMALL: "The solver could not meet its tolerance; raise rtol, or atol if risks are tiny.",
+    Status.TIME_LIMIT: "The time limit of the study was reached; raise time_limit.",
+    Status.FAILED: "The method raised an error; the message has its text.",
+}
+
+
+class CountedProblem:
+    """A problem that counts what each trajectory evaluates, so that counts are never self-reported.
+
+    This is what a method is handed as `problem`. Row m of what it passes belongs to trajectory m.
+
+    Attributes
+    ----------
+    gradients, sample_gradients, risks : ndarray of int64, shape (M,)
+        evaluations of the population gradient, of gradients at one sample point, of the risk
+    """
+
+    def __init__(self, problem: Problem, trajectories: int) -> None:
+        self._problem = problem
+        self.gradients = np.zeros(trajectories, dtype=np.int64)
+        self.sample_gradients = np.zeros(trajectories, dtype=np.int64)
+        self.risks = np.zeros(trajectories, dtype=np.int64)
+        self._rows: int | slice | Mask = slice(None)
+        self._owners = trajectories
+
+    def only(self, rows: int | Mask) -> CountedProblem:
+        """Return the same problem and counters, counting for one or some of the trajectories only.
+
+        With a mask, row m still belongs to trajectory m; with a number, every row to that trajectory.
+        """
+        view = object.__new__(CountedProblem)
+        view.__dict__.update(self.__dict__)
+        view._rows = rows
+        view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
+        return view
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The network's architecture."""
+        return self._problem.network
+
+    @property
+    def target(self) -> Target:
+        """The target function."""
+        return self._problem.target
+
+    @property
+    def measure(self) -> Measure:
+        """The input measure."""
+        return self._problem.measure
+
+    def _share(self, theta: ArrayLike) -> int:
+        """Return how many evaluations each counted trajectory is charged for theta, (..., P)."""
+        leading = np.shape(theta)[:-1]
+        return -(-math.prod(leading) // self._owners) if leading else 1
+
+    def risk(self, theta: ArrayLike) -> Array:
+        """Return the risk, shape (...), at theta, shape (..., P)."""
+        self.risks[self._rows] += self._share(theta)
+        return self._problem.risk(theta)
+
+    def gradient(self, theta: ArrayLike) -> Array:
+        """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
+        self.gradients[self._rows] += self._share(theta)
+        return self._problem.gradient(theta)
+
+    def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
+        """Return the mean gradient over a fresh batch, shape (..., P)."""
+        self.sample_gradients[self._rows] += batch_size * self._share(theta)
+        return self._problem.sample_gradient(theta, batch_size, rng)
+
+    def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Array]:
+        """Make many steps of gradient descent in compiled code; see `Problem.descend`.
+
+        Rows that are not counted for stay where they are.
+        """
+        result = theta.copy()
+        taken = np.zeros(len(theta), dtype=np.int64)
+        result[self._rows], taken[self._rows] = self._problem.descend(
+            theta[self._rows], step_sizes, normalize=normalize, bound=DIVERGENCE_NORM
+        )
+        self.gradients += taken
+        return result, taken
+
+    def descend_sampled(
+        self,
+        theta: Array,
+        step_sizes: Array,
+        *,
+        batch_size: int,
+        streams: NDArray[np.uint64],
+        normalize: bool = False,
+    ) -> tuple[Array, Array, NDArray[np.uint64]]:
+        """Make many steps of stochastic gradient descent; see `Problem.descend_sampled`.
+
+        Rows that are not counted for stay where they are.
+        """
+        result, states = theta.copy(), streams.copy()
+        taken = np.zeros(len(theta), dtype=np.int64)
+        result[self._rows], taken[self._rows], states[self._rows] = self._problem.descend_sampled(
+            theta[self._rows],
+            step_sizes,
+            batch_size=batch_size,
+            streams=streams[self._rows],
+            normalize=normalize,
+            bound=DIVERGENCE_NORM,
+        )
+        self.sample_gradients += batch_size * taken
+        return result, taken, states
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a batch of M trajectories is: everything that evolves.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (M, P)
+    time : ndarray, shape (M,)
+        flow time, in units of parameter^2 / risk
+    steps : ndarray of int64, shape (M,)
+        steps made, in the method's own sense
+    status : ndarray of int8, shape (M,)
+        values of `Status`
+    messages : one sentence for each trajectory, empty while it runs
+    memory : whatever else the method carries from call to call
+    """
+
+    theta: Array
+    time: Array
+    steps: NDArray[np.int64]
+    status: NDArray[np.int8]
+    messages: tuple[str, ...]
+    memory: Any = None
+
+    @classmethod
+    def at(cls, theta: Array, memory: Any = None) -> State:
+        """Return the state at flow time 0 in theta, shape (M, P)."""
+        count = len(theta)
+        return cls(
+            theta=np.array(theta, dtype=np.float64),
+            time=np.zeros(count),
+            steps=np.zeros(count, dtype=np.int64),
+            status=np.zeros(count, dtype=np.int8),
+            messages=("",) * count,
+            memory=memory,
+        )
+
+    @property
+    def running(self) -> Mask:
+        """Which trajectories have not ended, shape (M,)."""
+        return np.asarray(self.status == Status.RUNNING)
+
+    def moved(self, **changes: Any) -> State:
+        """Return the state with some attributes replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def ended(self, rows: Mask, status: Status, messages: str | Sequence[str]) -> State:
+        """Return the state with the running ones among `rows`, a mask (M,), ended.
+
+        `messages` is one sentence for all of them, or M sentences.
+        """
+        rows = rows & self.running
+        given = [messages] * len(self.status) if isinstance(messages, str) else messages
+        new = tuple(g if r else old for g, r, old in zip(given, rows, self.messages, strict=True))
+        return self.moved(status=np.where(rows, np.int8(status), self.status), messages=new)
+
+
+class Integrator(Component, abc.ABC):
+    """A method: an approximation of the gradient flow, or a descent method compared with it.
+
+    Subclasses are frozen dataclasses whose fields are the options. Methods for ordinary differential
+    equations derive from `FlowIntegrator`, methods that make steps from `StepMethod`; each of them
+    supplies `advance`.
+    """
+
+    #: Whether the method only depends on theta, so that a vanishing gradient means it stays there.
+    deterministic: ClassVar[bool] = True
+
+    @property
+    def on_manifold(self) -> bool:
+        """Whether trajectories live on the submanifold M; the core then starts them there."""
+        return False
+
+    def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
+        """Return the state at flow time 0.
+
+        Parameters
+        ----------
+        problem : the problem
+        theta : initial parameters, shape (M, P)
+        rngs : a source of randomness for each trajectory, M of them
+        """
+        return State.at(theta)
+
+    @abc.abstractmethod
+    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+        """Return the state at flow time `time`, or as near to it as the method gets.
+
+        Trajectories that are not running stay as they are; one that ends gets its status and a message
+        with `State.ended`. `state` must not be used again afterwards: its memory may have been changed.
+        """

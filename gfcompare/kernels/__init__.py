@@ -1,0 +1,13 @@
+"""Compiled numerics: arrays in, arrays out. Imports nothing else of gfcompare.
+
+Where what lives:
+
+=============  =======================================================================
+`compiled`     how a kernel is compiled, and where its machine code is kept
+`sorting`      sorting keys that have moved little since they were last sorted
+`doubles`      arithmetic with twice the digits of float64
+`random`       random streams, one 256-bit state each
+`line`         one hidden layer on a line: generalised gradient, risk, batch gradient
+`descent`      many explicit steps of (stochastic) gradient descent in one call
+=============  =======================================================================
+"""

@@ -1,0 +1,111 @@
+"""Many explicit steps of (stochastic) gradient descent in one call."""
+
+import numpy as np
+
+from gfcompare.kernels.compiled import entry, leaf, leaf_sum
+from gfcompare.kernels.line import (
+    batch_gradient_into,
+    batch_work,
+    draw_batch,
+    gradient_into,
+    line_work,
+)
+
+
+@leaf_sum
+def _move(theta, gradient, step_size):
+    """Theta -= step_size * gradient; return |theta|^2, which is not finite if theta is not."""
+    square = 0.0
+    for p in range(theta.shape[0]):
+        theta[p] -= step_size * gradient[p]
+        square += theta[p] * theta[p]
+    return square
+
+
+@leaf
+def _project(theta, gradient, hidden):
+    """Remove from the gradient of each hidden row its component along the row, of norm 1."""
+    for i in range(hidden):
+        w, b = theta[i], theta[hidden + i]
+        radial = w * gradient[i] + b * gradient[hidden + i]
+        gradient[i] -= radial * w
+        gradient[hidden + i] -= radial * b
+
+
+@leaf
+def _retract(theta, hidden):
+    """Divide each hidden row by its norm."""
+    for i in range(hidden):
+        scale = 1.0 / np.sqrt(theta[i] * theta[i] + theta[hidden + i] * theta[hidden + i])
+        theta[i] *= scale
+        theta[hidden + i] *= scale
+
+
+@leaf
+def _apply(theta, gradient, step_size, hidden, normalize, bound):
+    """Make one step; return whether theta stayed within the bound."""
+    if normalize:
+        _project(theta, gradient, hidden)
+    square = _move(theta, gradient, step_size)
+    if normalize:
+        _retract(theta, hidden)
+    return square <= bound * bound
+
+
+@leaf
+def _descend_row(data, theta, gradient, step_sizes, normalize, bound, work):
+    hidden = work.order.shape[0]
+    for n in range(step_sizes.shape[0]):
+        gradient_into(data, theta, gradient, work)
+        if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
+            return n + 1
+    return step_sizes.shape[0]
+
+
+@leaf
+def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, work, batch, state):
+    hidden = work.order.shape[0]
+    for n in range(step_sizes.shape[0]):
+        draw_batch(data, state, batch)
+        batch_gradient_into(data, theta, gradient, work, batch)
+        if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
+            return n + 1
+    return step_sizes.shape[0]
+
+
+@entry
+def descend(data, thetas, step_sizes, hidden, normalize, bound, taken):
+    """Make len(step_sizes) steps of gradient descent from each row of `thetas`, in place.
+
+    Parameters
+    ----------
+    data : LineData
+    thetas : (M, P) float64, overwritten
+    step_sizes : (n,) float64
+    hidden : int, neurons H
+    normalize : bool, project the gradient and renormalise the hidden rows
+    bound : float; a trajectory stops at the step that takes |theta| above it or to no number
+    taken : (M,) int64, receives the steps made; fewer than n where a trajectory stopped
+    """
+    work = line_work(hidden, data.target_total.shape[0])
+    gradient = np.empty(thetas.shape[1])
+    for m in range(thetas.shape[0]):
+        for i in range(hidden):
+            work.order[i] = i
+        taken[m] = _descend_row(data, thetas[m], gradient, step_sizes, normalize, bound, work)
+
+
+@entry
+def descend_sampled(data, thetas, step_sizes, hidden, normalize, bound, taken, batch_size, states):
+    """Make steps of stochastic gradient descent as `descend` does, each with a fresh batch.
+
+    `states`, shape (M, 4) uint64, are the random streams, one a trajectory; they are advanced.
+    """
+    outputs = data.target_total.shape[0]
+    work = line_work(hidden, outputs)
+    batch = batch_work(hidden, outputs, batch_size)
+    gradient = np.empty(thetas.shape[1])
+    for m in range(thetas.shape[0]):
+        taken[m] = _descend_row_sampled(
+            data, thetas[m], gradient, step_sizes, normalize, bound, work, batch, states[m]
+        )

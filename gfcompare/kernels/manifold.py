@@ -1,0 +1,124 @@
+"""The submanifold M on flat parameters of any depth: norms, normalisation, projection, retraction.
+
+`widths` is an int64 array (d, H_1, ..., K); theta holds for each layer its weights row by row, then
+its biases. A hidden row is (W^k_i, b^k_i); on M each has norm 1.
+"""
+
+import numpy as np
+
+from gfcompare.kernels.compiled import entry, leaf
+
+# Squares of numbers in this range neither overflow nor lose digits.
+_SMALL, _LARGE = 1e-140, 1e140
+
+
+@leaf
+def _row_norm(theta, start, fan_in, bias):
+    """Euclidean norm of a row, without overflow or underflow."""
+    total = theta[bias] * theta[bias]
+    for j in range(fan_in):
+        total += theta[start + j] * theta[start + j]
+    norm = np.sqrt(total)
+    if _SMALL < norm < _LARGE:
+        return norm
+    largest = abs(theta[bias])
+    for j in range(fan_in):
+        largest = max(largest, abs(theta[start + j]))
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    total = (theta[bias] / largest) ** 2
+    for j in range(fan_in):
+        total += (theta[start + j] / largest) ** 2
+    return largest * np.sqrt(total)
+
+
+@leaf
+def _divide_row(theta, start, fan_in, bias, norm):
+    """Make a row a unit vector; a zero row becomes that of its bias."""
+    if norm == 0.0:
+        theta[bias] = 1.0
+        return
+    for j in range(fan_in):
+        theta[start + j] /= norm
+    theta[bias] /= norm
+    if not _SMALL < norm < _LARGE:  # a subnormal norm has few digits: once more
+        norm = _row_norm(theta, start, fan_in, bias)
+        for j in range(fan_in):
+            theta[start + j] /= norm
+        theta[bias] /= norm
+
+
+@entry
+def row_norms(widths, thetas, norms):
+    """Write the norm of each hidden row of each theta, (M, P), into `norms`, (M, sum of hidden)."""
+    for m in range(thetas.shape[0]):
+        offset = 0
+        number = 0
+        for layer in range(widths.shape[0] - 2):
+            fan_in, rows = widths[layer], widths[layer + 1]
+            for i in range(rows):
+                bias = offset + rows * fan_in + i
+                norms[m, number] = _row_norm(thetas[m], offset + i * fan_in, fan_in, bias)
+                number += 1
+            offset += rows * (fan_in + 1)
+
+
+@entry
+def retract(widths, thetas, norms):
+    """Divide each hidden row by its norm, in place; write the norms, (M, sum of hidden)."""
+    for m in range(thetas.shape[0]):
+        theta = thetas[m]
+        offset = 0
+        number = 0
+        for layer in range(widths.shape[0] - 2):
+            fan_in, rows = widths[layer], widths[layer + 1]
+            for i in range(rows):
+                start, bias = offset + i * fan_in, offset + rows * fan_in + i
+                norm = _row_norm(theta, start, fan_in, bias)
+                _divide_row(theta, start, fan_in, bias, norm)
+                norms[m, number] = norm
+                number += 1
+            offset += rows * (fan_in + 1)
+
+
+@entry
+def normalize(widths, thetas):
+    """Divide each hidden row by its norm and multiply its outgoing column by it, in place."""
+    for m in range(thetas.shape[0]):
+        theta = thetas[m]
+        offset = 0
+        for layer in range(widths.shape[0] - 2):
+            fan_in, rows, following = widths[layer], widths[layer + 1], widths[layer + 2]
+            after = offset + rows * (fan_in + 1)
+            for i in range(rows):
+                start, bias = offset + i * fan_in, offset + rows * fan_in + i
+                norm = _row_norm(theta, start, fan_in, bias)
+                _divide_row(theta, start, fan_in, bias, norm)
+                for k in range(following):
+                    theta[after + k * rows + i] *= norm
+            offset = after
+
+
+@entry
+def project(widths, thetas, vectors, factors):
+    """Remove from each vector its component along each hidden row of theta on M, in place.
+
+    What is left of a row is multiplied by its entry of `factors`, shape (M, sum of hidden).
+    """
+    for m in range(thetas.shape[0]):
+        theta, vector = thetas[m], vectors[m]
+        offset = 0
+        number = 0
+        for layer in range(widths.shape[0] - 2):
+            fan_in, rows = widths[layer], widths[layer + 1]
+            for i in range(rows):
+                start, bias = offset + i * fan_in, offset + rows * fan_in + i
+                radial = theta[bias] * vector[bias]
+                for j in range(fan_in):
+                    radial += theta[start + j] * vector[start + j]
+                factor = factors[m, number]
+                for j in range(fan_in):
+                    vector[start + j] = factor * (vector[start + j] - radial * theta[start + j])
+                vector[bias] = factor * (vector[bias] - radial * theta[bias])
+                number += 1
+            offset += rows * (fan_in + 1)

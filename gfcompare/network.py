@@ -1,0 +1,295 @@
+"""Fully connected ReLU networks: parameter layout, realisation, normalisation, invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcompare.errors import InputError
+from gfcompare.kernels import manifold
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights and biases of one layer, as views of theta.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (..., out, in)
+    bias : ndarray, shape (..., out)
+    """
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Breakpoint:
+    """A zero of one hidden neuron's pre-activation on the line."""
+
+    layer: int
+    neuron: int
+    position: float
+
+
+@dataclass(frozen=True)
+class ReLUNetwork:
+    """A fully connected network with ReLU activation on every hidden layer.
+
+    N(x) = W^L s(W^{L-1} ... s(W^1 x + b^1) ...) + b^L with s(z) = max(z, 0). The parameters theta are
+    (W^1, b^1, ..., W^L, b^L), each W row by row: P numbers. Every method takes theta of shape (..., P).
+
+    Parameters
+    ----------
+    widths : the sizes (d, H_1, ..., H_{L-1}, K) of input, hidden layers and output
+    """
+
+    widths: tuple[int, ...]
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        if isinstance(widths, str) or not isinstance(widths, Sequence):
+            raise InputError(f"widths must be a list of integers such as [1, 16, 1], got {widths!r}.")
+        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in widths):
+            raise InputError(f"widths must be integers, got {list(widths)}.")
+        if len(widths) < 3 or min(widths) < 1:
+            raise InputError(
+                f"widths must be at least three positive integers (input, hidden..., output), got {list(widths)}."
+            )
+        object.__setattr__(self, "widths", tuple(int(n) for n in widths))
+
+    @property
+    def inputs(self) -> int:
+        """Input dimension d."""
+        return self.widths[0]
+
+    @property
+    def outputs(self) -> int:
+        """Output dimension K."""
+        return self.widths[-1]
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        return self.widths[1:-1]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers L, the output layer included."""
+        return len(self.widths) - 1
+
+    @cached_property
+    def _slices(self) -> tuple[tuple[slice, slice], ...]:
+        slices = []
+        start = 0
+        for before, after in zip(self.widths[:-1], self.widths[1:], strict=True):
+            middle, stop = start + before * after, start + (before + 1) * after
+            slices.append((slice(start, middle), slice(middle, stop)))
+            start = stop
+        return tuple(slices)
+
+    @cached_property
+    def _widths_array(self) -> NDArray[np.int64]:
+        return np.array(self.widths, dtype=np.int64)
+
+    def rows(self, theta: ArrayLike) -> tuple[Array, tuple[int, ...]]:
+        """Return theta as contiguous rows, shape (M, P), and its leading shape."""
+        array = self.check(theta)
+        if not array.flags.c_contiguous:
+            array = np.ascontiguousarray(array)
+        shape = array.shape
+        return array.reshape(-1, shape[-1]), shape[:-1]
+
+    @cached_property
+    def _parameter_count(self) -> int:
+        return self._slices[-1][1].stop
+
+    @cached_property
+    def _hidden_count(self) -> int:
+        return sum(self.hidden)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of parameters P."""
+        return self._parameter_count
+
+    def check(self, theta: ArrayLike) -> Array:
+        """Return theta as a float64 array, or raise InputError if its last axis is not P long."""
+        array = np.asarray(theta, dtype=np.float64)
+        if array.ndim == 0 or array.shape[-1] != self._parameter_count:
+            raise InputError(
+                f"theta must have shape (..., {self.parameter_count}) for widths {list(self.widths)}, "
+                f"got {array.shape}."
+            )
+        return array
+
+    def layers(self, theta: ArrayLike) -> tuple[Layer, ...]:
+        """Return the weights and biases of each layer as views of theta, shape (..., P)."""
+        array = self.check(theta)
+        leading = array.shape[:-1]
+        return tuple(
+            Layer(array[..., w].reshape(*leading, after, before), array[..., b])
+            for (w, b), before, after in zip(self._slices, self.widths[:-1], self.widths[1:], strict=True)
+        )
+
+    def join(self, layers: Sequence[tuple[ArrayLike, ArrayLike]]) -> Array:
+        """Return theta, shape (..., P), from (weight, bias) of each layer: the inverse of `layers`."""
+        if len(layers) != self.depth:
+            raise InputError(f"widths {list(self.widths)} have {self.depth} layers, got {len(layers)}.")
+        parts = []
+        for (weight, bias), before, after in zip(layers, self.widths[:-1], self.widths[1:], strict=True):
+            w, b = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
+            if w.shape[-2:] != (after, before) or b.shape[-1:] != (after,):
+                raise InputError(
+                    f"a layer from {before} to {after} needs weight (..., {after}, {before}) and bias "
+                    f"(..., {after}), got {w.shape} and {b.shape}."
+                )
+            parts += [w.reshape(*w.shape[:-2], -1), b]
+        leading = np.broadcast_shapes(*(p.shape[:-1] for p in parts))
+        return np.concatenate([np.broadcast_to(p, (*leading, p.shape[-1])) for p in parts], axis=-1)
+
+    def realize(self, theta: ArrayLike, x: ArrayLike) -> Array:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        theta : shape (..., P)
+        x : points, shape (n, d), or (n,) if d = 1
+
+        Returns
+        -------
+        ndarray, shape (..., n, K)
+        """
+        points = np.asarray(x, dtype=np.float64)
+        points = points[:, None] if points.ndim == 1 and self.inputs == 1 else points
+        if points.ndim != 2 or points.shape[1] != self.inputs:
+            raise InputError(f"x must have shape (n, {self.inputs}), got {np.shape(x)}.")
+        layers = self.layers(theta)
+        values = points
+        for layer in layers[:-1]:
+            z = values @ layer.weight.swapaxes(-1, -2) + layer.bias[..., None, :]
+            values = np.maximum(z, 0.0)
+        return np.asarray(values @ layers[-1].weight.swapaxes(-1, -2) + layers[-1].bias[..., None, :])
+
+    def row_norms(self, theta: ArrayLike) -> tuple[Array, ...]:
+        """Return |(W^k_i, b^k_i)| for each hidden layer k, each of shape (..., H_k)."""
+        rows, leading = self.rows(theta)
+        norms = np.empty((len(rows), self._hidden_count))
+        manifold.row_norms(self._widths_array, rows, norms)
+        parts = np.split(norms, np.cumsum(self.hidden)[:-1], axis=1)
+        return tuple(part.reshape(*leading, -1) for part in parts)
+
+    def normalize(self, theta: ArrayLike) -> Array:
+        """Map theta to the submanifold M without changing the function the network represents.
+
+        Layer by layer, each hidden row (W^k_i, b^k_i) is divided by its norm and the outgoing column
+        W^{k+1}_{.,i} multiplied by it. A zero row becomes the unit vector of its bias, with a zero
+        outgoing column. See Eberle, Jentzen, Riekert, Weiss, arXiv:2207.06246.
+
+        Returns
+        -------
+        ndarray, shape (..., P), every hidden row of norm 1 to rounding
+        """
+        rows, leading = self.rows(theta)
+        result = rows.copy()
+        manifold.normalize(self._widths_array, result)
+        return result.reshape(*leading, -1)
+
+    def retract(self, theta: ArrayLike) -> Array:
+        """Divide each hidden row by its norm: the retraction to M (this changes the function)."""
+        return self.polar(theta)[0]
+
+    def polar(self, theta: ArrayLike) -> tuple[Array, Array]:
+        """Return the retraction of theta to M, shape (..., P), and all row norms, (..., sum of H_k)."""
+        rows, leading = self.rows(theta)
+        result = rows.copy()
+        norms = np.empty((len(rows), self._hidden_count))
+        manifold.retract(self._widths_array, result, norms)
+        return result.reshape(np.shape(theta)), norms.reshape(*leading, -1)
+
+    def project(self, theta: ArrayLike, vector: ArrayLike, factors: ArrayLike = 1.0) -> Array:
+        """Apply the projection P of the normalised flow at theta on M.
+
+        Parameters
+        ----------
+        theta : on M, shape (..., P)
+        vector : shape (..., P); its component along each hidden row of theta is removed
+        factors : what is left of each hidden row is multiplied by these, shape (..., sum of H_k)
+        """
+        rows, leading = self.rows(theta)
+        result = self.rows(vector)[0].copy()
+        scale = np.empty((*leading, self._hidden_count))
+        scale[...] = factors
+        manifold.project(self._widths_array, rows, result, scale.reshape(len(rows), -1))
+        return result.reshape(np.shape(theta))
+
+    def distance_to_manifold(self, theta: ArrayLike) -> Array:
+        """Return the Euclidean distance of theta from M, shape (...)."""
+        squares = [((norm - 1.0) ** 2).sum(axis=-1) for norm in self.row_norms(theta)]
+        return np.asarray(np.sqrt(np.sum(squares, axis=0)))
+
+    def balancedness(self, theta: ArrayLike) -> tuple[Array, ...]:
+        """Return |W^k_i|^2 + (b^k_i)^2 - |W^{k+1}_{.,i}|^2 for each hidden layer, shapes (..., H_k).
+
+        The standard gradient flow conserves each of these numbers (Du, Hu, Lee, arXiv:1806.00900).
+        """
+        layers = self.layers(theta)
+        return tuple(
+            (layer.weight**2).sum(axis=-1) + layer.bias**2 - (following.weight**2).sum(axis=-2)
+            for layer, following in zip(layers[:-1], layers[1:], strict=True)
+        )
+
+    def breakpoints(self, theta: ArrayLike, lower: float, upper: float) -> list[Breakpoint]:
+        """Return the zeros in (lower, upper) of every hidden pre-activation, for d = 1 and any depth.
+
+        Layer by layer the grid is refined with the sign changes, so that on each piece of the final grid
+        the network is affine. A pre-activation that vanishes on a whole piece counts at neither end.
+
+        Parameters
+        ----------
+        theta : shape (P,)
+        """
+        if self.inputs != 1:
+            raise InputError(f"breakpoints need one input, the network has {self.inputs}.")
+        layers = self.layers(theta)
+        if layers[0].bias.ndim != 1:
+            raise InputError(f"breakpoints need theta of shape (P,), got {np.shape(theta)}.")
+        grid = np.array([lower, upper], dtype=np.float64)
+        found = []
+        for number, _ in enumerate(layers[:-1], start=1):
+            z = _pre_activation(layers[:number], grid)
+            crossings = []
+            for neuron in range(z.shape[1]):
+                for position in _zeros(grid, z[:, neuron]):
+                    if lower < position < upper:
+                        found.append(Breakpoint(number, neuron, position))
+                        crossings.append(position)
+            grid = np.union1d(grid, crossings)
+        return found
+
+
+def _pre_activation(layers: Sequence[Layer], x: Array) -> Array:
+    """Pre-activations of the last of `layers` at x, shape (n, neurons)."""
+    values = x[:, None]
+    for layer in layers[:-1]:
+        values = np.maximum(values @ layer.weight.T + layer.bias, 0.0)
+    return np.asarray(values @ layers[-1].weight.T + layers[-1].bias)
+
+
+def _zeros(grid: Array, z: Array) -> list[float]:
+    """Zeros of a function that is linear between grid points, without those of zero pieces."""
+    left, right = z[:-1], z[1:]
+    inside = np.flatnonzero(np.sign(left) * np.sign(right) < 0)
+    share = left[inside] / (left[inside] - right[inside])
+    zeros = (grid[inside] + share * (grid[inside + 1] - grid[inside])).tolist()
+    on_grid = [
+        float(grid[j])
+        for j in np.flatnonzero(z == 0.0)
+        if (j == 0 or z[j - 1] != 0.0) and (j == len(z) - 1 or z[j + 1] != 0.0)
+    ]
+    return sorted([*zeros, *on_grid])

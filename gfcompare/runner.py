@@ -1,0 +1,260 @@
+"""Running a study: cells on worker processes, each finished one a file, nothing ever lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cloudpickle
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from gfcompare import parallel, store
+from gfcompare.components import require
+from gfcompare.integration import Record, check_times, run_block
+from gfcompare.interface import Integrator
+from gfcompare.problem import Problem
+from gfcompare.schema import trajectories
+from gfcompare.study import Cell, Study, random_stream
+
+# A worker that dies (out of memory, a crash in a plugin's compiled code) takes the pool with it. What is
+# left is tried again this often before the study gives up.
+_ATTEMPTS = 3
+
+
+class Progress(Protocol):
+    """What is told while a study runs."""
+
+    def begin(self, cells: Sequence[Cell], finished: Sequence[Cell]) -> None:
+        """All cells of the study, and those that were finished before."""
+
+    def note(self, text: str) -> None:
+        """Say something."""
+
+    def cell_done(self, cell: Cell, seconds: float) -> None:
+        """Hear that a cell is finished."""
+
+    def end(self) -> None:
+        """Hear that there is nothing more to come, for whatever reason."""
+
+
+class Silent:
+    """No progress display."""
+
+    def begin(self, cells: Sequence[Cell], finished: Sequence[Cell]) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+    def cell_done(self, cell: Cell, seconds: float) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    tree : the results
+    path : the result file
+    computed, reused : cells computed now, and cells found finished
+    seconds : wall time of the run
+    """
+
+    tree: xr.DataTree
+    path: Path
+    computed: int
+    reused: int
+    seconds: float
+
+
+class WorkersLost(RuntimeError):
+    """Worker processes died again and again; the finished cells are kept."""
+
+
+def integrate(
+    problem: Problem,
+    integrator: Integrator,
+    theta: ArrayLike,
+    times: ArrayLike,
+    *,
+    seed: int = 0,
+    time_limit: float | None = None,
+) -> xr.Dataset:
+    """Integrate trajectories with one method and return them labelled.
+
+    Parameters
+    ----------
+    problem : the problem
+    integrator : the method, such as ``gfcompare.integrator("standard-gf", rtol=1e-8)``
+    theta : initial parameters, shape (P,) or (M, P)
+    times : save times, shape (T,), increasing, in units of flow time
+    seed : source of randomness for stochastic methods, which `gfcompare.Study` calls the study seed
+    time_limit : seconds of wall time that a trajectory may take on average
+
+    Returns
+    -------
+    xarray.Dataset
+        over (seed, time), with the variables of docs/schema.md; seed is the row of theta
+    """
+    rows = np.atleast_2d(problem.network.check(theta))
+    saved = check_times(np.asarray(times, dtype=np.float64))
+    rngs = [random_stream(seed, m, "method") for m in range(len(rows))]
+    record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit)
+    return trajectories(problem, record, range(len(rows)))
+
+
+def run_cell(cell: Cell) -> Record:
+    """Compute a cell."""
+    theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
+    rngs = [random_stream(cell.study_seed, seed, "method") for seed in cell.seeds]
+    return run_block(
+        cell.problem.problem, cell.integrator, theta, cell.times, rngs, time_limit=cell.time_limit
+    )
+
+
+def run_study(
+    study: Study,
+    output: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run what is not finished of a study, and put all of it into one result file.
+
+    Every cell uses one core, so that wall times can be compared, and writes its own file when it is
+    finished: whatever stops the run, at most the running cells are lost, and the same call goes on.
+
+    Parameters
+    ----------
+    study : the study
+    output : folder for the results; by default results/<name>
+    jobs : worker processes; by default one for each core
+    progress : is told what happens
+    """
+    require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
+    began = time.perf_counter()
+    folder = Path(output) if output is not None else Path("results") / study.name
+    require(not folder.exists() or folder.is_dir(), f"output {str(folder)!r} exists and is not a folder.")
+    shown = progress or Silent()
+    cells = study.cells()
+    finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
+    todo = [cell for cell in cells if not store.cell_path(folder, cell).exists()]
+    shown.begin(cells, finished)
+    try:
+        if todo:
+            _warm_up(todo[0], shown)
+            workers = min(jobs or parallel.available_cores(), len(todo))
+            if workers == 1:
+                with _one_thread():
+                    for cell in todo:
+                        shown.cell_done(cell, _compute(cell, folder))
+            else:
+                _run_in_pool(todo, folder, workers, shown)
+    finally:
+        shown.end()
+    if study.source:
+        store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
+    path = store.merge(study, folder)
+    return Outcome(store.open_study(path), path, len(todo), len(finished), time.perf_counter() - began)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _compute(cell: Cell, folder: Path) -> float:
+    """Compute a cell and write its file; return the seconds it took."""
+    began = time.perf_counter()
+    store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell))
+    return time.perf_counter() - began
+
+
+def _warm_up(cell: Cell, shown: Progress) -> None:
+    """Compile the kernels, or load them from the cache, before any clock or worker starts."""
+    problem, network = cell.problem.problem, cell.problem.network
+    began = time.perf_counter()
+    theta = np.stack([cell.problem.initial(cell.study_seed, cell.seeds[0])])
+    shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
+    problem.risk(theta)
+    problem.gradient(theta)
+    sizes = np.full(1, 1e-6)
+    problem.descend(theta, sizes)
+    problem.descend_sampled(theta, sizes, batch_size=1, streams=np.ones((1, 4), dtype=np.uint64))
+    network.project(network.normalize(theta), theta)
+    network.polar(theta)
+    network.row_norms(theta)
+    shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = parallel.thread_count()
+    parallel.set_thread_count(1)
+    try:
+        yield
+    finally:
+        parallel.set_thread_count(before)
+
+
+def _start_worker() -> None:
+    # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parallel.set_thread_count(1)
+
+
+def _work(payload: bytes) -> float:
+    cell, folder = cloudpickle.loads(payload)
+    return _compute(cell, folder)
+
+
+def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progress) -> None:
+    """Compute cells on worker processes, again from where it was if a worker dies."""
+    left = list(todo)
+    for attempt in range(_ATTEMPTS):
+        try:
+            _run_once(left, folder, workers, shown.cell_done)
+            return
+        except BrokenProcessPool:
+            left = [cell for cell in left if not store.cell_path(folder, cell).exists()]
+            if attempt < _ATTEMPTS - 1:
+                shown.note(f"a worker process died; {len(left)} cells are left, starting new workers")
+    names = "; ".join(cell.label for cell in left[:3])
+    raise WorkersLost(
+        f"worker processes died {_ATTEMPTS} times (out of memory, or a crash in compiled code); "
+        f"{len(left)} cells are not finished ({names}...). The finished ones are kept in {folder}; "
+        "run the same command again, with fewer --jobs if memory is short."
+    )
+
+
+def _run_once(todo: Sequence[Cell], folder: Path, workers: int, done: Callable[[Cell, float], None]) -> None:
+    # loky, unlike the standard library's pool, does not import the user's script again in each worker, so a
+    # study script needs no main guard, and it notices a worker that dies.
+    from loky import ProcessPoolExecutor
+
+    executor: Any = ProcessPoolExecutor(max_workers=workers, initializer=_start_worker)
+    orderly = False
+    try:
+        pending: dict[Future[float], Cell] = {
+            executor.submit(_work, cloudpickle.dumps((cell, folder))): cell for cell in todo
+        }
+        while pending:
+            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in ready:
+                done(pending.pop(future), future.result())
+        orderly = True
+    finally:
+        executor.shutdown(wait=orderly, kill_workers=not orderly)

@@ -1,0 +1,303 @@
+"""The schema of result files: every dimension, variable, unit and attribute, and its validation.
+
+docs/schema.md is the same in prose; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare import __version__
+from gfcompare.integration import Record
+from gfcompare.interface import Integrator, Status
+from gfcompare.network import ReLUNetwork
+from gfcompare.plugins import registry
+from gfcompare.problem import Problem
+
+#: Raised when a reader of older files would misunderstand a new one.
+SCHEMA_VERSION = "1.0"
+
+#: Points of the grid on which the target and the density are stored.
+GRID_POINTS = 401
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a variable of a result file means."""
+
+    dims: tuple[str, ...]
+    kind: str  # "f" float64, "i" integer, "U" text
+    long_name: str
+    units: str
+
+
+_TRAJECTORY = ("integrator", "seed", "time")
+_OUTCOME = ("integrator", "seed")
+
+#: Variables of every problem group besides weights, biases and diagnostics.
+VARIABLES: dict[str, Variable] = {
+    "integrator": Variable(("integrator",), "U", "name of the method in the study", "1"),
+    "seed": Variable(("seed",), "i", "seed of the initial network and of the method's random stream", "1"),
+    "time": Variable(("time",), "f", "flow time asked for", "parameter^2 / risk"),
+    "flow_time": Variable(_TRAJECTORY, "f", "flow time reached", "parameter^2 / risk"),
+    "steps": Variable(_TRAJECTORY, "i", "steps made, -1 where the trajectory has ended", "1"),
+    "gradient_evaluations": Variable(
+        _TRAJECTORY, "i", "evaluations of the population gradient, -1 where the trajectory has ended", "1"
+    ),
+    "sample_gradients": Variable(
+        _TRAJECTORY,
+        "i",
+        "evaluations of the gradient at one sample point, -1 where the trajectory has ended",
+        "1",
+    ),
+    "risk_evaluations": Variable(
+        _TRAJECTORY, "i", "evaluations of the risk by the method, -1 where the trajectory has ended", "1"
+    ),
+    "wall_time": Variable(
+        _TRAJECTORY, "f", "time one core has spent on the trajectory, without diagnostics", "s"
+    ),
+    "status": Variable(_OUTCOME, "i", "how the trajectory ended", "1"),
+    "message": Variable(_OUTCOME, "U", "what the method said when the trajectory ended", "1"),
+    "end_time": Variable(_OUTCOME, "f", "flow time at which the trajectory ended", "parameter^2 / risk"),
+    "on_manifold": Variable(("integrator",), "i", "1 if the method lives on the submanifold M, else 0", "1"),
+    "options": Variable(("integrator",), "U", "name and options of the method, JSON", "1"),
+    "x": Variable(("x",), "f", "input", "input"),
+    "target": Variable(("x", "output"), "f", "target function", "output"),
+    "density": Variable(("x",), "f", "density of the input measure", "1 / input"),
+}
+
+#: Attributes of the root group, all text.
+ROOT_ATTRIBUTES = (
+    "title",
+    "description",
+    "schema_version",
+    "gfcompare_version",
+    "created",
+    "study",
+    "study_source",
+    "plugins",
+    "environment",
+)
+
+#: Attributes of a problem group.
+GROUP_ATTRIBUTES = ("problem", "widths", "target", "measure", "initialization", "lower", "upper")
+
+
+def layer_variables(network: ReLUNetwork) -> dict[str, Variable]:
+    """Return the variables that hold the parameters of a network."""
+    names = ["input", *(f"neuron_{k}" for k in range(1, network.depth)), "output"]
+    result = {}
+    for k in range(1, network.depth + 1):
+        rows, columns = names[k], names[k - 1]
+        result[f"weight_{k}"] = Variable(
+            (*_TRAJECTORY, rows, columns), "f", f"weights of layer {k}", "parameter"
+        )
+        result[f"bias_{k}"] = Variable((*_TRAJECTORY, rows), "f", f"biases of layer {k}", "parameter")
+    return result
+
+
+def diagnostic_variables() -> dict[str, Variable]:
+    """Return the variables of the diagnostics in use."""
+    return {
+        cls.name: Variable(_TRAJECTORY, "f", cls.long_name, cls.units)
+        for cls in registry().all("diagnostics")
+    }
+
+
+def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.Dataset:
+    """Return a record as a dataset over (seed, time), with the diagnostics computed."""
+    layers = problem.network.layers(record.theta)
+    values: dict[str, Any] = {}
+    for k, layer in enumerate(layers, start=1):
+        values[f"weight_{k}"] = layer.weight
+        values[f"bias_{k}"] = layer.bias
+    for cls in registry().all("diagnostics"):
+        values[cls.name] = cls().compute(problem, record.theta)
+    for name in ("flow_time", "steps", "gradient_evaluations", "sample_gradients", "risk_evaluations"):
+        values[name] = getattr(record, name)
+    values |= {
+        "wall_time": record.wall_time,
+        "status": record.status,
+        "message": np.array(record.messages, dtype=object),
+        "end_time": record.end_time,
+    }
+    meanings = VARIABLES | layer_variables(problem.network) | diagnostic_variables()
+    data = xr.Dataset(
+        {name: (meanings[name].dims[1:], array) for name, array in values.items()},
+        coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
+    )
+    return annotated(data, meanings)
+
+
+def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
+    """Return the dataset with long_name and units on every variable."""
+    for name in data.variables:
+        meaning = meanings[str(name)]
+        data[name].attrs = {"long_name": meaning.long_name, "units": meaning.units}
+    if "status" in data:
+        data["status"].attrs |= {
+            "flag_values": np.array([s.value for s in Status], dtype=np.int8),
+            "flag_meanings": " ".join(s.name.lower() for s in Status),
+        }
+    return data
+
+
+def problem_group(
+    name: str,
+    problem: Problem,
+    integrators: Mapping[str, Integrator],
+    descriptions: Mapping[str, Any],
+    parts: Sequence[xr.Dataset],
+) -> xr.Dataset:
+    """Return the group of one problem.
+
+    Parameters
+    ----------
+    name : the problem's name
+    problem : the problem
+    integrators : methods by name
+    descriptions : "target", "measure", "initialization" and "integrators", each as plain data
+    parts : for each method its trajectories over all seeds
+    """
+    lower, upper = problem.measure.interval
+    x = np.linspace(lower, upper, GRID_POINTS)
+    meanings = VARIABLES | layer_variables(problem.network) | diagnostic_variables()
+    data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
+    data = data.assign_coords(integrator=np.array(list(integrators), dtype=object), x=x)
+    data["on_manifold"] = (
+        "integrator",
+        np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
+    )
+    options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
+    data["options"] = ("integrator", np.array(options, dtype=object))
+    data["target"] = (("x", "output"), problem.target_pieces(x))
+    data["density"] = ("x", problem.density(x)[:, 0])
+    data.attrs = {
+        "problem": name,
+        "widths": np.array(problem.network.widths, dtype=np.int64),
+        "target": json.dumps(descriptions["target"]),
+        "measure": json.dumps(descriptions["measure"]),
+        "initialization": json.dumps(descriptions["initialization"]),
+        "lower": lower,
+        "upper": upper,
+    }
+    return annotated(data, meanings)
+
+
+def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Return the attributes that say what was run, by what and where."""
+    used = [
+        {"name": p.name, "distribution": p.distribution, "version": p.version}
+        for p in registry().plugins
+        if not p.error
+    ]
+    environment = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+    return {
+        "title": spec["name"],
+        "description": spec["description"],
+        "schema_version": SCHEMA_VERSION,
+        "gfcompare_version": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "study": json.dumps(spec),
+        "study_source": source,
+        "plugins": json.dumps(used),
+        "environment": json.dumps(environment),
+    }
+
+
+def validate(tree: xr.DataTree) -> list[str]:
+    """Check a result against the schema; return what is wrong, one sentence each, empty if nothing.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    """
+    found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]
+    version = str(tree.attrs.get("schema_version", ""))
+    if version and version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        found.append(f"schema version {version} is not one this gfcompare reads ({SCHEMA_VERSION})")
+    for key in ("study", "plugins", "environment"):
+        try:
+            json.loads(tree.attrs.get(key, "{}"))
+        except (TypeError, ValueError):
+            found.append(f"the root attribute {key!r} is not JSON")
+    if not tree.children:
+        found.append("there is no problem group")
+    for name, node in tree.children.items():
+        found += [f"problem {name!r}: {problem}" for problem in _validate_group(node.to_dataset())]
+    return found
+
+
+def _validate_group(data: xr.Dataset) -> list[str]:
+    found = [f"no attribute {key!r}" for key in GROUP_ATTRIBUTES if key not in data.attrs]
+    try:
+        network = ReLUNetwork([int(n) for n in data.attrs.get("widths", ())])
+    except ValueError as error:
+        return [*found, f"the attribute 'widths' is wrong: {error}"]
+    expected = VARIABLES | layer_variables(network)
+    for name in ("risk", "gradient_norm"):
+        expected[name] = Variable(_TRAJECTORY, "f", "", "")
+    for name, meaning in expected.items():
+        if name not in data.variables:
+            found.append(f"no variable {name!r}")
+            continue
+        variable = data[name]
+        if variable.dims != meaning.dims:
+            found.append(f"{name!r} has dimensions {list(variable.dims)}, expected {list(meaning.dims)}")
+        if not _is_kind(variable.dtype, meaning.kind):
+            found.append(f"{name!r} has type {variable.dtype}, expected {_KINDS[meaning.kind]}")
+    for key, variable in data.variables.items():
+        found += [
+            f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in variable.attrs
+        ]
+    return found or _validate_values(data)
+
+
+_KINDS = {"f": "float64", "i": "integer", "U": "text"}
+
+
+def _is_kind(dtype: np.dtype[Any], kind: str) -> bool:
+    if kind == "f":
+        return dtype == np.float64
+    if kind == "i":
+        return np.issubdtype(dtype, np.integer)
+    return dtype.kind in "OUST"
+
+
+def _validate_values(data: xr.Dataset) -> list[str]:
+    """Check what must hold among the values of a group that has the right variables."""
+    found = []
+    status = data["status"].values
+    if not np.isin(status, [s.value for s in Status]).all():
+        found.append("'status' has values outside its flag_values")
+    if not np.all(np.diff(data["time"].values) > 0):
+        found.append("'time' does not increase")
+    complete = np.isin(status, [s.value for s in Status if s.complete])
+    present = np.isfinite(data["weight_1"].values).all(axis=(3, 4))
+    if (complete[..., None] & ~present).any():
+        found.append("a trajectory that is complete by its status has missing states")
+    ended = ~present[..., :-1] & present[..., 1:]
+    if ended.any():
+        found.append("a trajectory has states after it ended")
+    if np.any(present & ~np.isfinite(data["flow_time"].values)):
+        found.append("'flow_time' is missing where there is a state")
+    return found
+
+
+def statuses(data: xr.Dataset) -> NDArray[np.str_]:
+    """Return the status of each trajectory as text, shape (integrator, seed)."""
+    return np.vectorize(lambda s: Status(int(s)).name.lower())(data["status"].values)

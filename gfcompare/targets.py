@@ -1,0 +1,559 @@
+"""Target functions f on the line, scalar or vector-valued."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcompare import piecewise
+from gfcompare.components import Component, require
+from gfcompare.errors import InputError, unknown_name
+from gfcompare.network import ReLUNetwork
+
+Array = NDArray[np.float64]
+#: One number, or one for each output.
+Numbers = float | Sequence[float]
+
+
+class Target(Component, abc.ABC):
+    """A function f: [a, b] -> R^K to be learnt."""
+
+    @property
+    @abc.abstractmethod
+    def outputs(self) -> int:
+        """Number of components K."""
+
+    @abc.abstractmethod
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper] as a piecewise polynomial with K components."""
+
+
+def _broadcast(**fields: Numbers) -> tuple[Array, ...]:
+    """Return the fields as arrays of one common length K, or raise InputError."""
+    arrays = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in fields.items()}
+    lengths = {key: array.size for key, array in arrays.items()}
+    largest = max(lengths.values())
+    for key, array in arrays.items():
+        require(array.ndim == 1 and array.size > 0, f"{key} must be a number or a list of K numbers.")
+        require(bool(np.isfinite(array).all()), f"{key} must be finite, got {array.tolist()}.")
+        require(
+            array.size in (1, largest),
+            f"{key} has {array.size} numbers where other fields have {largest}: give 1 or {largest}.",
+        )
+    return tuple(np.broadcast_to(array, (largest,)) for array in arrays.values())
+
+
+def _rows(coefficients: Sequence[float] | Sequence[Sequence[float]], key: str) -> list[list[float]]:
+    """Return polynomial coefficients as one list for each output."""
+    require(len(coefficients) > 0, f"{key} must not be empty.")
+    nested = [isinstance(c, Sequence | np.ndarray) for c in coefficients]
+    require(all(nested) or not any(nested), f"{key} must be a list of numbers, or one list for each output.")
+    rows = coefficients if nested[0] else [coefficients]
+    result = [[float(c) for c in row] for row in rows]  # type: ignore[union-attr]
+    require(all(result), f"{key} must not contain an empty list.")
+    require(bool(np.isfinite([c for row in result for c in row]).all()), f"{key} must be finite numbers.")
+    return result
+
+
+@dataclass(frozen=True)
+class Constant(Target):
+    """f(x) = value.
+
+    Parameters
+    ----------
+    value : a number, or one for each output
+    """
+
+    name: ClassVar[str] = "constant"
+    value: Numbers = 1.0
+
+    def __post_init__(self) -> None:
+        _broadcast(value=self.value)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_broadcast(value=self.value)[0])
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        (value,) = _broadcast(value=self.value)
+        return piecewise.from_pieces([lower, upper], [[[v] for v in value]])
+
+
+@dataclass(frozen=True)
+class Affine(Target):
+    """f(x) = intercept + slope x.
+
+    Parameters
+    ----------
+    slope, intercept : a number, or one for each output
+    """
+
+    name: ClassVar[str] = "affine"
+    slope: Numbers = 1.0
+    intercept: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        _broadcast(slope=self.slope, intercept=self.intercept)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_broadcast(slope=self.slope, intercept=self.intercept)[0])
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        slope, intercept = _broadcast(slope=self.slope, intercept=self.intercept)
+        return piecewise.from_pieces(
+            [lower, upper], [[[c, m] for c, m in zip(intercept, slope, strict=True)]]
+        )
+
+
+@dataclass(frozen=True)
+class Polynomial(Target):
+    """f(x) = c_0 + c_1 x + c_2 x^2 + ...
+
+    Parameters
+    ----------
+    coefficients : ascending, as in numpy.polynomial; one list, or one list for each output
+    """
+
+    name: ClassVar[str] = "polynomial"
+    coefficients: Sequence[float] | Sequence[Sequence[float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        _rows(self.coefficients, "coefficients")
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_rows(self.coefficients, "coefficients"))
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        return piecewise.from_pieces([lower, upper], [_rows(self.coefficients, "coefficients")])
+
+
+@dataclass(frozen=True)
+class PiecewisePolynomial(Target):
+    """A polynomial in x on each of several pieces, continuous or not.
+
+    Parameters
+    ----------
+    knots : the n + 1 ends of the pieces, increasing
+    coefficients : for each piece its coefficients, ascending in x; for K > 1 one list for each output
+    """
+
+    name: ClassVar[str] = "piecewise-polynomial"
+    knots: Sequence[float]
+    coefficients: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]]
+
+    def __post_init__(self) -> None:
+        self._whole()
+        rows = {len(_rows(piece, "coefficients")) for piece in self.coefficients}
+        require(len(rows) == 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
+
+    def _whole(self) -> piecewise.PiecewisePolynomial:
+        return piecewise.from_pieces(
+            self.knots, [_rows(piece, "coefficients") for piece in self.coefficients]
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_rows(self.coefficients[0], "coefficients"))
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], which the knots must cover."""
+        return _restricted(self._whole(), lower, upper, "knots")
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Target):
+    """The piecewise linear function through given points.
+
+    Parameters
+    ----------
+    knots : n + 1 increasing numbers
+    values : the values there, n + 1 numbers, or n + 1 lists of K numbers
+    """
+
+    name: ClassVar[str] = "piecewise-linear"
+    knots: Sequence[float]
+    values: Sequence[float] | Sequence[Sequence[float]]
+
+    def __post_init__(self) -> None:
+        self._whole()
+
+    def _whole(self) -> piecewise.PiecewisePolynomial:
+        try:
+            values = np.asarray(self.values, dtype=np.float64)
+        except ValueError:
+            raise InputError("values must be numbers, or lists of the same length.") from None
+        return piecewise.from_values(self.knots, values)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return self._whole().components
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], which the knots must cover."""
+        return _restricted(self._whole(), lower, upper, "knots")
+
+
+@dataclass(frozen=True)
+class Sine(Target):
+    """f(x) = offset + amplitude sin(2 pi frequency x + phase).
+
+    Parameters
+    ----------
+    amplitude, frequency, phase, offset : a number, or one for each output; the frequency counts
+        periods per unit of x, the phase is in radians
+    """
+
+    name: ClassVar[str] = "sine"
+    amplitude: Numbers = 1.0
+    frequency: Numbers = 1.0
+    phase: Numbers = 0.0
+    offset: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        self._fields()
+
+    def _fields(self) -> tuple[Array, ...]:
+        return _broadcast(
+            amplitude=self.amplitude, frequency=self.frequency, phase=self.phase, offset=self.offset
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(self._fields()[0])
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], to a relative accuracy of 1e-14 unless rounding is larger."""
+        amplitude, frequency, phase, offset = self._fields()
+
+        def sine(x: Array) -> Array:
+            return np.asarray(offset + amplitude * np.sin(2 * np.pi * frequency * x[:, None] + phase))
+
+        # The argument itself is only known to rounding, which matters far from the origin.
+        largest = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max() + np.abs(phase).max()
+        accuracy = max(1e-14, 4 * float(largest) * np.finfo(float).eps)
+        return piecewise.from_function(sine, lower, upper, accuracy=accuracy, name="sine")
+
+
+@dataclass(frozen=True)
+class AbsoluteValue(Target):
+    """f(x) = offset + slope |x - centre|.
+
+    Parameters
+    ----------
+    centre, slope, offset : a number, or one for each output
+    """
+
+    name: ClassVar[str] = "absolute-value"
+    centre: Numbers = 0.0
+    slope: Numbers = 1.0
+    offset: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        _broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_broadcast(centre=self.centre, slope=self.slope, offset=self.offset)[0])
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        fields = _broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
+        knots = _inner_knots(lower, upper, fields[0])
+        pieces = []
+        for left, right in zip(knots[:-1], knots[1:], strict=True):
+            signs = np.where(0.5 * left + 0.5 * right > fields[0], 1.0, -1.0) * fields[1]
+            # Two terms a coefficient would round: offset - sign * centre is left to the rationals.
+            pieces.append(
+                [_shifted_line(o, s, c) for c, s, o in zip(fields[0], signs, fields[2], strict=True)]
+            )
+        return piecewise.from_pieces(knots, pieces)
+
+
+@dataclass(frozen=True)
+class Step(Target):
+    """f(x) = left for x < location, right after it.
+
+    Parameters
+    ----------
+    location, left, right : a number, or one for each output
+    """
+
+    name: ClassVar[str] = "step"
+    location: Numbers = 0.5
+    left: Numbers = 0.0
+    right: Numbers = 1.0
+
+    def __post_init__(self) -> None:
+        _broadcast(location=self.location, left=self.left, right=self.right)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(_broadcast(location=self.location, left=self.left, right=self.right)[0])
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        location, left, right = _broadcast(location=self.location, left=self.left, right=self.right)
+        knots = _inner_knots(lower, upper, location)
+        centres = 0.5 * knots[:-1] + 0.5 * knots[1:]
+        return piecewise.from_pieces(
+            knots, [[[value] for value in np.where(c < location, left, right)] for c in centres]
+        )
+
+
+@dataclass(frozen=True)
+class Teacher(Target):
+    """The function of a random ReLU network: every parameter is normal, hidden rows of norm about 1.
+
+    Parameters
+    ----------
+    widths : sizes of the network's layers, one input
+    seed : chooses the network
+    scale : factor on the function
+    """
+
+    name: ClassVar[str] = "teacher"
+    widths: Sequence[int] = (1, 4, 1)
+    seed: int = 0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self.network.inputs == 1, f"a teacher has one input, got widths {list(self.widths)}.")
+        require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")
+        require(bool(np.isfinite(self.scale)), f"scale must be finite, got {self.scale}.")
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The network."""
+        return ReLUNetwork(tuple(self.widths))
+
+    @property
+    def theta(self) -> Array:
+        """The parameters, shape (P,): variance 1 / (fan in + 1) below, 2 / fan in on top."""
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        layers = []
+        widths = self.network.widths
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            last = len(layers) == len(widths) - 2
+            deviation = self.scale * np.sqrt(2.0 / before) if last else np.sqrt(1.0 / (before + 1))
+            layers.append((deviation * rng.normal(size=(after, before)), deviation * rng.normal(size=after)))
+        return self.network.join(layers)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return self.network.outputs
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], with the network's breakpoints as knots."""
+        inner = [b.position for b in self.network.breakpoints(self.theta, lower, upper)]
+        knots = _inner_knots(lower, upper, np.array(inner))
+        return piecewise.from_values(knots, self.network.realize(self.theta, knots))
+
+
+@dataclass(frozen=True)
+class Function(Target):
+    """Any Python function, turned once into a piecewise polynomial.
+
+    Parameters
+    ----------
+    function : maps x, shape (n,), to values of shape (n,) or (n, K)
+    accuracy : largest error allowed relative to the largest value
+    knots : places where the function is known not to be smooth; others are found
+    label : what to call the function in messages
+    """
+
+    name: ClassVar[str] = "function"
+    function: Callable[[Array], ArrayLike]
+    accuracy: float = 1e-12
+    knots: Sequence[float] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        require(callable(self.function), f"function must be callable, got {self.function!r}.")
+        require(1e-15 <= self.accuracy < 1, f"accuracy must lie between 1e-15 and 1, got {self.accuracy}.")
+
+    @property
+    def _called(self) -> str:
+        return f"function {self.label or getattr(self.function, '__name__', 'target')!r}"
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K, found by one call."""
+        probe = np.asarray(self.function(np.array([0.0, 1.0])))
+        return int(probe.shape[1]) if probe.ndim == 2 else 1
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper] to the stated accuracy."""
+        return piecewise.from_function(
+            self.function, lower, upper, accuracy=self.accuracy, knots=self.knots, name=self._called
+        )
+
+
+@dataclass(frozen=True)
+class Table(Target):
+    """A user's points from a CSV or netCDF file, interpolated.
+
+    Parameters
+    ----------
+    path : the file; a CSV has a header line
+    x : name of the column or variable of the points
+    y : name of the values, or a list of K names
+    interpolation : "linear", "cubic" (a spline, not-a-knot) or "pchip" (monotone cubic)
+    """
+
+    name: ClassVar[str] = "table"
+    path: Path
+    x: str = "x"
+    y: str | Sequence[str] = "y"
+    interpolation: Literal["linear", "cubic", "pchip"] = "linear"
+
+    def __post_init__(self) -> None:
+        self._points()
+
+    @property
+    def _columns(self) -> list[str]:
+        return [self.y] if isinstance(self.y, str) else list(self.y)
+
+    def _points(self) -> tuple[Array, Array]:
+        columns = _read_table(Path(self.path))
+        for column in (self.x, *self._columns):
+            if column not in columns:
+                raise unknown_name(f"column of {self.path}", column, columns)
+        x = columns[self.x]
+        values = np.stack([columns[column] for column in self._columns], axis=-1)
+        bad = ~(np.isfinite(x) & np.isfinite(values).all(axis=-1))
+        require(
+            not bad.any(), f"{self.path}: row {int(np.argmax(bad)) + 1} has a missing or infinite number."
+        )
+        order = np.argsort(x, kind="stable")
+        x, values = x[order], values[order]
+        require(x.size >= 2, f"{self.path}: at least two points are needed, got {x.size}.")
+        twice = np.flatnonzero(np.diff(x) == 0)
+        require(not twice.size, f"{self.path}: x = {x[twice[0]] if twice.size else 0} occurs twice.")
+        return x, values
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(self._columns)
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return the interpolant on [lower, upper], which the points must cover."""
+        x, values = self._points()
+        if self.interpolation == "linear":
+            whole = piecewise.from_values(x, values)
+        else:
+            whole = _spline(x, values, self.interpolation)
+        return _restricted(whole, lower, upper, f"points of {self.path}")
+
+
+@dataclass(frozen=True)
+class Stack(Target):
+    """Several targets as the components of one vector-valued target.
+
+    Parameters
+    ----------
+    components : the targets, one above the other
+    """
+
+    name: ClassVar[str] = "stack"
+    components: Sequence[Target]
+
+    def __post_init__(self) -> None:
+        require(len(self.components) > 0, "components must not be empty.")
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return sum(target.outputs for target in self.components)
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        parts = [target.on(lower, upper) for target in self.components]
+        knots = parts[0].knots
+        for part in parts[1:]:
+            knots = np.union1d(knots, part.knots)
+        refined = [part.refined(knots) for part in parts]
+        length = max(part.degree for part in refined) + 1
+        high, low = (
+            np.concatenate([_padded(getattr(part, side), length) for part in refined], axis=1)
+            for side in ("high", "low")
+        )
+        return piecewise.PiecewisePolynomial(knots, high, low)
+
+
+def _padded(coefficients: Array, length: int) -> Array:
+    return np.pad(coefficients, ((0, 0), (0, 0), (0, length - coefficients.shape[2])))
+
+
+def _inner_knots(lower: float, upper: float, candidates: Array) -> Array:
+    inside = candidates[(candidates > lower) & (candidates < upper)]
+    return np.union1d([lower, upper], inside)
+
+
+def _shifted_line(offset: float, slope: float, centre: float) -> list[float]:
+    return [offset - slope * centre, slope]
+
+
+def _restricted(
+    whole: piecewise.PiecewisePolynomial, lower: float, upper: float, what: str
+) -> piecewise.PiecewisePolynomial:
+    """Return `whole` on [lower, upper], or raise InputError if it does not cover that."""
+    first, last = float(whole.knots[0]), float(whole.knots[-1])
+    require(
+        first <= lower and upper <= last,
+        f"the {what} cover [{first:g}, {last:g}], but the measure lives on [{lower:g}, {upper:g}].",
+    )
+    return whole.refined(_inner_knots(lower, upper, whole.knots))
+
+
+def _read_table(path: Path) -> dict[str, Array]:
+    """Return the numeric columns of a CSV file, or the one-dimensional variables of a netCDF file."""
+    require(path.is_file(), f"no file {str(path)!r}.")
+    if path.suffix.lower() in {".nc", ".nc4", ".netcdf", ".cdf", ".h5"}:
+        import netCDF4
+
+        with netCDF4.Dataset(path) as data:
+            data.set_auto_mask(False)
+            return {
+                name: np.asarray(variable[:], dtype=np.float64)
+                for name, variable in data.variables.items()
+                if variable.ndim == 1 and np.issubdtype(variable.dtype, np.number)
+            }
+    import pandas as pd
+
+    frame = pd.read_csv(path)
+    numeric = frame.select_dtypes("number")
+    return {str(column): numeric[column].to_numpy(dtype=np.float64) for column in numeric}
+
+
+def _spline(x: Array, values: Array, kind: str) -> piecewise.PiecewisePolynomial:
+    from scipy.interpolate import CubicSpline, PchipInterpolator
+
+    spline = (CubicSpline if kind == "cubic" else PchipInterpolator)(x, values, axis=0)
+    # scipy: sum_m c[m, j] (x - x_j)^(degree - m); here s = (x - centre) / half, x - x_j = half (1 + s).
+    half = 0.5 * np.diff(x)
+    high = np.zeros((half.size, values.shape[1], 4))
+    for coefficients, power in zip(spline.c, range(spline.c.shape[0] - 1, -1, -1), strict=True):
+        binomial = np.polynomial.polynomial.polypow([1.0, 1.0], power)
+        high[:, :, : power + 1] += (coefficients * half[:, None] ** power)[..., None] * binomial
+    return piecewise.PiecewisePolynomial(x, high, np.zeros_like(high))

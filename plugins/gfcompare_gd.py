@@ -1,0 +1,46 @@
+"""Gradient descent theta_{n+1} = theta_n - g_n G(theta_n)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gfcompare as gfc
+
+
+@dataclass(frozen=True)
+class GradientDescent(gfc.StepMethod):
+    """Gradient descent on the population risk: the explicit Euler method for the gradient flow.
+
+    Order 1, one gradient a step; whole blocks of steps run in compiled code.
+
+    Parameters
+    ----------
+    step_size : a number, in units of flow time, or a schedule
+    normalize : step along the projected gradient on M, then renormalise each hidden row
+    """
+
+    name: ClassVar[str] = "gd"
+    step_size: gfc.StepSize = 0.01
+    normalize: bool = False
+
+    @property
+    def on_manifold(self) -> bool:
+        """Whether trajectories live on M."""
+        return self.normalize
+
+    def steps(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, sizes: gfc.Array
+    ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
+        """Make a block of steps."""
+        theta, taken = problem.descend(theta, sizes, normalize=self.normalize)
+        return theta, memory, taken
+
+
+@gfc.hookimpl
+def gfcompare_integrators() -> list[type[gfc.Integrator]]:
+    """Announce the method."""
+    return [GradientDescent]

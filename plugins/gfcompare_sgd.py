@@ -1,0 +1,63 @@
+"""Stochastic gradient descent with a fresh batch at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gfcompare as gfc
+
+
+@dataclass(frozen=True)
+class StochasticGradientDescent(gfc.StepMethod):
+    """Stochastic gradient descent: the gradient is a mean over a fresh batch drawn from the measure.
+
+    Every trajectory has its own random stream, which depends on the study seed and its seed alone: two
+    step sizes see the same points. Whole blocks of steps run in compiled code.
+
+    Parameters
+    ----------
+    step_size : a number, in units of flow time, or a schedule
+    batch_size : points drawn at each step
+    normalize : step along the projected gradient on M, then renormalise each hidden row
+    """
+
+    name: ClassVar[str] = "sgd"
+    deterministic: ClassVar[bool] = False
+    step_size: gfc.StepSize = 0.01
+    batch_size: int = 32
+    normalize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise gfc.InputError(f"batch_size must be at least 1, got {self.batch_size}.")
+
+    @property
+    def on_manifold(self) -> bool:
+        """Whether trajectories live on M."""
+        return self.normalize
+
+    def initial_memory(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Sequence[np.random.Generator]
+    ) -> NDArray[np.uint64]:
+        """Return the random streams, shape (M, 4)."""
+        return np.stack([rng.integers(0, 2**64, size=4, dtype=np.uint64) for rng in rngs])
+
+    def steps(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, sizes: gfc.Array
+    ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
+        """Make a block of steps."""
+        theta, taken, memory = problem.descend_sampled(
+            theta, sizes, batch_size=self.batch_size, streams=memory, normalize=self.normalize
+        )
+        return theta, memory, taken
+
+
+@gfc.hookimpl
+def gfcompare_integrators() -> list[type[gfc.Integrator]]:
+    """Announce the method."""
+    return [StochasticGradientDescent]

@@ -1,0 +1,29 @@
+"""The standard gradient flow Theta' = -G(Theta)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import gfcompare as gfc
+
+
+@dataclass(frozen=True)
+class StandardGradientFlow(gfc.FlowIntegrator):
+    """The standard gradient flow: theta moves along the negative generalised gradient.
+
+    Variable-order BDF with matrix-free GMRES; about two gradients a step. Jentzen, Riekert,
+    arXiv:2107.04479. The options are those of `FlowIntegrator`.
+    """
+
+    name: ClassVar[str] = "standard-gf"
+
+    def velocity(self, problem: gfc.CountedProblem, y: gfc.Array) -> gfc.Array:
+        """Return -G(theta)."""
+        return -problem.gradient(y)
+
+
+@gfc.hookimpl
+def gfcompare_integrators() -> list[type[gfc.Integrator]]:
+    """Announce the method."""
+    return [StandardGradientFlow]
