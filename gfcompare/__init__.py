@@ -33,7 +33,7 @@ _HOMES = {
     "Study": "study",
     "Target": "targets",
     "Times": "study",
-    "integrate": "integration",
+    "integrate": "runner",
     "integrator": "plugins",
     "open_study": "store",
     "validate": "schema",
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from gfcompare.errors import InputError
     from gfcompare.flow import FlowIntegrator
     from gfcompare.initializations import Initialization
-    from gfcompare.integration import integrate
     from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
     from gfcompare.plugins import integrator
     from gfcompare.problem import Problem
+    from gfcompare.runner import integrate
     from gfcompare.schema import validate
     from gfcompare.store import open_study
     from gfcompare.study import Study, Times

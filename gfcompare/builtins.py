@@ -43,6 +43,7 @@ def gfcompare_initializations() -> list[type[Initialization]]:
         initializations.Uniform,
         initializations.Normal,
         initializations.Sphere,
+        initializations.NearAffine,
     ]
 
 

@@ -20,9 +20,8 @@ class Component:
 
     def options(self) -> dict[str, Any]:
         """Return the fields that take part in the identity of the component, by name."""
-        if not dataclasses.is_dataclass(self):
-            return {}
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields: Any = dataclasses.fields if dataclasses.is_dataclass(type(self)) else lambda _: ()
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def summary(cls) -> str:

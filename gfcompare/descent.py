@@ -61,7 +61,7 @@ class PiecewiseConstant:
     def __post_init__(self) -> None:
         require(
             len(self.values) == len(self.boundaries) + 1,
-            f"{len(self.boundaries)} boundaries need {len(self.boundaries) + 1} values, got {len(self.values)}.",
+            f"{len(self.boundaries)} boundaries need one value more, got {len(self.values)} values.",
         )
         require(min(self.values) > 0, f"step sizes must be positive, got {list(self.values)}.")
         require(

@@ -57,7 +57,7 @@ class GradientNorm(Diagnostic):
 
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return |G| at each state."""
-        return np.linalg.norm(problem.gradient(theta), axis=-1)
+        return np.asarray(np.linalg.norm(problem.gradient(theta), axis=-1))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ParameterNorm(Diagnostic):
 
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return |theta| at each state."""
-        return np.linalg.norm(theta, axis=-1)
+        return np.asarray(np.linalg.norm(theta, axis=-1))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,10 @@ class InputError(ValueError):
         return InputError(f"{where}: {self}")
 
 
+class RunError(RuntimeError):
+    """A run could not be finished although its input is right; what was computed is kept."""
+
+
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> InputError:
     """Return the error for a name that does not exist, with the nearest one that does.
 

@@ -17,6 +17,10 @@ from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrat
 # solver failed too often, or with the smallest step that floating point allows.
 _CANNOT_STEP = (-3, -4)
 
+# With CVODE's own limit of 5 the linear solver often stops short, and the step is made again: at H = 512 a
+# flow to t = 10^4 then takes 2250 gradients instead of 1450 (with 8; no further gain beyond).
+_KRYLOV_DIMENSION = 8
+
 
 @dataclass(frozen=True)
 class FlowIntegrator(Integrator, abc.ABC):
@@ -31,7 +35,7 @@ class FlowIntegrator(Integrator, abc.ABC):
     Parameters
     ----------
     rtol : relative tolerance of each step
-    atol : absolute tolerance of each step; None means rtol / 1000
+    atol : absolute tolerance of each step; None means rtol / 100
     method : "bdf" for stiff flows, "adams" for flows that are known not to be
     max_steps : steps after which a trajectory ends with the status step_limit
     """
@@ -68,7 +72,7 @@ class FlowIntegrator(Integrator, abc.ABC):
         """Return the state at flow time `time`."""
         theta, times, steps = state.theta.copy(), state.time.copy(), state.steps.copy()
         ends: list[tuple[int, Status, str]] = []
-        for m in np.flatnonzero(state.running):
+        for m in np.flatnonzero(state.running).tolist():
             run: _Run = state.memory[m]
             y, status, message = run.to(time)
             steps[m] = run.steps
@@ -98,13 +102,14 @@ class _Run:
         def right_hand_side(t: float, y: Array, velocity: Array) -> None:
             velocity[:] = integrator.velocity(problem, y)
 
-        atol = integrator.rtol / 1000 if integrator.atol is None else integrator.atol
+        atol = integrator.rtol / 100 if integrator.atol is None else integrator.atol
         self._solver: Any = CVODE(
             right_hand_side,
             method="BDF" if integrator.method == "bdf" else "Adams",
             rtol=integrator.rtol,
             atol=atol,
             linsolver="gmres",
+            krylov_dim=_KRYLOV_DIMENSION,
         )
         self._reached = 0.0
         self._start = np.array(integrator.coordinates(problem, theta), dtype=np.float64)
@@ -120,7 +125,8 @@ class _Run:
                     self._start,
                     Status.STEP_LIMIT,
                     (
-                        f"{self.steps} steps made by flow time {self._reached:.6g} of {time:.6g}; raise max_steps."
+                        f"{self.steps} steps made by flow time {self._reached:.6g} of {time:.6g}; "
+                        "raise max_steps."
                     ),
                 )
             outcome = self._solver.step(time, "onestep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -49,9 +50,9 @@ class Initialization(Component, abc.ABC):
 
 
 def _layer_by_layer(network: ReLUNetwork, rng: np.random.Generator, weight: _Draw, bias: _Draw) -> Array:
-    layers = []
+    layers: list[tuple[Array, Array]] = []
     widths = network.widths
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in itertools.pairwise(widths):
         last = len(layers) == network.depth - 1
         layers.append(
             (weight(rng, (after, before), before, after, last), bias(rng, (after,), before, after, last))
@@ -169,3 +170,41 @@ class Sphere(Initialization):
             return np.zeros(shape) if last else rng.normal(size=shape)
 
         return network.retract(_layer_by_layer(network, rng, weight, bias))
+
+
+@dataclass(frozen=True)
+class NearAffine(Initialization):
+    """Near slope x + intercept: a small initial risk for an affine target.
+
+    The first neuron is active on the whole interval and represents the affine function with the output
+    bias; every parameter then gets normal noise. This is where the theorem of Jentzen and Riekert
+    (arXiv:2107.04479) on affine targets starts: from a small initial risk. Networks of depth 2 with one
+    input and one output.
+
+    Parameters
+    ----------
+    slope, intercept : of the affine function
+    lower : left end of the interval on which the first neuron is active
+    spread : standard deviation of the noise
+    """
+
+    name: ClassVar[str] = "near-affine"
+    slope: float = 1.0
+    intercept: float = 0.0
+    lower: float = 0.0
+    spread: float = 0.05
+
+    def parameters(self, network: ReLUNetwork, rng: np.random.Generator) -> Array:
+        """Draw parameters, shape (P,), before scaling."""
+        require(
+            network.inputs == 1 and network.outputs == 1 and network.depth == 2,
+            f"near-affine needs widths [1, H, 1], got {list(network.widths)}.",
+        )
+        (hidden,) = network.hidden
+        root = np.sqrt(abs(self.slope))
+        weight, bias, outgoing = np.zeros((hidden, 1)), np.zeros(hidden), np.zeros((1, hidden))
+        weight[0], bias[0] = root, root * (1.0 - self.lower)
+        outgoing[0, 0] = np.copysign(root, self.slope)
+        offset = self.intercept - outgoing[0, 0] * bias[0]
+        centre = network.join([(weight, bias), (outgoing, np.array([offset]))])
+        return centre + self.spread * rng.normal(size=network.parameter_count)

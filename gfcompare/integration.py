@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.errors import InputError
-from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
+from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status
 from gfcompare.problem import Problem
 
 #: A deterministic trajectory is stationary where |G| is at most this times |theta|: then a unit of flow
 #: time moves the parameters by less than rounding, and the gradient itself is rounding.
 STATIONARY = 1e-16
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

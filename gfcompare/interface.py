@@ -25,6 +25,7 @@ from gfcompare.targets import Target
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 #: A trajectory whose parameters leave the ball of this radius counts as diverged.
 DIVERGENCE_NORM = 1e10
@@ -130,7 +131,7 @@ class CountedProblem:
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
         return self._problem.sample_gradient(theta, batch_size, rng)
 
-    def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Array]:
+    def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Integers]:
         """Make many steps of gradient descent in compiled code; see `Problem.descend`.
 
         Rows that are not counted for stay where they are.
@@ -151,7 +152,7 @@ class CountedProblem:
         batch_size: int,
         streams: NDArray[np.uint64],
         normalize: bool = False,
-    ) -> tuple[Array, Array, NDArray[np.uint64]]:
+    ) -> tuple[Array, Integers, NDArray[np.uint64]]:
         """Make many steps of stochastic gradient descent; see `Problem.descend_sampled`.
 
         Rows that are not counted for stay where they are.

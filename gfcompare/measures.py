@@ -156,7 +156,8 @@ class TruncatedNormal(Measure):
         require(
             bool(np.isfinite(self.mean) and np.isfinite(self.standard_deviation))
             and self.standard_deviation > 0,
-            f"mean must be finite and standard_deviation positive, got {self.mean}, {self.standard_deviation}.",
+            "mean must be finite and standard_deviation positive, "
+            f"got {self.mean}, {self.standard_deviation}.",
         )
 
     @property
@@ -169,11 +170,16 @@ class TruncatedNormal(Measure):
         nearest = min(max(self.mean, self.lower), self.upper)
 
         def bell(x: Array) -> Array:
-            far = ((x - self.mean) ** 2 - (nearest - self.mean) ** 2) / self.standard_deviation**2
+            # A difference of squares as a product: the mean may be many deviations away.
+            far = (x - nearest) * ((x - self.mean) + (nearest - self.mean)) / self.standard_deviation**2
             return np.asarray(np.exp(-0.5 * far))
 
+        # x itself is only known to rounding, which matters far from the origin.
+        steepest = max(1.0, abs(nearest - self.mean) / self.standard_deviation) / self.standard_deviation
+        largest = steepest * max(abs(self.lower), abs(self.upper))
+        accuracy = max(1e-14, 4 * largest * np.finfo(float).eps)
         return piecewise.from_function(
-            bell, self.lower, self.upper, accuracy=1e-14, knots=[self.mean], name="normal density"
+            bell, self.lower, self.upper, accuracy=accuracy, knots=[self.mean], name="normal density"
         )
 
 

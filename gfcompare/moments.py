@@ -6,7 +6,7 @@ import numpy as np
 from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 
-from gfcompare.kernels.line import LineData
+from gfcompare.kernels.line import Integrals, LineData, Values
 from gfcompare.piecewise import PiecewisePolynomial, common_knots
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
     # Degree of |r|^2 p on a piece, where the network is affine.
     degree = 2 * max(f.degree, 1) + p.degree
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
-    return LineData(
+    integrals = Integrals(
         middle=float(middle),
         half=float(half),
         knots=y_knots,
@@ -49,6 +49,8 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         mass_total=mass_total,
         target=moments,
         target_total=np.ascontiguousarray(moments_total.reshape(-1, 2)),
+    )
+    values = Values(
         x_centres=f.centres,
         x_half_widths=f.half_widths,
         density=_descending(p.high[:, 0]),
@@ -58,6 +60,7 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         nodes=nodes,
         weights=weights,
     )
+    return LineData(integrals, values)
 
 
 def _antiderivatives(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,13 +54,14 @@ class ReLUNetwork:
     widths: tuple[int, ...]
 
     def __init__(self, widths: Sequence[int]) -> None:
-        if isinstance(widths, str) or not isinstance(widths, Sequence):
+        if not isinstance(widths, list | tuple):
             raise InputError(f"widths must be a list of integers such as [1, 16, 1], got {widths!r}.")
         if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in widths):
             raise InputError(f"widths must be integers, got {list(widths)}.")
         if len(widths) < 3 or min(widths) < 1:
             raise InputError(
-                f"widths must be at least three positive integers (input, hidden..., output), got {list(widths)}."
+                "widths must be at least three positive integers (input, hidden..., output), "
+                f"got {list(widths)}."
             )
         object.__setattr__(self, "widths", tuple(int(n) for n in widths))
 
@@ -107,7 +109,7 @@ class ReLUNetwork:
 
     @cached_property
     def _parameter_count(self) -> int:
-        return self._slices[-1][1].stop
+        return int(self._slices[-1][1].stop)
 
     @cached_property
     def _hidden_count(self) -> int:
@@ -182,7 +184,7 @@ class ReLUNetwork:
         norms = np.empty((len(rows), self._hidden_count))
         manifold.row_norms(self._widths_array, rows, norms)
         parts = np.split(norms, np.cumsum(self.hidden)[:-1], axis=1)
-        return tuple(part.reshape(*leading, -1) for part in parts)
+        return tuple(part.reshape(*leading, part.shape[1]) for part in parts)
 
     def normalize(self, theta: ArrayLike) -> Array:
         """Map theta to the submanifold M without changing the function the network represents.
@@ -195,10 +197,10 @@ class ReLUNetwork:
         -------
         ndarray, shape (..., P), every hidden row of norm 1 to rounding
         """
-        rows, leading = self.rows(theta)
+        rows, _ = self.rows(theta)
         result = rows.copy()
         manifold.normalize(self._widths_array, result)
-        return result.reshape(*leading, -1)
+        return result.reshape(np.shape(theta))
 
     def retract(self, theta: ArrayLike) -> Array:
         """Divide each hidden row by its norm: the retraction to M (this changes the function)."""
@@ -210,7 +212,7 @@ class ReLUNetwork:
         result = rows.copy()
         norms = np.empty((len(rows), self._hidden_count))
         manifold.retract(self._widths_array, result, norms)
-        return result.reshape(np.shape(theta)), norms.reshape(*leading, -1)
+        return result.reshape(np.shape(theta)), norms.reshape(*leading, self._hidden_count)
 
     def project(self, theta: ArrayLike, vector: ArrayLike, factors: ArrayLike = 1.0) -> Array:
         """Apply the projection P of the normalised flow at theta on M.
@@ -225,7 +227,7 @@ class ReLUNetwork:
         result = self.rows(vector)[0].copy()
         scale = np.empty((*leading, self._hidden_count))
         scale[...] = factors
-        manifold.project(self._widths_array, rows, result, scale.reshape(len(rows), -1))
+        manifold.project(self._widths_array, rows, result, scale.reshape(len(rows), self._hidden_count))
         return result.reshape(np.shape(theta))
 
     def distance_to_manifold(self, theta: ArrayLike) -> Array:
@@ -241,7 +243,7 @@ class ReLUNetwork:
         layers = self.layers(theta)
         return tuple(
             (layer.weight**2).sum(axis=-1) + layer.bias**2 - (following.weight**2).sum(axis=-2)
-            for layer, following in zip(layers[:-1], layers[1:], strict=True)
+            for layer, following in itertools.pairwise(layers)
         )
 
     def breakpoints(self, theta: ArrayLike, lower: float, upper: float) -> list[Breakpoint]:

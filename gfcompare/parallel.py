@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,4 +44,4 @@ def share_rows(rows: int, work: Callable[[slice], None], *, threads: int | None 
         return
     edges = [rows * i // count for i in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(work, [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]))
+        list(pool.map(work, [slice(a, b) for a, b in itertools.pairwise(edges)]))

@@ -120,11 +120,14 @@ class PiecewisePolynomial:
         return float(np.abs(self.high).sum(axis=2).max())
 
 
-def from_pieces(knots: ArrayLike, coefficients: Sequence[Sequence[Sequence[float]]]) -> PiecewisePolynomial:
+def from_pieces(
+    knots: ArrayLike, coefficients: Sequence[Sequence[Sequence[float | Fraction]]]
+) -> PiecewisePolynomial:
     """Return the function with coefficients[j][k] (ascending in x) on piece j for component k.
 
     The change to local coordinates is made in rational arithmetic and rounded to twice the digits of
-    float64: a polynomial of high degree far from the origin loses nothing.
+    float64: a polynomial of high degree far from the origin loses nothing. Coefficients that are no
+    float64 may be given as fractions.
     """
     points = np.asarray(knots, dtype=np.float64)
     if points.ndim != 1 or points.size != len(coefficients) + 1:
@@ -141,9 +144,10 @@ def from_pieces(knots: ArrayLike, coefficients: Sequence[Sequence[Sequence[float
         half = Fraction(0.5 * right - 0.5 * left)
         rows = []
         for row in piece:
-            if not np.all(np.isfinite(row)):
+            if not all(isinstance(c, Fraction) or np.isfinite(c) for c in row):
                 raise InputError(f"coefficients must be finite numbers, got {list(row)}.")
-            padded = [Fraction(float(c)) for c in row] + [Fraction(0)] * (length - len(row))
+            exact = [c if isinstance(c, Fraction) else Fraction(float(c)) for c in row]
+            padded = exact + [Fraction(0)] * (length - len(row))
             rows.append(_substitute(padded, centre, half))
         parts.append(_split(rows))
     return PiecewisePolynomial(points, np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts]))

@@ -6,6 +6,7 @@ that cannot be loaded is a warning that names it; everything else works.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import inspect
@@ -20,9 +21,14 @@ from typing import Any, Literal
 
 import pluggy
 
-from gfcompare import __version__, hookspecs
+from gfcompare import hookspecs
+from gfcompare.components import Component
+from gfcompare.diagnostics import Diagnostic
 from gfcompare.errors import InputError, unknown_name
+from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
+from gfcompare.measures import Measure
+from gfcompare.targets import Target
 
 GROUP = "gfcompare"
 
@@ -36,6 +42,16 @@ KINDS: tuple[Kind, ...] = (
     "diagnostics",
     "figures",
 )
+
+# Figures are looked at by name only: gfcompare.figures lies above this module.
+_BASES: dict[str, type[Component]] = {
+    "integrators": Integrator,
+    "targets": Target,
+    "measures": Measure,
+    "initializations": Initialization,
+    "diagnostics": Diagnostic,
+    "figures": Component,
+}
 
 
 class PluginWarning(UserWarning):
@@ -70,7 +86,7 @@ class Registry:
     """Every component by kind and name, and the plugins they came from."""
 
     plugins: list[Plugin] = field(default_factory=list)
-    commands: list[Any] = field(default_factory=list)
+    commands: list[tuple[Plugin, Any]] = field(default_factory=list)
     _components: dict[str, dict[str, type[Any]]] = field(default_factory=lambda: {k: {} for k in KINDS})
     _origins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
 
@@ -99,65 +115,97 @@ class Registry:
             found, commands = _announced(module)
             for kind, components in found.items():
                 self._check(kind, components)
-        except Exception as error:  # a broken plugin must not stop the host
-            self.refuse(plugin, f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # a broken plugin must not stop the host
+            self.refuse(plugin, _cause(error))
             return
         for kind, components in found.items():
             for component in components:
                 self._components[kind][component.name] = component
                 self._origins[kind, component.name] = plugin
-        self.commands += commands
+        self.commands += [(plugin, command) for command in commands]
         self.plugins.append(plugin)
 
     def refuse(self, plugin: Plugin, cause: str) -> None:
         """Record a plugin that cannot be used, and warn."""
-        self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, error=cause))
+        refused = Plugin(plugin.name, plugin.distribution, plugin.version, error=cause)
+        self.plugins = [p for p in self.plugins if p != plugin] + [refused]
         warnings.warn(
-            f"plugin {plugin.label} is not used: {cause}. "
+            f"plugin {plugin.label} is not used: {cause.rstrip('.')}. "
             f"Update or remove it (python -m pip uninstall {plugin.distribution}).",
             PluginWarning,
             stacklevel=2,
         )
 
-    def _check(self, kind: str, components: Iterable[type[Any]]) -> None:
+    def _check(self, kind: Kind, components: Iterable[type[Any]]) -> None:
         own: set[str] = set()
         for component in components:
-            if not inspect.isclass(component):
-                raise TypeError(f"gfcompare_{kind} must return classes, got {component!r}")
-            name = getattr(component, "name", None)
-            if not isinstance(name, str) or not name:
-                raise TypeError(f"{component.__name__} has no class attribute 'name'")
-            if inspect.isabstract(component):
-                missing = ", ".join(sorted(component.__abstractmethods__))
-                raise TypeError(f"{component.__name__} does not define {missing}")
+            _check_class(kind, component)
+            name = component.name
             if name in self._components[kind]:
                 other = self._origins[kind, name]
-                raise ValueError(f"the name {name!r} in {kind} is already taken by {other.label}")
+                raise InputError(f"the name {name!r} in {kind} is already taken by {other.label}")
             if name in own:
-                raise ValueError(f"the name {name!r} occurs twice in {kind}")
+                raise InputError(f"the name {name!r} occurs twice in {kind}")
             own.add(name)
 
 
-def _announced(module: ModuleType) -> tuple[dict[str, list[type[Any]]], list[Any]]:
+def _check_class(kind: Kind, component: object) -> None:
+    """Raise InputError unless a class can be used as a component of a kind."""
+    base = _BASES[kind]
+    if not inspect.isclass(component):
+        raise InputError(f"gfcompare_{kind} must return classes, got {component!r}")
+    if not issubclass(component, base):
+        raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{base.__name__}")
+    if not isinstance(getattr(component, "name", None), str) or not component.name:
+        raise InputError(f"{component.__name__} has no class attribute 'name'")
+    if inspect.isabstract(component):
+        missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
+        raise InputError(f"{component.__name__} does not define {missing}")
+    if "__dataclass_fields__" not in vars(component):
+        raise InputError(f"{component.__name__} is not a dataclass; put @dataclass(frozen=True) before it")
+
+
+def _announced(module: ModuleType) -> tuple[dict[Kind, list[type[Any]]], list[Any]]:
     """Return what a module's hooks announce, by kind, and its commands."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(module)
     known = {name for name in dir(hookspecs) if name.startswith("gfcompare_")}
-    for name in dir(module):
-        if name.startswith("gfcompare_") and name not in known and callable(getattr(module, name)):
-            raise unknown_name("hook", name, known)
+    for name, value in vars(module).items():
+        if name.startswith("gfcompare_") and inspect.isroutine(value):
+            if name not in known:
+                raise unknown_name("hook", name, known)
+            if not hasattr(value, f"{GROUP}_impl"):
+                raise InputError(f"{name} is not marked with @gfcompare.hookimpl")
     manager.check_pending()
-    found = {
-        kind: [item for result in getattr(manager.hook, f"gfcompare_{kind}")() for item in result]
-        for kind in KINDS
-    }
-    commands = [item for result in manager.hook.gfcompare_commands() for item in result]
+    found = {kind: _results(manager, f"gfcompare_{kind}") for kind in KINDS}
+    commands = _results(manager, "gfcompare_commands")
+    for command in commands:
+        if not callable(command):
+            raise InputError(f"gfcompare_commands must return functions, got {command!r}")
     if not any(found.values()) and not commands:
-        raise ValueError(
-            "it implements no hook; mark a function such as gfcompare_integrators with @gfcompare.hookimpl"
+        raise InputError(
+            "it announces nothing; mark a function such as gfcompare_integrators with @gfcompare.hookimpl "
+            "and let it return a list of classes"
         )
     return found, commands
+
+
+def _results(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+    """Return the elements of what a hook returns, or raise InputError if it is not a list."""
+    caller = getattr(manager.hook, hook)
+    results = caller()
+    if len(results) < len(caller.get_hookimpls()):  # pluggy leaves out None
+        raise InputError(f"{hook} must return a list, got None")
+    for result in results:
+        if isinstance(result, str) or not isinstance(result, Iterable):
+            raise InputError(f"{hook} must return a list, got {result!r}")
+    return [item for result in results for item in result]
+
+
+def _cause(error: BaseException) -> str:
+    """Return an error as text: what gfcompare says itself as it is, anything else with its type."""
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
 _registry: Registry | None = None
@@ -172,8 +220,8 @@ def registry() -> Registry:
         for entry_point, plugin in entry_points():
             try:
                 module = entry_point.load()
-            except Exception as error:  # anything can go wrong in somebody else's module
-                found.refuse(plugin, f"{type(error).__name__}: {error}")
+            except (Exception, SystemExit) as error:  # anything can go wrong in somebody else's module
+                found.refuse(plugin, _cause(error))
                 continue
             found.load(plugin, module)
         _registry = found
@@ -217,7 +265,7 @@ def load_file(path: str | Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"--plugin {path}: {type(error).__name__}: {error}") from error
     # Workers of a study get the classes themselves: they cannot import the file by its name.
@@ -233,7 +281,7 @@ def load_file(path: str | Path) -> None:
     _files[file] = module
 
 
-def integrator(name: str, **options: Any) -> Integrator:
+def integrator(name: str, /, **options: Any) -> Integrator:
     """Return a method by name, such as ``integrator("standard-gf", rtol=1e-8)``.
 
     Raises
@@ -242,35 +290,59 @@ def integrator(name: str, **options: Any) -> Integrator:
         for an unknown name or option, or a value out of range
     """
     cls = registry().get("integrators", name)
-    fields = getattr(cls, "__dataclass_fields__", {})
+    fields = [f.name for f in dataclasses.fields(cls) if f.init]
     for option in options:
         if option not in fields:
-            raise unknown_name(f"option of integrator {name!r}:", option, fields)
-    found: Integrator = cls(**options)
+            raise unknown_name(f"option of {name!r}:", option, fields)
+    try:
+        found: Integrator = cls(**options)
+    except TypeError as error:  # a required option is missing
+        raise InputError(f"integrator {name!r}: {error}") from None
     return found
 
 
 def provenance(component: object) -> dict[str, str]:
-    """Return where a component's class comes from: distribution and version, or a hash of its source."""
+    """Return where a component's class comes from, down to the source: what its numbers depend on."""
     cls = type(component)
     for kind in KINDS:
         if cls in registry().all(kind):
             origin = registry().origin(kind, cls.name)
-            return {"class": cls.__qualname__, "distribution": origin.distribution, "version": origin.version}
-    if cls.__module__.split(".")[0] == "gfcompare":
-        return {"class": cls.__qualname__, "distribution": "gfcompare", "version": __version__}
+            return {
+                "class": cls.__qualname__,
+                # A file is known by its content: moving it changes nothing.
+                "distribution": Path(origin.distribution).name,
+                "version": origin.version,
+                "source": _source_hash(cls),
+            }
+    return {"class": cls.__qualname__, "distribution": cls.__module__, "source": _source_hash(cls)}
+
+
+_source_hashes: dict[type[Any], str] = {}
+
+
+def _source_hash(cls: type[Any]) -> str:
+    """Return a hash of the code of a class and its bases.
+
+    A version says too little: in an editable installation the code changes and the version does not.
+    """
+    if cls not in _source_hashes:
+        digest = hashlib.sha256()
+        for base in cls.__mro__:
+            if base.__module__.partition(".")[0] not in sys.stdlib_module_names:
+                digest.update(_source(base))
+        _source_hashes[cls] = digest.hexdigest()[:12]
+    return _source_hashes[cls]
+
+
+def _source(cls: type[Any]) -> bytes:
+    """Return the text of a class's module; of a script only the class, since the rest is the study."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if cls.__module__ != "__main__" and file and Path(file).is_file():
+        return Path(file).read_bytes()
     try:
-        source = inspect.getsource(cls)
-    except (OSError, TypeError):
+        return inspect.getsource(cls).encode()
+    except (OSError, TypeError):  # typed into an interpreter
         import cloudpickle
 
-        return {
-            "class": cls.__qualname__,
-            "distribution": cls.__module__,
-            "version": hashlib.sha256(cloudpickle.dumps(cls)).hexdigest()[:12],
-        }
-    return {
-        "class": cls.__qualname__,
-        "distribution": cls.__module__,
-        "version": hashlib.sha256(source.encode()).hexdigest()[:12],
-    }
+        pickled: bytes = cloudpickle.dumps(cls)
+        return pickled

@@ -93,9 +93,9 @@ class Problem:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}.")
-        rows, leading = self._network.rows(theta)
+        rows, _ = self._network.rows(theta)
         points = self._measure.sample(rng, (len(rows), batch_size))
-        return self._evaluator.batch_gradients(rows, points).reshape(*leading, -1)
+        return self._evaluator.batch_gradients(rows, points).reshape(np.shape(theta))
 
     def descend(
         self, theta: Array, step_sizes: Array, *, normalize: bool = False, bound: float = np.inf

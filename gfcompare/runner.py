@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,8 +24,11 @@ from numpy.typing import ArrayLike
 
 from gfcompare import parallel, store
 from gfcompare.components import require
+from gfcompare.errors import InputError, RunError
+from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record, check_times, run_block
 from gfcompare.interface import Integrator
+from gfcompare.plugins import PluginWarning
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
@@ -81,8 +89,12 @@ class Outcome:
     seconds: float
 
 
-class WorkersLost(RuntimeError):
+class WorkersLostError(RunError):
     """Worker processes died again and again; the finished cells are kept."""
+
+
+class CellsFailedError(RunError):
+    """Some cells could not be computed; the others are finished and kept."""
 
 
 def integrate(
@@ -119,6 +131,7 @@ def integrate(
 
 def run_cell(cell: Cell) -> Record:
     """Compute a cell."""
+    _load_kernels(cell)
     theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
     rngs = [random_stream(cell.study_seed, seed, "method") for seed in cell.seeds]
     return run_block(
@@ -148,7 +161,7 @@ def run_study(
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
     began = time.perf_counter()
     folder = Path(output) if output is not None else Path("results") / study.name
-    require(not folder.exists() or folder.is_dir(), f"output {str(folder)!r} exists and is not a folder.")
+    store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()
     finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
@@ -156,14 +169,14 @@ def run_study(
     shown.begin(cells, finished)
     try:
         if todo:
-            _warm_up(todo[0], shown)
+            warm_up(todo[0], shown)
             workers = min(jobs or parallel.available_cores(), len(todo))
             if workers == 1:
                 with _one_thread():
-                    for cell in todo:
-                        shown.cell_done(cell, _compute(cell, folder))
+                    failed = _compute_here(todo, folder, shown)
             else:
-                _run_in_pool(todo, folder, workers, shown)
+                failed = _run_in_pool(todo, folder, workers, shown)
+            _refuse(failed, folder)
     finally:
         shown.end()
     if study.source:
@@ -176,6 +189,31 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+Failures = list[tuple[Cell, Exception]]
+
+
+def _refuse(failed: Failures, folder: Path) -> None:
+    """Raise an error that names the cells that could not be computed, if there are any."""
+    if not failed:
+        return
+    cell, error = failed[0]
+    cause = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    more = f" (and {len(failed) - 1} more cells)" if len(failed) > 1 else ""
+    message = f"{cell.label}{more} could not be computed: {cause} The finished cells are kept in {folder}."
+    raise InputError(message) if isinstance(error, InputError) else CellsFailedError(message) from error
+
+
+def _compute_here(todo: Sequence[Cell], folder: Path, shown: Progress) -> Failures:
+    """Compute cells one after the other in this process; return those that raised an error."""
+    failed: Failures = []
+    for cell in todo:
+        try:
+            shown.cell_done(cell, _compute(cell, folder))
+        except Exception as error:  # the other cells go on
+            failed.append((cell, error))
+    return failed
+
+
 def _compute(cell: Cell, folder: Path) -> float:
     """Compute a cell and write its file; return the seconds it took."""
     began = time.perf_counter()
@@ -183,12 +221,31 @@ def _compute(cell: Cell, folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def _warm_up(cell: Cell, shown: Progress) -> None:
+def warm_up(cell: Cell, shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
-    problem, network = cell.problem.problem, cell.problem.network
     began = time.perf_counter()
-    theta = np.stack([cell.problem.initial(cell.study_seed, cell.seeds[0])])
     shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
+    _load_kernels(cell)
+    shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
+
+
+@functools.cache
+def _import_solver() -> None:
+    importlib.import_module("sksundae.cvode")
+
+
+_kernels_loaded = False
+
+
+def _load_kernels(cell: Cell) -> None:
+    """Call every kernel once in this process, so that no wall time of a method contains their loading."""
+    global _kernels_loaded
+    if isinstance(cell.integrator, FlowIntegrator):
+        _import_solver()
+    if _kernels_loaded:
+        return
+    problem, network = cell.problem.problem, cell.problem.network
+    theta = np.zeros((1, network.parameter_count))
     problem.risk(theta)
     problem.gradient(theta)
     sizes = np.full(1, 1e-6)
@@ -197,7 +254,7 @@ def _warm_up(cell: Cell, shown: Progress) -> None:
     network.project(network.normalize(theta), theta)
     network.polar(theta)
     network.row_norms(theta)
-    shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
+    _kernels_loaded = True
 
 
 @contextmanager
@@ -210,10 +267,19 @@ def _one_thread() -> Iterator[None]:
         parallel.set_thread_count(before)
 
 
-def _start_worker() -> None:
+def _die_with(parent: int) -> None:
+    """Stop this worker when the study's process is gone, killed by whatever: nobody else would."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _start_worker(parent: int) -> None:
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parallel.set_thread_count(1)
+    warnings.simplefilter("ignore", PluginWarning)  # the parent has said it
 
 
 def _work(payload: bytes) -> float:
@@ -221,31 +287,44 @@ def _work(payload: bytes) -> float:
     return _compute(cell, folder)
 
 
-def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progress) -> None:
-    """Compute cells on worker processes, again from where it was if a worker dies."""
+def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progress) -> Failures:
+    """Compute cells on worker processes, again from where it was if a worker dies.
+
+    Returns the cells that raised an error, with it.
+    """
     left = list(todo)
+    failed: Failures = []
     for attempt in range(_ATTEMPTS):
         try:
-            _run_once(left, folder, workers, shown.cell_done)
-            return
+            _run_once(left, folder, workers, shown.cell_done, failed)
+            return failed
         except BrokenProcessPool:
-            left = [cell for cell in left if not store.cell_path(folder, cell).exists()]
+            done = {cell.key for cell, _ in failed}
+            left = [c for c in left if c.key not in done and not store.cell_path(folder, c).exists()]
             if attempt < _ATTEMPTS - 1:
                 shown.note(f"a worker process died; {len(left)} cells are left, starting new workers")
-    names = "; ".join(cell.label for cell in left[:3])
-    raise WorkersLost(
+    names = "; ".join(cell.label for cell in left[:3]) + ("; ..." if len(left) > 3 else "")
+    raise WorkersLostError(
         f"worker processes died {_ATTEMPTS} times (out of memory, or a crash in compiled code); "
-        f"{len(left)} cells are not finished ({names}...). The finished ones are kept in {folder}; "
+        f"{len(left)} cells are not finished ({names}). The finished ones are kept in {folder}; "
         "run the same command again, with fewer --jobs if memory is short."
     )
 
 
-def _run_once(todo: Sequence[Cell], folder: Path, workers: int, done: Callable[[Cell, float], None]) -> None:
+def _run_once(
+    todo: Sequence[Cell],
+    folder: Path,
+    workers: int,
+    done: Callable[[Cell, float], None],
+    failed: Failures,
+) -> None:
     # loky, unlike the standard library's pool, does not import the user's script again in each worker, so a
     # study script needs no main guard, and it notices a worker that dies.
     from loky import ProcessPoolExecutor
 
-    executor: Any = ProcessPoolExecutor(max_workers=workers, initializer=_start_worker)
+    executor: Any = ProcessPoolExecutor(
+        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),)
+    )
     orderly = False
     try:
         pending: dict[Future[float], Cell] = {
@@ -254,7 +333,15 @@ def _run_once(todo: Sequence[Cell], folder: Path, workers: int, done: Callable[[
         while pending:
             ready, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in ready:
-                done(pending.pop(future), future.result())
+                cell = pending.pop(future)
+                try:
+                    seconds = future.result()
+                except BrokenProcessPool:
+                    raise
+                except Exception as error:  # the other cells go on
+                    failed.append((cell, error))
+                else:
+                    done(cell, seconds)
         orderly = True
     finally:
         executor.shutdown(wait=orderly, kill_workers=not orderly)

@@ -260,10 +260,8 @@ def _validate_group(data: xr.Dataset) -> list[str]:
             found.append(f"{name!r} has dimensions {list(variable.dims)}, expected {list(meaning.dims)}")
         if not _is_kind(variable.dtype, meaning.kind):
             found.append(f"{name!r} has type {variable.dtype}, expected {_KINDS[meaning.kind]}")
-    for key, variable in data.variables.items():
-        found += [
-            f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in variable.attrs
-        ]
+    for key, attributes in ((key, variable.attrs) for key, variable in data.variables.items()):
+        found += [f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in attributes]
     return found or _validate_values(data)
 
 
@@ -300,4 +298,4 @@ def _validate_values(data: xr.Dataset) -> list[str]:
 
 def statuses(data: xr.Dataset) -> NDArray[np.str_]:
     """Return the status of each trajectory as text, shape (integrator, seed)."""
-    return np.vectorize(lambda s: Status(int(s)).name.lower())(data["status"].values)
+    return np.array([[Status(int(s)).name.lower() for s in row] for row in data["status"].values])

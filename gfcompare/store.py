@@ -29,6 +29,16 @@ def cell_path(output: Path, cell: Cell) -> Path:
     return output / CELLS / f"{cell.key}.nc"
 
 
+def prepare(output: Path) -> None:
+    """Make the folder for the results, or raise InputError if that is not possible."""
+    try:
+        (output / CELLS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output / CELLS):
+            pass
+    except OSError as error:
+        raise InputError(f"output folder {str(output)!r}: {error.strerror or error}.") from None
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` write a temporary file, then put it in place in one atomic step.
 
@@ -88,8 +98,13 @@ def merge(study: Study, output: Path) -> Path:
 
 
 def _load(path: Path) -> xr.Dataset:
-    with xr.open_dataset(path, engine="netcdf4") as data:
-        loaded = data.load()
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as data:
+            loaded = data.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: this cell's file is damaged ({error}). Delete it and run the same command again."
+        ) from None
     # Text is read with the width of the longest one in the file, which another file's would not fit into.
     loaded["message"] = loaded["message"].astype(object)
     return loaded
@@ -124,7 +139,7 @@ def open_study(path: str | Path) -> xr.DataTree:
     try:
         with xr.open_datatree(file, engine="netcdf4") as tree:
             loaded = tree.load()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{file}: not a netCDF-4 file ({error}).") from None
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from gfcompare import __version__
 from gfcompare.components import Component, require
+from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import check_times
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 #: Seeds of one cell. Part of a cell's identity, so it must not depend on the number of workers.
 SEEDS_PER_CELL = 16
 
-_NAME = re.compile(r"[^/\x00-\x1f]+")
+# Names are those of groups in netCDF files and of folders: netCDF refuses other first characters.
+_NAME = re.compile(r"\w(?:[^/\x00-\x1f\x7f]*[^/\x00-\x1f\x7f\s])?")
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,11 @@ class ProblemSpec:
             return Problem(self.network, self.target, self.measure)
         except InputError as error:
             raise error.within(f"problem {self.name!r}") from None
+        except Exception as error:  # of a target or measure that somebody else wrote
+            raise InputError(
+                f"problem {self.name!r}: {self.target.name!r} or {self.measure.name!r} raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def initial(self, study_seed: int, seed: int) -> NDArray[np.float64]:
         """Return the initial parameters, shape (P,), of a seed.
@@ -124,7 +133,7 @@ class ProblemSpec:
         return {
             "widths": list(self.network.widths),
             "target and density": digest.hexdigest(),
-            "initialization": describe(self.initialization) | provenance(self.initialization),
+            "initialization": _identity(self.initialization.options()) | provenance(self.initialization),
         }
 
 
@@ -151,7 +160,7 @@ class Cell:
             "kernels": source_fingerprint(),
             "study seed": self.study_seed,
             "problem": self.problem.identity(),
-            "integrator": describe(self.integrator) | provenance(self.integrator),
+            "integrator": _identity(self.integrator.options()) | provenance(self.integrator),
             "seeds": self.seeds,
             "times": [t.hex() for t in self.times],
             "time limit": self.time_limit,
@@ -227,10 +236,18 @@ class Study:
         time_limit: float | None = None,
         source: str = "",
     ) -> None:
-        require(bool(name) and bool(_NAME.fullmatch(name)), f"name must be text without '/', got {name!r}.")
+        _check_name(name, "name")
+        _check_type(seeds, int, "seeds")
+        _check_type(seed, int, "seed")
+        _check_type(description, str, "description")
+        _check_type(times, Times, "times")
         require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
         require(seed >= 0, f"seed must not be negative, got {seed}.")
-        require(time_limit is None or time_limit > 0, f"time_limit must be positive, got {time_limit}.")
+        if time_limit is not None:
+            _check_type(time_limit, float, "time_limit")
+            require(time_limit > 0, f"time_limit must be positive, got {time_limit}.")
+        _check_type(targets, Mapping, "targets")
+        _check_type(integrators, Mapping, "integrators")
         require(bool(targets), "targets must name at least one target.")
         require(bool(integrators), "integrators must name at least one method.")
         self.name = name
@@ -241,9 +258,13 @@ class Study:
         self.time_limit = time_limit
         self.source = source
         self.integrators = _expanded(integrators, Integrator, "integrators")
-        networks = _labelled(_listed(network, ReLUNetwork, "network"))
-        measures = _labelled(_listed(measure, Measure, "measure"))
-        initializations = _labelled(_listed(initialization, Initialization, "initialization"))
+        for key, method in self.integrators.items():
+            _check_step_size(method, f"integrators.{key}.step_size")
+        networks = _labelled(_listed(network, ReLUNetwork, "network"), "network.widths")
+        measures = _labelled(_listed(measure, Measure, "measure"), "measure")
+        initializations = _labelled(
+            _listed(initialization, Initialization, "initialization"), "initialization"
+        )
         self.problems = tuple(
             ProblemSpec(_joined(target_name, (n, m, i)), target, networks[n], measures[m], initializations[i])
             for target_name, target in _expanded(targets, Target, "targets").items()
@@ -263,7 +284,7 @@ class Study:
         """
         file = Path(path)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
         except UnicodeDecodeError:
@@ -350,9 +371,68 @@ def plain(value: Any) -> Any:
     return f"<Python {name}>" if name else repr(value)
 
 
+def _identity(value: Any) -> Any:
+    """Return a value as data that tells it from every other one: as `plain`, but functions by their code."""
+    if isinstance(value, Component):
+        return {"name": value.name} | _identity(value.options())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _identity(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _identity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    if isinstance(value, types.CodeType):
+        constants = [_identity(c) for c in value.co_consts]
+        return [value.co_code.hex(), constants, list(value.co_names)]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [_identity(part) for part in (value.__code__, value.__defaults__, value.__kwdefaults__, cells)]
+    if isinstance(value, functools.partial):
+        return [_identity(part) for part in (value.func, value.args, value.keywords)]
+    return plain(value)
+
+
 # ---------------------------------------------------------------------------------------------------
 # Grids
 # ---------------------------------------------------------------------------------------------------
+
+
+_KINDS_OF_VALUE: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Mapping: "a mapping from names to components",
+}
+
+
+def _check_type(value: Any, kind: type, key: str) -> None:
+    """Raise InputError unless a value given in Python has the type that a study file needs."""
+    allowed: dict[type, tuple[type, ...]] = {
+        int: (int, np.integer),
+        float: (int, float, np.integer, np.floating),
+    }
+    right = isinstance(value, allowed.get(kind, (kind,))) and not isinstance(value, bool)
+    named = _KINDS_OF_VALUE.get(kind, f"gfcompare.{kind.__name__}")
+    require(right, f"{key}: must be {named}, got {value!r}.")
+
+
+def _check_name(name: object, key: str) -> None:
+    right = isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)
+    require(
+        bool(right),
+        f"{key}: a name starts with a letter, a digit or '_', has no '/' and at most {_LONGEST_NAME} letters, "
+        f"got {name!r}.",
+    )
+
+
+def _check_step_size(method: Integrator, where: str) -> None:
+    """Refuse a step size that is not positive now, not in the middle of a run."""
+    if not isinstance(method, StepMethod):
+        return
+    rule = method.step_size
+    if not isinstance(rule, PolynomialDecay | PiecewiseConstant):
+        _check_type(rule, float, where)
+        require(bool(0 < rule < np.inf), f"{where}: must be positive and finite, got {rule}.")
 
 
 def _listed(value: Any, kind: type, key: str) -> list[Any]:
@@ -368,26 +448,34 @@ def _expanded(components: Mapping[str, Any], kind: type, key: str) -> dict[str, 
     """Return components by name, each list among them as several, named by what differs."""
     result: dict[str, Any] = {}
     for name, value in components.items():
-        require(bool(_NAME.fullmatch(name)), f"{key}: a name must be text without '/', got {name!r}.")
-        for label, component in _labelled(_listed(value, kind, f"{key}.{name}")).items():
+        _check_name(name, key)
+        where = f"{key}.{name}"
+        for label, component in _labelled(_listed(value, kind, where), where).items():
             full = _joined(name, (label,))
             require(full not in result, f"{key}: the name {full!r} occurs twice.")
             result[full] = component
     return result
 
 
-def _labelled(components: list[Any]) -> dict[str, Any]:
+def _labelled(components: list[Any], where: str) -> dict[str, Any]:
     """Return components by a label of what differs among them; a single one has the empty label."""
     if len(components) == 1:
         return {"": components[0]}
     options = [_options(component) for component in components]
+    texts = [json.dumps(_identity(o), sort_keys=True) for o in options]
+    twice = next((n for n, text in enumerate(texts) if text in texts[:n]), None)
+    if twice is not None:
+        raise InputError(f"{where}: the grid has the same value twice: {components[twice]!r}.")
     keys = [
         key
         for key in dict.fromkeys(k for o in options for k in o)
         if len({_short(o.get(key)) for o in options}) > 1
     ]
-    labels = [",".join(f"{key}={_short(o.get(key))}" for key in keys) for o in options]
-    if len(set(labels)) < len(labels):
+    names = [str(o.get("name")) for o in options]
+    if len(set(names)) == len(names):
+        return dict(zip(names, components, strict=True))
+    labels = [",".join(f"{key}={_short(o[key])}" for key in keys if key in o) for o in options]
+    if len(set(labels)) < len(labels) or max(map(len, labels)) > _LONGEST_NAME:
         labels = [str(number) for number in range(len(components))]
     return dict(zip(labels, components, strict=True))
 
@@ -395,19 +483,28 @@ def _labelled(components: list[Any]) -> dict[str, Any]:
 def _options(component: Any) -> dict[str, Any]:
     if isinstance(component, ReLUNetwork):
         return {"widths": "-".join(map(str, component.widths))}
-    return {"name": component.name} | component.options()
+    options: dict[str, Any] = component.options()
+    return {"name": component.name} | options
 
 
 def _short(value: Any) -> str:
     """Return a value as short text for a name."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, Component) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
-        items = plain(value).values()
-        return "(" + ";".join(_short(item) for item in items) + ")"
+        text = f"{value:g}"
+        return text if float(text) == value else repr(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        called = str(fields.pop("schedule", getattr(value, "name", type(value).__name__)))
+        defaults = {f.name: f.default for f in dataclasses.fields(value)}
+        parts = [
+            f"{key}={_short(item)}" for key, item in fields.items() if plain(item) != plain(defaults[key])
+        ]
+        return f"{called}({';'.join(parts)})" if parts else called
     if isinstance(value, list | tuple):
         return "-".join(_short(item) for item in value)
-    return str(plain(value)).replace("/", "_")
+    return re.sub(r"[/\x00-\x1f\x7f]", "_", str(plain(value)))
 
 
 def _joined(name: str, labels: Sequence[str]) -> str:
@@ -465,7 +562,14 @@ class _Reader:
         return cls(**fields, source=source)
 
     def _component(self, kind: Kind, table: Any, where: str, default: str | None = None) -> list[Any]:
-        """Return the components, more than one if there is a grid, that a table describes."""
+        """Return the components that a table, or each of a list of tables, describes: a grid has several."""
+        if isinstance(table, list):
+            require(bool(table), f"{where}: must not be an empty list.")
+            return [
+                c
+                for n, item in enumerate(table)
+                for c in self._component(kind, item, f"{where}[{n}]", default)
+            ]
         entries = dict(self._table(table, where))
         given = entries.pop("name", default)
         if given is None:
@@ -491,7 +595,7 @@ class _Reader:
 
     def _dataclass(self, cls: type[Any], table: dict[str, Any], where: str) -> list[Any]:
         """Return instances of a dataclass for every combination of the grids among its fields."""
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls, where)
         fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
         for key in table:
             if key not in fields:
@@ -501,7 +605,8 @@ class _Reader:
             if required and name not in table:
                 if _is_callable(hints[name]):
                     raise InputError(
-                        f"{where}: {cls.name!r} takes a Python function, so it needs a study script: gfcompare.Study(...)."
+                        f"{where}: {cls.name!r} takes a Python function, so it needs a study script: "
+                        "gfcompare.Study(...)."
                     )
                 raise InputError(f"{where}: the key {name!r} is missing.")
         grids = {key: self._grid(hints[key], value, f"{where}.{key}") for key, value in table.items()}
@@ -511,6 +616,8 @@ class _Reader:
                 result.append(cls(**dict(zip(grids, values, strict=True))))
             except InputError as error:
                 raise error.within(where) from None
+            except Exception as error:  # of a class that somebody else wrote, or of a file that it reads
+                raise InputError(f"{where}: {type(error).__name__}: {error}") from error
         return result
 
     def _grid(self, hint: Any, value: Any, where: str) -> list[Any]:
@@ -520,34 +627,84 @@ class _Reader:
         except InputError as error:
             if not isinstance(value, list) or not value:
                 raise
-            try:
-                return [self._value(hint, item, f"{where}[{number}]") for number, item in enumerate(value)]
-            except InputError as inner:
-                scalar = not any(isinstance(item, list | dict) for item in value)
-                raise (inner if scalar else error) from None
+            found, problems = [], []
+            for number, item in enumerate(value):
+                try:
+                    found.append(self._value(hint, item, f"{where}[{number}]"))
+                except InputError as inner:
+                    problems.append(inner)
+            if not problems:
+                return found
+            # Was a grid meant, or a list that is one value? Where an element is right, a grid.
+            grid = bool(found) or not _takes_list(hint) or all(isinstance(item, list) for item in value)
+            raise (problems[0] if grid else error) from None
 
     def _value(self, hint: Any, value: Any, where: str) -> Any:
         """Check a value against a type and convert it, strictly."""
         kind = _component_kind(hint)
         if kind is not None:
-            items = value if isinstance(value, list) else [value]
+            if not _takes_list(hint):
+                return self._single(self._component(kind, self._table(value, where), where), where)
+            require(isinstance(value, list), f"{where}: must be a list of tables, got {_shown(value)}.")
+            places = [f"{where}[{n}]" for n in range(len(value))]
             return tuple(
-                c for n, item in enumerate(items) for c in self._component(kind, item, f"{where}[{n}]")
+                self._single(self._component(kind, self._table(item, place), place), place)
+                for item, place in zip(value, places, strict=True)
             )
         if _is_callable(hint):
             raise InputError(
                 f"{where}: must be a Python function, so it needs a study script: gfcompare.Study(...)."
             )
-        from pydantic import TypeAdapter, ValidationError
+        if typing.get_origin(hint) in (types.UnionType, typing.Union):
+            return self._one_of(typing.get_args(hint), value, where)
+        if _takes_list(hint):
+            require(isinstance(value, list), f"{where}: must be {_described(hint)}, got {_shown(value)}.")
+            inner = typing.get_args(hint)[0]
+            return tuple(self._value(inner, item, f"{where}[{n}]") for n, item in enumerate(value))
+        if dataclasses.is_dataclass(hint):
+            require(isinstance(value, dict), f"{where}: must be {_described(hint)}, got {_shown(value)}.")
+            return self._single(self._dataclass(typing.cast("type[Any]", hint), value, where), where)
+        if typing.get_origin(hint) is Literal:
+            allowed = typing.get_args(hint)
+            if isinstance(value, str) and value not in allowed:
+                raise unknown_name("value", value, map(str, allowed)).within(where)
+            require(value in allowed, f"{where}: must be {_described(hint)}, got {_shown(value)}.")
+            return value
+        return self._scalar(hint, value, where)
+
+    def _one_of(self, members: Sequence[Any], value: Any, where: str) -> Any:
+        """Return the value as the first member of a union it fits, or say what comes nearest."""
+        errors: list[InputError] = []
+        nearest: list[InputError] = []
+        for member in sorted(members, key=lambda m: not _fits(m, value)):
+            try:
+                return self._value(member, value, where)
+            except InputError as error:
+                errors.append(error)
+                if _fits(member, value) and not _is_scalar(member):
+                    nearest.append(error)
+        schedules = [m.schedule for m in members if hasattr(m, "schedule")]
+        if isinstance(value, dict) and schedules and value.get("schedule", schedules[0]) not in schedules:
+            raise unknown_name("schedule", str(value["schedule"]), schedules).within(where)
+        if nearest:  # the one that got furthest names the deepest place
+            raise max(nearest, key=lambda error: str(error).split(": ")[0].count("["))
+        described = _alternatives([_described(m) for m in members if m is not type(None)])
+        raise InputError(f"{where}: must be {described}, got {_shown(value)}.")
+
+    def _scalar(self, hint: Any, value: Any, where: str) -> Any:
+        from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
         try:
-            text = json.dumps(value)
-        except TypeError:
-            raise InputError(f"{where}: a date or time is not allowed here, got {value}.") from None
-        try:
-            checked = TypeAdapter(hint).validate_json(text, strict=True)
-        except ValidationError as error:
-            raise InputError(f"{where}: {_first_problem(error)}") from None
+            checked = TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+        except PydanticSchemaGenerationError:
+            raise InputError(
+                f"{where}: cannot be given in a study file; it needs a study script: gfcompare.Study(...)."
+            ) from None
+        except (ValidationError, TypeError, OverflowError) as error:
+            cause = _described(hint)
+            if not _is_scalar(hint) and isinstance(error, ValidationError):
+                cause = error.errors(include_url=False)[0]["msg"].lower()
+            raise InputError(f"{where}: must be {cause}, got {_shown(value)}.") from None
         return (self._folder / checked) if isinstance(checked, Path) else checked
 
     @staticmethod
@@ -596,23 +753,79 @@ def _component_kind(hint: Any) -> Kind | None:
     return None
 
 
-def _first_problem(error: Any) -> str:
-    """Return pydantic's complaint as one sentence: what is wrong and what was given."""
-    problems = error.errors(include_url=False)
-    # Of a union, pydantic reports every member; the deepest complaint is the most telling one.
-    worst = max(problems, key=lambda p: len(p["loc"]))
-    allowed = sorted(
-        {p["msg"][0].lower() + p["msg"][1:] for p in problems if len(p["loc"]) == len(worst["loc"])}
-    )
-    given = worst["input"]
-    inner = ".".join(
-        str(part)
-        for part in worst["loc"]
-        if isinstance(part, int)
-        or (str(part).islower()
-        and "-" not in str(part)
-        and "[" not in str(part)
-        and str(part) not in ("float", "int", "str"))
-    )
-    place = f" (at {inner})" if inner else ""
-    return f"{' or '.join(allowed)}{place}, got {given!r}."
+def _hints(cls: type[Any], where: str) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, or raise InputError if its author made that impossible."""
+    try:
+        return typing.get_type_hints(cls)
+    except Exception as error:
+        raise InputError(
+            f"{where}: the types of the fields of {cls.__name__} cannot be found ({error}); "
+            "its module must import them at run time."
+        ) from None
+
+
+def _takes_list(hint: Any) -> bool:
+    """Return whether a type is a list of something (a union of types is not looked into)."""
+    import collections.abc
+
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return any(_takes_list(member) for member in typing.get_args(hint))
+    return typing.get_origin(hint) in (collections.abc.Sequence, list, tuple) and bool(typing.get_args(hint))
+
+
+_SCALARS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "the path of a file",
+    type(None): "none",
+}
+
+
+def _is_scalar(hint: Any) -> bool:
+    return isinstance(hint, type) and hint in _SCALARS
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Return whether a value has the outer shape of a type: list, table, neither."""
+    if isinstance(value, list):
+        return _takes_list(hint)
+    if isinstance(value, dict):
+        keys = {f.name for f in dataclasses.fields(hint)} if dataclasses.is_dataclass(hint) else set()
+        schedule = value.get("schedule")
+        return bool(keys & set(value)) and schedule in (None, getattr(hint, "schedule", None))
+    return not _takes_list(hint) and not dataclasses.is_dataclass(hint)
+
+
+def _described(hint: Any) -> str:
+    """Return in words what a study file may give for a type."""
+    if _is_scalar(hint):
+        return _SCALARS[hint]
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(repr(value) for value in typing.get_args(hint))
+    if _takes_list(hint):
+        inner = _described(typing.get_args(hint)[0])
+        plural = inner.removeprefix("a ")
+        plural = plural.replace("list of", "lists of") if "list of" in plural else f"{plural}s"
+        return f"a list of {plural}"
+    if dataclasses.is_dataclass(hint):
+        schedule = getattr(hint, "schedule", None)
+        keys = ", ".join(f.name for f in dataclasses.fields(hint))
+        return f"a table with schedule = {schedule!r}" if schedule else f"a table with the keys {keys}"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _alternatives(described: Sequence[str]) -> str:
+    *others, last = dict.fromkeys(described)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a study file has it, cut to a readable length."""
+    text = repr(value)
+    if isinstance(value, bool):
+        text = str(value).lower()
+    elif hasattr(value, "isoformat"):
+        text = value.isoformat()
+    return text if len(text) <= 80 else f"{text[:77]}..."

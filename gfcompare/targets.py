@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -55,7 +57,7 @@ def _rows(coefficients: Sequence[float] | Sequence[Sequence[float]], key: str) -
     nested = [isinstance(c, Sequence | np.ndarray) for c in coefficients]
     require(all(nested) or not any(nested), f"{key} must be a list of numbers, or one list for each output.")
     rows = coefficients if nested[0] else [coefficients]
-    result = [[float(c) for c in row] for row in rows]  # type: ignore[union-attr]
+    result = [np.asarray(row, dtype=np.float64).tolist() for row in rows]
     require(all(result), f"{key} must not contain an empty list.")
     require(bool(np.isfinite([c for row in result for c in row]).all()), f"{key} must be finite numbers.")
     return result
@@ -278,9 +280,9 @@ class AbsoluteValue(Target):
         fields = _broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
         knots = _inner_knots(lower, upper, fields[0])
         pieces = []
-        for left, right in zip(knots[:-1], knots[1:], strict=True):
+        for left, right in itertools.pairwise(knots):
             signs = np.where(0.5 * left + 0.5 * right > fields[0], 1.0, -1.0) * fields[1]
-            # Two terms a coefficient would round: offset - sign * centre is left to the rationals.
+            # offset - slope * centre would round, and put a jump at the kink: it is kept as a fraction.
             pieces.append(
                 [_shifted_line(o, s, c) for c, s, o in zip(fields[0], signs, fields[2], strict=True)]
             )
@@ -349,9 +351,9 @@ class Teacher(Target):
     def theta(self) -> Array:
         """The parameters, shape (P,): variance 1 / (fan in + 1) below, 2 / fan in on top."""
         rng = np.random.Generator(np.random.PCG64(self.seed))
-        layers = []
+        layers: list[tuple[Array, Array]] = []
         widths = self.network.widths
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in itertools.pairwise(widths):
             last = len(layers) == len(widths) - 2
             deviation = self.scale * np.sqrt(2.0 / before) if last else np.sqrt(1.0 / (before + 1))
             layers.append((deviation * rng.normal(size=(after, before)), deviation * rng.normal(size=after)))
@@ -510,8 +512,8 @@ def _inner_knots(lower: float, upper: float, candidates: Array) -> Array:
     return np.union1d([lower, upper], inside)
 
 
-def _shifted_line(offset: float, slope: float, centre: float) -> list[float]:
-    return [offset - slope * centre, slope]
+def _shifted_line(offset: float, slope: float, centre: float) -> list[Fraction]:
+    return [Fraction(offset) - Fraction(slope) * Fraction(centre), Fraction(slope)]
 
 
 def _restricted(

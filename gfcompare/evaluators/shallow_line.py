@@ -60,7 +60,7 @@ class ShallowLine(Evaluator):
     def gradients(self, thetas: Array) -> Array:
         """Return the generalised gradient at each row, shape (M, P)."""
         results = np.empty_like(thetas)
-        line.gradients(self._data, thetas, results, self._memory.order)
+        line.gradients(self._data.integrals, thetas, results, self._memory.order)
         return results
 
     def batch_gradients(self, thetas: Array, points: Array) -> Array:

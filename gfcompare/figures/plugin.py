@@ -1,1 +1,24 @@
+"""The figures that gfcompare itself supplies, announced as any plugin announces them."""
 
+from __future__ import annotations
+
+from gfcompare import hookimpl
+from gfcompare.figures import builtin
+from gfcompare.figures.base import Figure
+
+
+@hookimpl
+def gfcompare_figures() -> list[type[Figure]]:
+    """Announce the figures."""
+    return [
+        builtin.Risk,
+        builtin.RiskByGradients,
+        builtin.RiskByWallTime,
+        builtin.GradientNorm,
+        builtin.ParameterNorm,
+        builtin.FinalRisk,
+        builtin.Fit,
+        builtin.Breakpoints,
+        builtin.BalancednessDrift,
+        builtin.DistanceToManifold,
+    ]

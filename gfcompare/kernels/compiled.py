@@ -8,6 +8,7 @@ from typing import Any
 
 import numba
 import platformdirs
+from numba import config
 
 
 def source_fingerprint() -> str:
@@ -52,6 +53,11 @@ def leaf(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath=set(_CONTRACT), **_INTERNAL)
 
 
+def cold_leaf(function: Callable[..., Any]) -> Any:
+    """Compile a leaf that is called rarely or for long: not inlined, which saves compile time."""
+    return _compile(function, fastmath=set(_CONTRACT), **{**_INTERNAL, "forceinline": False})
+
+
 def leaf_sum(function: Callable[..., Any]) -> Any:
     """Compile a leaf whose sums may be reordered (in one fixed way), so that they vectorise."""
     return _compile(function, fastmath={"contract", "reassoc"}, **_INTERNAL)
@@ -63,9 +69,9 @@ def leaf_exact(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _CACHE_DIRECTORY
+    previous = config.CACHE_DIR
+    config.CACHE_DIR = _CACHE_DIRECTORY
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
-        numba.config.CACHE_DIR = previous
+        config.CACHE_DIR = previous

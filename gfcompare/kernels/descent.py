@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gfcompare.kernels.compiled import entry, leaf, leaf_sum
+from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
 from gfcompare.kernels.line import (
     batch_gradient_into,
     batch_work,
@@ -52,17 +52,17 @@ def _apply(theta, gradient, step_size, hidden, normalize, bound):
     return square <= bound * bound
 
 
-@leaf
+@cold_leaf
 def _descend_row(data, theta, gradient, step_sizes, normalize, bound, work):
     hidden = work.order.shape[0]
     for n in range(step_sizes.shape[0]):
-        gradient_into(data, theta, gradient, work)
+        gradient_into(data.integrals, theta, gradient, work)
         if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
             return n + 1
     return step_sizes.shape[0]
 
 
-@leaf
+@cold_leaf
 def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, work, batch, state):
     hidden = work.order.shape[0]
     for n in range(step_sizes.shape[0]):
@@ -87,7 +87,7 @@ def descend(data, thetas, step_sizes, hidden, normalize, bound, taken):
     bound : float; a trajectory stops at the step that takes |theta| above it or to no number
     taken : (M,) int64, receives the steps made; fewer than n where a trajectory stopped
     """
-    work = line_work(hidden, data.target_total.shape[0])
+    work = line_work(hidden, data.integrals.target_total.shape[0])
     gradient = np.empty(thetas.shape[1])
     for m in range(thetas.shape[0]):
         for i in range(hidden):
@@ -101,7 +101,7 @@ def descend_sampled(data, thetas, step_sizes, hidden, normalize, bound, taken, b
 
     `states`, shape (M, 4) uint64, are the random streams, one a trajectory; they are advanced.
     """
-    outputs = data.target_total.shape[0]
+    outputs = data.integrals.target_total.shape[0]
     work = line_work(hidden, outputs)
     batch = batch_work(hidden, outputs, batch_size)
     gradient = np.empty(thetas.shape[1])

@@ -25,12 +25,11 @@ from gfcompare.kernels.sorting import sort_pairs
 _CANCELLATION = 1e-9
 
 
-class LineData(NamedTuple):
-    """Target and density on an interval, n pieces, K outputs, prepared for the walk.
+class Integrals(NamedTuple):
+    """What the gradient needs of target and density: antiderivatives on n pieces, K outputs.
 
     `mass` holds the antiderivatives from y = -1 of p, y p and y^2 p (p per unit y), `target` those of
     f_k p (row 2 k) and y f_k p (row 2 k + 1); `mass_total` and `target_total` their values at y = 1.
-    `value_high` + `value_low` are the coefficients of f_k, `density` those of p per unit x.
     """
 
     middle: float
@@ -42,6 +41,14 @@ class LineData(NamedTuple):
     mass_total: np.ndarray  # (3,)
     target: np.ndarray  # (n, 2 K, degree + 1)
     target_total: np.ndarray  # (K, 2)
+
+
+class Values(NamedTuple):
+    """Target and density themselves, for the risk: on the same pieces.
+
+    `value_high` + `value_low` are the coefficients of f_k, `density` those of p per unit x.
+    """
+
     x_centres: np.ndarray  # (n,), x = x_centre + x_half_width * s
     x_half_widths: np.ndarray  # (n,)
     density: np.ndarray  # (n, degree + 1)
@@ -50,6 +57,16 @@ class LineData(NamedTuple):
     value_bound: float  # at least |f_k| everywhere
     nodes: np.ndarray  # Gauss-Legendre on [-1, 1], exact for r^2 p on a piece
     weights: np.ndarray
+
+
+class LineData(NamedTuple):
+    """Target and density on an interval, prepared for the kernels.
+
+    Two parts, because handing an array to compiled code costs as much as ten neurons.
+    """
+
+    integrals: Integrals
+    values: Values
 
 
 class LineWork(NamedTuple):
@@ -152,6 +169,13 @@ def _pre_activations(middle, half, w, b, limit, slope, value, breaks):
         zero = zero if zero < limit else limit
         without = -limit if level > 0.0 else limit
         breaks[i] = without if rise == 0.0 else zero
+
+
+@leaf
+def _copy(source, target):
+    """Copy an array; Numba compiles a loop in a hundredth of the time of a slice assignment."""
+    for j in range(source.shape[0]):
+        target[j] = source[j]
 
 
 @leaf
@@ -289,12 +313,19 @@ def _walk(work, v, line_slope, line_value, mass_total, target_total):
 
 
 @leaf
-def _collect(middle, half, w, b, v, below0, below1, total0, total1, g_w, g_b, g_v):
-    """Turn the integrals up to the breakpoints into the gradient, for one output."""
+def _collect(middle, half, w, b, v, work, limit, total0, total1, g_w, g_b, g_v):
+    """Turn the integrals up to the breakpoints into the gradient, for one output.
+
+    A neuron that is dead up to the limit gets exactly 0, not what rounding leaves of a difference.
+    """
+    slope, breaks, below0, below1 = work.slope, work.breaks, work.below0, work.below1
     for i in range(w.shape[0]):
-        falling = w[i] < 0.0
+        falling = slope[i] < 0.0
+        dead = breaks[i] <= -limit if falling else breaks[i] >= limit
         active0 = below0[i] if falling else total0 - below0[i]
         active1 = below1[i] if falling else total1 - below1[i]
+        active0 = 0.0 if dead else active0
+        active1 = 0.0 if dead else active1
         active1 = middle * active0 + half * active1
         g_w[i] += (2.0 * v[i]) * active1
         g_b[i] += (2.0 * v[i]) * active0
@@ -336,7 +367,7 @@ def gradient_into(data, theta, gradient, work):
         line_slope, line_value = _leftmost_line(work.slope, work.value, v)
         line_value += theta[(2 + outputs) * hidden + k]
         total0, total1 = _walk(work, v, line_slope, line_value, data.mass_total, data.target_total[k])
-        _collect(data.middle, data.half, w, b, v, work.below0, work.below1, total0, total1, g_w, g_b, g_v)
+        _collect(data.middle, data.half, w, b, v, work, 1.0, total0, total1, g_w, g_b, g_v)
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 
 
@@ -348,10 +379,10 @@ def gradients(data, thetas, results, order):
     the breakpoints of the last row.
     """
     work = line_work(order.shape[0], data.target_total.shape[0])
-    work.order[:] = order
+    _copy(order, work.order)
     for m in range(thetas.shape[0]):
         gradient_into(data, thetas[m], results[m], work)
-    order[:] = work.order
+    _copy(work.order, order)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -371,11 +402,11 @@ def _shift_line(lines, k, v, w, b, sign):
 @leaf_exact
 def _residual_exact(data, piece, k, s, lines):
     """N_k - f_k at the coordinate s of a piece, with twice the digits, then rounded."""
-    p, e = two_product(data.x_half_widths[piece], s)
-    x, x_low = add(p, e, data.x_centres[piece], 0.0)
+    p, e = two_product(data.values.x_half_widths[piece], s)
+    x, x_low = add(p, e, data.values.x_centres[piece], 0.0)
     n, n_low = multiply(lines[0, k], lines[1, k], x, x_low)
     n, n_low = add(n, n_low, lines[2, k], lines[3, k])
-    high, low = data.value_high[piece, k], data.value_low[piece, k]
+    high, low = data.values.value_high[piece, k], data.values.value_low[piece, k]
     f, f_low = high[0], low[0]
     for d in range(1, high.shape[0]):
         f, f_low = multiply(f, f_low, s, 0.0)
@@ -387,9 +418,9 @@ def _residual_exact(data, piece, k, s, lines):
 @leaf
 def _residual(data, piece, k, s, lines):
     """N_k - f_k at the coordinate s of a piece."""
-    x = data.x_centres[piece] + data.x_half_widths[piece] * s
+    x = data.values.x_centres[piece] + data.values.x_half_widths[piece] * s
     f = 0.0
-    high = data.value_high[piece, k]
+    high = data.values.value_high[piece, k]
     for d in range(high.shape[0]):
         f = f * s + high[d]
     return (lines[0, k] * x + lines[2, k]) - f
@@ -398,15 +429,15 @@ def _residual(data, piece, k, s, lines):
 @leaf
 def _interval_risk(data, piece, left, right, lines, exact):
     """Integral of |r|^2 p over [left, right] (in y) inside a piece, by Gauss-Legendre."""
-    start = (left - data.centres[piece]) * data.scales[piece]
-    stop = (right - data.centres[piece]) * data.scales[piece]
+    start = (left - data.integrals.centres[piece]) * data.integrals.scales[piece]
+    stop = (right - data.integrals.centres[piece]) * data.integrals.scales[piece]
     middle, half = 0.5 * (start + stop), 0.5 * (stop - start)
     result = 0.0
-    for q in range(data.nodes.shape[0]):
-        s = middle + half * data.nodes[q]
+    for q in range(data.values.nodes.shape[0]):
+        s = middle + half * data.values.nodes[q]
         density = 0.0
-        for d in range(data.density.shape[1]):
-            density = density * s + data.density[piece, d]
+        for d in range(data.values.density.shape[1]):
+            density = density * s + data.values.density[piece, d]
         square = 0.0
         for k in range(lines.shape[1]):
             if exact:
@@ -414,12 +445,12 @@ def _interval_risk(data, piece, left, right, lines, exact):
             else:
                 r = _residual(data, piece, k, s, lines)
             square += r * r
-        result += data.weights[q] * density * square
-    return result * half * data.x_half_widths[piece]
+        result += data.values.weights[q] * density * square
+    return result * half * data.values.x_half_widths[piece]
 
 
 @leaf
-def _start_lines(theta, hidden, lines):
+def _start_lines(theta, hidden, slope, lines):
     """Set the lines to the network left of every breakpoint."""
     outputs = lines.shape[1]
     for k in range(outputs):
@@ -428,7 +459,7 @@ def _start_lines(theta, hidden, lines):
         lines[2, k] = theta[(2 + outputs) * hidden + k]
         lines[3, k] = 0.0
         for i in range(hidden):
-            if theta[i] < 0.0:
+            if slope[i] < 0.0:
                 v = theta[(2 + k) * hidden + i]
                 _shift_line(lines, k, v, theta[i], theta[hidden + i], 1.0)
 
@@ -436,10 +467,10 @@ def _start_lines(theta, hidden, lines):
 @leaf
 def _sweep(data, theta, work, exact):
     """Risk from the sorted breakpoints, interval by interval."""
-    keys, order, lines, knots = work.keys, work.order, work.lines, data.knots
+    keys, order, lines, knots = work.keys, work.order, work.lines, data.integrals.knots
     hidden = order.shape[0]
-    last = data.centres.shape[0] - 1
-    _start_lines(theta, hidden, lines)
+    last = data.integrals.centres.shape[0] - 1
+    _start_lines(theta, hidden, work.slope, lines)
     result = 0.0
     left = -1.0
     piece = 0
@@ -447,7 +478,7 @@ def _sweep(data, theta, work, exact):
     while True:
         while j < hidden and keys[j] <= left:
             i = order[j]
-            sign = -1.0 if theta[i] < 0.0 else 1.0
+            sign = -1.0 if work.slope[i] < 0.0 else 1.0
             for k in range(lines.shape[1]):
                 v = theta[(2 + k) * hidden + i]
                 _shift_line(lines, k, v, theta[i], theta[hidden + i], sign)
@@ -466,7 +497,7 @@ def _sweep(data, theta, work, exact):
 @leaf_sum
 def _largest_term(data, theta, hidden, outputs):
     """Bound of every intermediate value in the evaluation of the network and the target."""
-    reach = abs(data.middle) + data.half
+    reach = abs(data.integrals.middle) + data.integrals.half
     largest = 0.0
     for k in range(outputs):
         total = abs(theta[(2 + outputs) * hidden + k])
@@ -474,27 +505,29 @@ def _largest_term(data, theta, hidden, outputs):
             level = abs(theta[i]) * reach + abs(theta[hidden + i])
             total += abs(theta[(2 + k) * hidden + i]) * level
         largest = max(largest, total)
-    return largest + data.value_bound
+    return largest + data.values.value_bound
 
 
 @entry
 def risks(data, thetas, results, order):
     """Write the risk at each row of `thetas`, shape (M, P), into `results`, shape (M,)."""
-    outputs = data.target_total.shape[0]
+    outputs = data.integrals.target_total.shape[0]
     work = line_work(order.shape[0], outputs)
-    work.order[:] = order
+    _copy(order, work.order)
     for m in range(thetas.shape[0]):
         theta = thetas[m]
         scale = _largest_term(data, theta, order.shape[0], outputs)
         if not scale < 1e150:  # its square overflows, or it is not a number: so is the risk
             results[m] = scale * scale
             continue
-        _sort_breakpoints(data, theta, work)
-        risk = _sweep(data, theta, work, False)
-        if risk < _CANCELLATION * scale * scale:
-            risk = _sweep(data, theta, work, True)
+        _sort_breakpoints(data.integrals, theta, work)
+        risk = 0.0
+        for exact in (False, True):
+            risk = _sweep(data, theta, work, exact)
+            if risk >= _CANCELLATION * scale * scale:
+                break
         results[m] = risk
-    order[:] = work.order
+    _copy(work.order, order)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -551,7 +584,7 @@ def quantile(data, u):
 def quantiles(data, uniforms, results):
     """Write x = quantile(u) for each u, both of shape (n,)."""
     for j in range(uniforms.shape[0]):
-        results[j] = data.middle + data.half * quantile(data, uniforms[j])
+        results[j] = data.integrals.middle + data.integrals.half * quantile(data.integrals, uniforms[j])
 
 
 @leaf
@@ -577,28 +610,28 @@ def draw_batch(data, state, batch):
         points[ends[bucket]] = drawn[j]
     sort_pairs(points, batch.order, batch.spare_points, batch.spare_order)
     for j in range(count):
-        points[j] = quantile(data, points[j])
+        points[j] = quantile(data.integrals, points[j])
 
 
 @leaf
 def _targets_at_points(data, batch):
     """Evaluate f at the sorted points."""
     points = batch.points
-    last = data.centres.shape[0] - 1
+    last = data.integrals.centres.shape[0] - 1
     piece = 0
     start = 0
     while start < points.shape[0]:
-        piece = _piece_of(data.knots, points[start], piece)
+        piece = _piece_of(data.integrals.knots, points[start], piece)
         if piece == last:
             stop = points.shape[0]
         else:
-            stop = _count_up_to(points, start, data.knots[piece + 1])
-        centre, scale = data.centres[piece], data.scales[piece]
+            stop = _count_up_to(points, start, data.integrals.knots[piece + 1])
+        centre, scale = data.integrals.centres[piece], data.integrals.scales[piece]
         local, source = batch.spare_points[start:stop], points[start:stop]
         for j in range(local.shape[0]):
             local[j] = (source[j] - centre) * scale
-        for k in range(data.value_high.shape[1]):
-            _evaluate(data.value_high[piece, k], local, batch.targets[k, start:stop])
+        for k in range(data.values.value_high.shape[1]):
+            _evaluate(data.values.value_high[piece, k], local, batch.targets[k, start:stop])
         start = stop
 
 
@@ -634,10 +667,12 @@ def _count_below(points, slope, breaks, positions):
 def batch_gradient_into(data, theta, gradient, work, batch):
     """Write the mean of the generalised gradient over the sorted points of `batch`."""
     hidden = work.order.shape[0]
-    outputs = data.target_total.shape[0]
+    outputs = data.integrals.target_total.shape[0]
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
     g_w, g_b = gradient[:hidden], gradient[hidden : 2 * hidden]
-    _pre_activations(data.middle, data.half, w, b, np.inf, work.slope, work.value, work.breaks)
+    _pre_activations(
+        data.integrals.middle, data.integrals.half, w, b, np.inf, work.slope, work.value, work.breaks
+    )
     _targets_at_points(data, batch)
     _count_below(batch.points, work.slope, work.breaks, batch.positions)
     for i in range(hidden):
@@ -651,7 +686,9 @@ def batch_gradient_into(data, theta, gradient, work, batch):
         for i in range(hidden):
             work.below0[i] = batch.sums0[batch.positions[i]]
             work.below1[i] = batch.sums1[batch.positions[i]]
-        _collect(data.middle, data.half, w, b, v, work.below0, work.below1, total0, total1, g_w, g_b, g_v)
+        _collect(
+            data.integrals.middle, data.integrals.half, w, b, v, work, np.inf, total0, total1, g_w, g_b, g_v
+        )
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 
 
@@ -690,11 +727,11 @@ def _batch_sums(work, batch, v, bias, targets):
 @entry
 def batch_gradients(data, thetas, points, results, hidden):
     """Write the mean gradient at each row of `thetas` over the same row of `points`, (M, n) in x."""
-    outputs = data.target_total.shape[0]
+    outputs = data.integrals.target_total.shape[0]
     work = line_work(hidden, outputs)
     batch = batch_work(hidden, outputs, points.shape[1])
     for m in range(thetas.shape[0]):
         for j in range(points.shape[1]):
-            batch.points[j] = (points[m, j] - data.middle) / data.half
+            batch.points[j] = (points[m, j] - data.integrals.middle) / data.integrals.half
         sort_pairs(batch.points, batch.order, batch.spare_points, batch.spare_order)
         batch_gradient_into(data, thetas[m], results[m], work, batch)

@@ -1,6 +1,6 @@
 """Sorting of keys that have moved little since they were last sorted."""
 
-from gfcompare.kernels.compiled import leaf
+from gfcompare.kernels.compiled import cold_leaf, leaf
 
 
 @leaf
@@ -40,7 +40,7 @@ def sort_pairs(keys, order, spare_keys, spare_order):
             return
 
 
-@leaf
+@cold_leaf
 def _merge_sort(keys, order, spare_keys, spare_order):
     """Sort as `sort_pairs` does, by bottom-up merging."""
     count = keys.shape[0]

@@ -1,0 +1,45 @@
+"""What a figure is: a named component that draws the result of a study.
+
+Plugins are loaded by every command, so nothing here imports matplotlib, seaborn or xarray.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from gfcompare.components import Component
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray as xr
+
+
+class NothingToDraw(Exception):  # noqa: N818 (it says what is the case; nothing went wrong)
+    """A result has nothing that the figure shows, such as no method on the submanifold M.
+
+    `gfcompare.figures.save_all` skips such a figure with a note; the text completes "skipped: ...".
+    """
+
+
+@dataclass(frozen=True)
+class Figure(Component, abc.ABC):
+    """A figure of the result of a study.
+
+    A subclass is a frozen dataclass whose fields are options with defaults. It sets `name` (what a user
+    asks for, and the name of the file) and `title` (one line on what it shows), and writes `draw`.
+    Matplotlib and seaborn are best imported inside `draw`: the module is loaded by every command.
+    """
+
+    title: ClassVar[str]
+
+    @abc.abstractmethod
+    def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:
+        """Return the figure for a result as `gfcompare.open_study` returns it.
+
+        Raises
+        ------
+        NothingToDraw
+            if the result has nothing that the figure shows
+        """

@@ -1,0 +1,211 @@
+"""Drawing a quantity against a clock: median and quartiles over seeds, and where trajectories ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from gfcompare.figures import data, layout, style
+from gfcompare.figures.base import NothingToDraw
+from gfcompare.figures.layout import Page
+
+Array = NDArray[np.float64]
+
+# A diverging trajectory passes through 1e300: the axis ends at this many times the initial median.
+_HEADROOM = 1e3
+# One seed in four may be at 1e-30, its rounding error: a band may leave the axis this far below the medians.
+_LEGROOM = 1e-3
+
+_CLOCK_NAMES = {
+    "flow_time": "flow time",
+    "wall_time": "wall time of one core per trajectory",
+    "gradients": "gradient evaluations",
+}
+_MARKERS_PER_LINE = 6
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What is drawn.
+
+    Attributes
+    ----------
+    quantity : a variable of the result
+    clock : what it is drawn against
+    floor : smaller values, 0 among them, are drawn here, and the axis label says so
+    linear_within : the axis is linear where the values of a panel span less than this factor
+    """
+
+    quantity: str
+    clock: data.Clock = "flow_time"
+    floor: float = 1e-32
+    linear_within: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The tables of one problem and what its axes are measured by."""
+
+    curves: pd.DataFrame
+    ends: pd.DataFrame
+    scale: float
+    start: float
+
+    def raised(self, floor: float) -> bool:
+        """Return whether some value lies below the floor."""
+        return bool((self.curves[["median", "lower", "upper"]] < floor).any(axis=None))
+
+
+def draw(view: data.View, plot: Plot) -> Page:
+    """Return the figure: one panel for each problem."""
+    panels = {name: _panel(group, plot) for name, group in view.groups.items()}
+    if all(panel.curves.empty and panel.ends.empty for panel in panels.values()):
+        raise NothingToDraw(f"no trajectory has a {plot.quantity} after flow time 0")
+    looks = style.looks(view.all_methods)
+    rows, columns = layout.shape(len(panels))
+    with style.context():
+        figure, axes = layout.page(rows, columns, _legend(view, panels, looks), row_height=1.8)
+        for ax, (name, panel) in zip(layout.used(axes, len(panels)), panels.items(), strict=True):
+            _draw_panel(ax, panel, plot, looks)
+            ax.set_title(style.wrapped(name, 60 // columns))
+        first = next(iter(view.groups.values()))
+        raised = any(panel.raised(plot.floor) for panel in panels.values())
+        figure.supxlabel(_clock_label(view, first, plot))
+        figure.supylabel(_quantity_label(first, plot, raised, rows))
+        return layout.finish(figure)
+
+
+def _panel(group: xr.Dataset, plot: Plot) -> _Panel:
+    curves = data.curves(group, plot.quantity, plot.clock)
+    clock = data.clock_values(group, plot.clock)
+    later = clock[clock > 0]
+    start = float(later.min()) if later.size else 1.0
+    return _Panel(
+        curves, data.ends(group, plot.quantity, plot.clock), data.scale(group, plot.quantity), start
+    )
+
+
+def _draw_panel(ax: Axes, panel: _Panel, plot: Plot, looks: Mapping[str, style.Look]) -> None:
+    table = panel.curves.copy()
+    for column in ("median", "lower", "upper"):
+        table[column] = table[column].clip(lower=plot.floor)
+    x_limits, y_limits, linear = _limits(panel, table, plot)
+    layout.log_axis(ax, "x", x_limits)
+    if linear:
+        ax.set_ylim(y_limits)
+    else:
+        layout.log_axis(ax, "y", y_limits)
+    shown = [method for method in looks if method in set(table["method"])]
+    for method in shown:
+        part = table[table["method"] == method]
+        if part["seeds"].iloc[0] > 1:
+            ax.fill_between(
+                part["x"], part["lower"], part["upper"], color=looks[method].colour, alpha=0.16, linewidth=0
+            )
+    if shown:
+        _draw_lines(ax, table, shown, looks)
+    _draw_ends(ax, panel.ends, looks)
+    ax.set(xlabel="", ylabel="")
+    sns.despine(ax=ax)
+
+
+def _draw_lines(ax: Axes, table: pd.DataFrame, shown: list[str], looks: Mapping[str, style.Look]) -> None:
+    sns.lineplot(
+        table,
+        x="x",
+        y="median",
+        hue="method",
+        hue_order=shown,
+        palette={method: looks[method].colour for method in shown},
+        style="method",
+        style_order=shown,
+        dashes={method: looks[method].dashes or "" for method in shown},
+        markers={method: looks[method].marker for method in shown},
+        markersize=3.5,
+        markeredgewidth=0.4,
+        estimator=None,
+        sort=False,
+        legend=False,
+        ax=ax,
+    )
+    lines = ax.get_lines()
+    for k, (line, method) in enumerate(zip(lines, shown, strict=True)):
+        line.set_linewidth(looks[method].width)
+        # Few markers, those of different methods at different places.
+        step = max(1, len(line.get_xydata()) // _MARKERS_PER_LINE)
+        line.set_markevery((k * step // len(lines), step))
+
+
+def _draw_ends(ax: Axes, ends: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
+    """Mark the last point of trajectories that ended early, on the panel's edge if it lies outside."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    for method, part in ends.groupby("method", sort=False):
+        ax.plot(
+            part["x"].fillna(left).clip(left, right),
+            part["y"].fillna(high).clip(low, high),
+            "x",
+            color=looks[str(method)].colour,
+            markersize=4,
+            markeredgewidth=0.9,
+            clip_on=False,
+            zorder=4,
+        )
+
+
+def _limits(
+    panel: _Panel, table: pd.DataFrame, plot: Plot
+) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """Return the limits of both axes, and whether the vertical one is linear."""
+    x = np.concatenate([table["x"], panel.ends["x"].dropna(), [panel.start]])
+    ceiling = _HEADROOM * panel.scale
+    ended = panel.ends["y"].dropna().clip(lower=plot.floor)
+    y = np.concatenate([table["median"], table["lower"], table["upper"], ended]).clip(max=ceiling)
+    if len(table):
+        y = y.clip(min=_LEGROOM * float(table["median"].min()))
+    x_limits = layout.log_limits(x)
+    positive = y[y > 0]
+    if positive.size and positive.max() < plot.linear_within * positive.min():
+        margin = 0.05 * (positive.max() - positive.min()) or 0.05 * positive.max()
+        return x_limits, (positive.min() - margin, positive.max() + margin), True
+    return x_limits, layout.log_limits(y), False
+
+
+def _legend(view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, style.Look]) -> layout.Legend:
+    legend = layout.Legend()
+    outcomes = data.outcomes(view)
+    for method in view.methods:
+        outcome = outcomes[method]
+        legend.add(layout.line_handle(looks[method]), f"{method} ({outcome})" if outcome else method)
+    if any((panel.curves["seeds"] > 1).any() for panel in panels.values()):
+        legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "quartiles over seeds")
+    if any(not panel.ends.empty for panel in panels.values()):
+        legend.add(layout.cross_handle(), "a trajectory ended early")
+    return legend
+
+
+def _clock_label(view: data.View, group: xr.Dataset, plot: Plot) -> str:
+    name = _CLOCK_NAMES[plot.clock]
+    if plot.clock != "gradients":
+        return style.label(name, str(group[plot.clock].attrs.get("units", "")))
+    sampled = data.methods_by_samples(view)
+    if not sampled:
+        return name
+    who = " and ".join(sampled) if len(sampled) <= 2 else "the stochastic methods"
+    if len(sampled) == len(view.methods):
+        return "gradient evaluations, each at one sample point"
+    return f"gradient evaluations (for {style.escaped(who)}: at one sample point each)"
+
+
+def _quantity_label(group: xr.Dataset, plot: Plot, raised: bool, rows: int) -> str:
+    attrs = group[plot.quantity].attrs
+    note = f"0 drawn at $10^{{{round(np.log10(plot.floor))}}}$" if raised else ""
+    name = str(attrs.get("long_name", plot.quantity))
+    return style.label(name, str(attrs.get("units", "")), note, width=34 * rows)

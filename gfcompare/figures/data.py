@@ -1,0 +1,317 @@
+"""From a result to what figures show: tidy tables of medians, quartiles and ends, without any drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare.errors import InputError, unknown_name
+from gfcompare.figures.base import NothingToDraw
+from gfcompare.interface import Status
+from gfcompare.network import ReLUNetwork
+
+Array = NDArray[np.float64]
+
+#: What a curve is drawn against. "gradients" is the cost: evaluations of the population gradient, or of
+#: the gradient at one sample point for a method that never asks for the population gradient.
+Clock = Literal["flow_time", "gradients", "wall_time"]
+
+_COMPLETE = [status.value for status in Status if status.complete]
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of a result that a figure shows.
+
+    Attributes
+    ----------
+    groups : for each problem its data, with the shown methods only
+    methods : the shown methods, in the order of the study
+    all_methods : every method of the result, so that a method looks the same whatever else is shown
+    """
+
+    groups: dict[str, xr.Dataset]
+    methods: tuple[str, ...]
+    all_methods: tuple[str, ...]
+
+
+def view(tree: xr.DataTree, problems: Sequence[str] = (), methods: Sequence[str] = ()) -> View:
+    """Return the part of a result with some problems and methods; with none named, all of them.
+
+    Raises
+    ------
+    InputError
+        if the result has no such problem or method
+    """
+    groups = {str(name): node.to_dataset() for name, node in tree.children.items()}
+    every = tuple(dict.fromkeys(str(m) for data in groups.values() for m in data["integrator"].values))
+    shown_problems = _chosen("problem", problems, tuple(groups))
+    shown = _chosen("method", methods, every)
+    return restricted(View({name: groups[name] for name in shown_problems}, every, every), shown)
+
+
+def restricted(given: View, methods: Iterable[str]) -> View:
+    """Return the view with some of its methods, and the problems that have any of them."""
+    wanted = set(methods)
+    groups = {}
+    for name, data in given.groups.items():
+        keep = [str(m) in wanted for m in data["integrator"].values]
+        if any(keep):
+            groups[name] = data.isel(integrator=np.flatnonzero(keep))
+    if not groups:
+        raise NothingToDraw("the result has no such trajectories")
+    return View(groups, tuple(m for m in given.methods if m in wanted), given.all_methods)
+
+
+def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = (given,) if isinstance(given, str) else tuple(given)
+    for name in wanted:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    return tuple(name for name in known if not wanted or name in wanted)
+
+
+def methods_on_manifold(given: View) -> tuple[str, ...]:
+    """Return the shown methods that live on the submanifold M."""
+    found = {
+        str(method)
+        for data in given.groups.values()
+        for method, on in zip(data["integrator"].values, data["on_manifold"].values, strict=True)
+        if on
+    }
+    return tuple(method for method in given.methods if method in found)
+
+
+def methods_by_samples(given: View) -> tuple[str, ...]:
+    """Return the shown methods whose cost is counted in gradients at one sample point."""
+    found = {
+        str(method)
+        for data in given.groups.values()
+        for method, by_samples in zip(data["integrator"].values, _by_samples(data), strict=True)
+        if by_samples
+    }
+    return tuple(method for method in given.methods if method in found)
+
+
+def _by_samples(data: xr.Dataset) -> NDArray[np.bool_]:
+    population = data["gradient_evaluations"].max(["seed", "time"]) > 0
+    samples = data["sample_gradients"].max(["seed", "time"]) > 0
+    return np.asarray((~population & samples).values)
+
+
+def clock_values(data: xr.Dataset, clock: Clock) -> Array:
+    """Return a clock, shape (integrator, seed, time), NaN where a trajectory has ended."""
+    if clock != "gradients":
+        return _finite(data[clock].values)
+    counts = np.where(
+        _by_samples(data)[:, None, None], data["sample_gradients"].values, data["gradient_evaluations"].values
+    )
+    return np.where(counts >= 0, counts.astype(np.float64), np.nan)
+
+
+def _finite(values: NDArray[np.generic]) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def quantile(values: Array, share: float) -> Array:
+    """Return a quantile over the seeds that have a value: shape (..., seed, time) to (..., time).
+
+    It interpolates linearly, as `numpy.nanquantile` does, and is NaN where no seed has a value.
+    """
+    ordered = np.sort(values, axis=-2)  # NaN last
+    count = np.isfinite(values).sum(axis=-2)
+    position = share * np.maximum(count - 1, 0)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low = np.take_along_axis(ordered, below[..., None, :], axis=-2)[..., 0, :]
+    high = np.take_along_axis(ordered, above[..., None, :], axis=-2)[..., 0, :]
+    return np.asarray(low + (position - below) * (high - low))
+
+
+def curves(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
+    """Return the median and the quartiles of a quantity over the seeds still running.
+
+    One row for each method and save time, with columns method, x (median of the clock), median, lower,
+    upper (quartiles), running (seeds that have a value), seeds. Times at which the clock is 0 have no
+    place on a log axis and are left out, and so are those at which fewer than half of the seeds run: a
+    median of the survivors would look like progress.
+    """
+    values = _finite(data[quantity].values)
+    clocks = clock_values(data, clock)
+    values = np.where(np.isnan(clocks), np.nan, values)
+    running = np.isfinite(values).sum(axis=1)
+    methods, times = len(data["integrator"]), values.shape[-1]
+    table = pd.DataFrame(
+        {
+            "method": np.repeat([str(m) for m in data["integrator"].values], times),
+            "x": quantile(np.where(np.isnan(values), np.nan, clocks), 0.5).ravel(),
+            "median": quantile(values, 0.5).ravel(),
+            "lower": quantile(values, 0.25).ravel(),
+            "upper": quantile(values, 0.75).ravel(),
+            "running": running.ravel(),
+            "seeds": np.full(methods * times, values.shape[1]),
+        }
+    )
+    shown = (table["x"] > 0) & (2 * table["running"] >= table["seeds"]) & (table["running"] > 0)
+    return table[shown].reset_index(drop=True)
+
+
+def ends(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
+    """Return where trajectories ended early, at their last saved point with a value.
+
+    One row for each trajectory that has no value at the last save time by its status, with columns
+    method, seed, status, x, y. x and y are NaN if the trajectory has no value at all.
+    """
+    values = _finite(data[quantity].values)
+    clocks = clock_values(data, clock)
+    present = np.isfinite(values) & np.isfinite(clocks)
+    status = data["status"].values
+    rows = []
+    for i, s in zip(*np.nonzero(~np.isin(status, _COMPLETE)), strict=True):
+        saved = np.flatnonzero(present[i, s])
+        last = saved[-1] if saved.size else -1
+        rows.append(
+            {
+                "method": str(data["integrator"].values[i]),
+                "seed": int(data["seed"].values[s]),
+                "status": status_name(int(status[i, s])),
+                "x": clocks[i, s, last] if saved.size else np.nan,
+                "y": values[i, s, last] if saved.size else np.nan,
+            }
+        )
+    return pd.DataFrame(rows, columns=["method", "seed", "status", "x", "y"])
+
+
+def status_name(value: int) -> str:
+    """Return a status as words, such as "step limit"."""
+    return Status(value).name.lower().replace("_", " ")
+
+
+def outcomes(given: View, seeds: dict[str, int] | None = None) -> dict[str, str]:
+    """Return for each method what became of trajectories that ended early, such as "3/32 diverged".
+
+    The counts are over all shown problems and over all seeds, or one seed for each problem. The text is
+    empty for a method whose trajectories all reached the end.
+    """
+    counted: dict[str, list[int]] = {method: [] for method in given.methods}
+    for name, data in given.groups.items():
+        status = data["status"] if seeds is None else data["status"].sel(seed=[seeds[name]])
+        for method, values in zip(data["integrator"].values, status.values, strict=True):
+            counted[str(method)] += [int(v) for v in values]
+    texts = {}
+    for method, values in counted.items():
+        early = [v for v in values if v not in _COMPLETE]
+        parts = [f"{early.count(v)}/{len(values)} {status_name(v)}" for v in sorted(set(early))]
+        texts[method] = ", ".join(parts)
+    return texts
+
+
+def scale(data: xr.Dataset, quantity: str) -> float:
+    """Return the median of a quantity at the first save time: what its axis is measured by."""
+    start = _finite(data[quantity].values)[:, :, 0]
+    found = start[np.isfinite(start) & (start > 0)]
+    return float(np.median(found)) if found.size else 1.0
+
+
+def final_risk(data: xr.Dataset) -> pd.DataFrame:
+    """Return the last risk of every trajectory, with columns method, seed, status, complete, risk.
+
+    For a trajectory that ended early it is the last saved one, which is not a final risk: `complete` is
+    False. It is NaN if there is none.
+    """
+    risk = _finite(data["risk"].values)
+    present = np.isfinite(risk)
+    last = risk.shape[-1] - 1 - np.argmax(present[..., ::-1], axis=-1)
+    values = np.take_along_axis(risk, last[..., None], axis=-1)[..., 0]
+    status = data["status"].values
+    methods, seeds = status.shape
+    return pd.DataFrame(
+        {
+            "method": np.repeat([str(m) for m in data["integrator"].values], seeds),
+            "seed": np.tile(data["seed"].values, methods),
+            "status": [status_name(int(v)) for v in status.ravel()],
+            "complete": np.isin(status, _COMPLETE).ravel(),
+            "risk": values.ravel(),
+        }
+    )
+
+
+def typical_seed(data: xr.Dataset) -> int:
+    """Return the seed with the median final risk of the first method; early ends count as the worst."""
+    table = final_risk(data)
+    first = table[table["method"] == table["method"].iloc[0]]
+    risk = first["risk"].where(first["complete"], np.inf).fillna(np.inf).to_numpy()
+    order = np.argsort(risk, kind="stable")
+    return int(first["seed"].to_numpy()[order[(len(order) - 1) // 2]])
+
+
+def check_seed(data: xr.Dataset, seed: int | None) -> int:
+    """Return the seed if the result has it, the typical one if it is None, or raise InputError."""
+    if seed is None:
+        return typical_seed(data)
+    known = [int(s) for s in data["seed"].values]
+    if seed not in known:
+        raise InputError(f"the result has no seed {seed}; its seeds are {min(known)} to {max(known)}.")
+    return seed
+
+
+def chosen_times(data: xr.Dataset, times: Sequence[float] = (), count: int = 4) -> list[int]:
+    """Return indices of save times: those nearest to `times`, or the first, the last and some between.
+
+    The ones between are spaced evenly in the logarithm of flow time.
+    """
+    saved = np.asarray(data["time"].values, dtype=np.float64)
+    if len(times):
+        return sorted({int(np.argmin(np.abs(saved - t))) for t in times})
+    positive = np.flatnonzero(saved > 0)
+    if positive.size == 0:
+        return [0]
+    wanted = np.geomspace(saved[positive[0]], saved[-1], count)[1:]
+    found = {int(positive[np.argmin(np.abs(np.log(saved[positive] / t)))]) for t in wanted}
+    return sorted({0, *found})
+
+
+def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
+    """Return the realised function of a trajectory at a save time on the grid x, shape (x, output).
+
+    It is NaN where the trajectory has no state.
+    """
+    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    state = data.sel(integrator=method, seed=seed).isel(time=index)
+    layers = [(state[f"weight_{k}"].values, state[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
+    return network.realize(network.join(layers), data["x"].values)
+
+
+def breakpoint_paths(data: xr.Dataset, method: str, seed: int) -> pd.DataFrame:
+    """Return the breakpoints -b/w of the first hidden layer along a trajectory, after flow time 0.
+
+    Columns neuron, piece, x (flow time), position. Where the weight changes its sign between two save
+    times the breakpoint passes through infinity, and a new piece of its path begins: no line may be drawn
+    across. A neuron with weight 0 has no breakpoint.
+    """
+    state = data.sel(integrator=method, seed=seed)
+    weight, bias = state["weight_1"].values[..., 0], state["bias_1"].values
+    flow_time = _finite(state["flow_time"].values)
+    rows = (flow_time > 0) & np.isfinite(weight).all(axis=1) & np.isfinite(bias).all(axis=1)
+    weight, bias, flow_time = weight[rows], bias[rows], flow_time[rows]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        position = _finite(-bias / weight)
+    turned = np.zeros(weight.shape, dtype=np.int64)
+    turned[1:] = weight[1:] * weight[:-1] <= 0
+    times, neurons = weight.shape
+    table = pd.DataFrame(
+        {
+            "neuron": np.repeat(np.arange(neurons), times),
+            "piece": np.cumsum(turned, axis=0).T.ravel(),
+            "x": np.tile(flow_time, neurons),
+            "position": position.T.ravel(),
+        }
+    )
+    return table.dropna().reset_index(drop=True)

@@ -1,0 +1,138 @@
+"""How figures look: fonts, colours, lines and markers, the same for a method in every figure."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+
+#: Widths of a figure in inches: across a page, and in one of two columns.
+TEXT_WIDTH = 6.8
+COLUMN_WIDTH = 3.4
+
+GREY = "0.45"
+
+# Of the ten colours the pale pink and the yellow are too faint for a line on white paper.
+_COLOURS = (0, 1, 2, 3, 4, 9, 5, 7)
+# The numbers of colours, dashes and markers have no common divisor: 280 methods look different.
+_DASHES: tuple[tuple[float, ...], ...] = ((), (4, 1.5), (1, 1.2), (5, 1.2, 1, 1.2), (7, 1.5, 3, 1.5))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "<")
+
+_RC: dict[str, Any] = {
+    # DejaVu comes with matplotlib: the same figure on every machine, and it has the mathematics.
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8,
+    "axes.titlepad": 5,
+    "figure.labelsize": 7.5,
+    "figure.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    "grid.color": "0.9",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "0.3",
+    "xtick.direction": "out",
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.pad": 2.5,
+    "ytick.major.pad": 2.5,
+    "axes.labelpad": 3,
+    "savefig.dpi": 300,
+    "figure.dpi": 150,
+    # Journals refuse Type 3 fonts; text in SVG stays text, and the same figure gives the same file.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gfcompare",
+}
+
+
+@contextmanager
+def context() -> Iterator[None]:
+    """Apply the style within the block, whatever the user's own settings are, and restore those."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(sns.axes_style("ticks") | _RC)
+        yield
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn."""
+
+    colour: tuple[float, float, float]
+    dashes: tuple[float, ...]
+    marker: str
+
+    @property
+    def linestyle(self) -> Any:
+        """The dashes as matplotlib wants them."""
+        return (0, self.dashes) if self.dashes else "-"
+
+    @property
+    def width(self) -> float:
+        """Line width in points: a solid line is seen under the dashes of one that coincides with it."""
+        return 1.2 if self.dashes else 1.8
+
+
+def looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each method of a result: a colour, a dash pattern and a marker of its own."""
+    palette = sns.color_palette("colorblind", 10)
+    return {
+        method: Look(
+            palette[_COLOURS[k % len(_COLOURS)]], _DASHES[k % len(_DASHES)], _MARKERS[k % len(_MARKERS)]
+        )
+        for k, method in enumerate(methods)
+    }
+
+
+def escaped(name: str) -> str:
+    """Return a user's name as text that matplotlib does not take for mathematics."""
+    return name.replace("$", r"\$")
+
+
+def wrapped(name: str, width: int) -> str:
+    """Return a name broken into lines, preferably where the options of a grid begin."""
+    if len(name) <= width:
+        return escaped(name)
+    broken = name.replace("[", "\n[").replace(", ", ",\n") if "[" in name else textwrap.fill(name, width)
+    return escaped(broken)
+
+
+def label(long_name: str, units: str, note: str = "", *, width: int = 200) -> str:
+    """Return an axis label such as "population risk (output^2)", in lines of at most `width` characters."""
+    unit = re.sub(r"\^(-?\d+)", r"$^{\1}$", units)
+    parts = [part for part in (unit if units not in ("", "1") else "", note) if part]
+    tail = f"({'; '.join(parts)})" if parts else ""
+    plain = len(long_name) + 1 + len(tail.replace("$^{", "").replace("}$", ""))
+    if not tail or plain <= width:
+        return f"{long_name} {tail}".strip()
+    return f"{textwrap.fill(long_name, width)}\n{tail}"
+
+
+def number(value: float) -> str:
+    """Return a number for a title, such as 0.464 or 1000, with a power of ten from 100000 on."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    power = f"10^{{{int(exponent)}}}"
+    return f"${power}$" if mantissa == "1" else f"${mantissa} \\times {power}$"

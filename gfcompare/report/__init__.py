@@ -1,0 +1,1 @@
+"""Results in words and numbers: what a person reads."""

@@ -1,0 +1,65 @@
+"""The closing table: for each problem and method what came out and what it cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare.interface import Status
+
+_COMPLETE = [status.value for status in Status if status.complete]
+
+
+def final_risk(data: xr.Dataset) -> NDArray[np.float64]:
+    """Return the risk at the last save time, shape (integrator, seed); infinite if it was not reached.
+
+    A trajectory that diverged or failed counts as worse than any other, so that medians over all seeds
+    stay honest.
+    """
+    last = data["risk"].isel(time=-1).transpose("integrator", "seed").values
+    complete = np.isin(data["status"].transpose("integrator", "seed").values, _COMPLETE)
+    return np.where(complete & np.isfinite(last), last, np.inf)
+
+
+def summary(tree: xr.DataTree) -> pd.DataFrame:
+    """Return the closing table of a result.
+
+    Returns
+    -------
+    pandas.DataFrame
+        indexed by (problem, method), with the columns ``seeds``; ``median``, ``lower`` and ``upper``
+        quartile of the final risk over all seeds (infinite where too many did not finish);
+        ``unfinished``, the share of seeds that diverged or failed; ``gradients`` and
+        ``sample gradients``, the median number of evaluations; ``seconds``, the median time of one core
+        for a trajectory
+    """
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for problem, node in tree.children.items():
+        data = node.to_dataset()
+        risks = final_risk(data)
+        for number, method in enumerate(data["integrator"].values):
+            lower, median, upper = np.quantile(risks[number], [0.25, 0.5, 0.75], method="nearest")
+            one = data.isel(integrator=number)
+            rows[str(problem), str(method)] = {
+                "seeds": risks.shape[1],
+                "median": median,
+                "lower": lower,
+                "upper": upper,
+                "unfinished": float(np.mean(~np.isfinite(risks[number]))),
+                "gradients": _last(one["gradient_evaluations"]),
+                "sample gradients": _last(one["sample_gradients"]),
+                "seconds": float(np.nanmedian(_ends(one["wall_time"]))),
+            }
+    index = pd.MultiIndex.from_tuples(rows, names=["problem", "method"])
+    return pd.DataFrame(list(rows.values()), index=index)
+
+
+def _ends(values: xr.DataArray) -> NDArray[np.float64]:
+    """Return the largest value of each seed along time: the last one it has."""
+    return np.asarray(values.astype(float).max("time").values, dtype=np.float64)
+
+
+def _last(counts: xr.DataArray) -> int:
+    return int(np.median(np.maximum(_ends(counts), 0)))
