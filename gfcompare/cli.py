@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from gfcompare import __version__
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, RunError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,6 +84,10 @@ def run(
         int | None,
         typer.Option(metavar="N", help="Worker processes. Without it, one for each core."),
     ] = None,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
+    ] = True,
     plugin: _PluginFiles = None,
 ) -> None:
     """Run a study, draw its figures and print what came out.
@@ -106,11 +110,16 @@ def run(
         )
         raise typer.Exit(130) from None
     _print_summary(outcome.tree)
-    _out.print(f"{outcome.computed} cells computed, {outcome.reused} found finished, {outcome.seconds:.1f} s")
-    _out.print(f"result   {outcome.path}")
-    _draw(outcome.tree, outcome.path.parent / "figures", None, _FORMATS)
+    _out.print(
+        f"{_count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
+        f"{outcome.seconds:.1f} s"
+    )
+    _out.print(_plain(f"result   {outcome.path}"))
+    if figures:
+        _draw(outcome.tree, outcome.path.parent / "figures", None, _FORMATS)
 
 
+_ENDS_SHOWN = 12
 _FORMATS = ("png", "pdf", "svg")
 
 
@@ -215,14 +224,13 @@ def validate(path: _Either, plugin: _PluginFiles = None) -> None:
         problems = check(open_study(path))
         if problems:
             raise InputError(f"{path}: not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
-        _out.print(f"{path}: a valid result.")
+        _out.print(_plain(f"{path}: a valid result."))
         return
     from gfcompare.study import Study
 
     study = Study.from_toml(path)
-    _out.print(
-        f"{path}: a valid study with {len(study.problems)} problems and {len(study.integrators)} methods."
-    )
+    size = f"{_count(len(study.problems), 'problem')} and {_count(len(study.integrators), 'method')}"
+    _out.print(_plain(f"{path}: a valid study with {size}."))
 
 
 @app.command()
@@ -302,7 +310,7 @@ class _Display:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text)
+        self._console.print(text, markup=False)
 
     def cell_done(self, cell: Cell, seconds: float) -> None:
         """Move on by a cell."""
@@ -314,10 +322,8 @@ class _Display:
         elapsed = time.perf_counter() - self._began
         left = elapsed / (self.finished - self._reused) * (self.total - self.finished)
         self.note(
-            _plain(
-                f"cells {self.finished}/{self.total}, trajectories {self._counts()}, "
-                f"{left:.0f} s left: {cell.label} took {seconds:.1f} s"
-            )
+            f"cells {self.finished}/{self.total}, trajectories {self._counts()}, "
+            f"{left:.0f} s left: {cell.label} took {seconds:.1f} s"
         )
 
     def end(self) -> None:
@@ -325,6 +331,10 @@ class _Display:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _plain(text: str) -> str:
@@ -337,7 +347,7 @@ def _plain(text: str) -> str:
 def _print_summary(tree: xr.DataTree) -> None:
     from rich.table import Table
 
-    from gfcompare.report.summary import summary
+    from gfcompare.report.summary import summary, unfinished
 
     frame = summary(tree)
     table = Table(box=None, pad_edge=False)
@@ -363,6 +373,13 @@ def _print_summary(tree: xr.DataTree) -> None:
         "final risk: median over all seeds; failed: seeds that diverged or failed, counted as infinite risk; "
         "gradients: evaluations for one seed, * at one sample point; time: of one core for one seed."
     )
+    ends = unfinished(tree)
+    for line in ends[:_ENDS_SHOWN]:
+        _out.print(_plain(line))
+    if len(ends) > _ENDS_SHOWN:
+        _out.print(
+            f"... and {len(ends) - _ENDS_SHOWN} more; the variables 'status' and 'message' have them all."
+        )
 
 
 def _number(value: float) -> str:
@@ -374,7 +391,7 @@ def _print_study(study: Study) -> None:
     times = study.times.array()
     _out.print(f"[bold]{_plain(study.name)}[/bold]  {_plain(study.description)}")
     _out.print(f"{len(times)} save times from {times[0]:g} to {times[-1]:g} (flow time)")
-    _out.print(f"{study.seeds} seeds, study seed {study.seed}, {len(cells)} cells")
+    _out.print(f"{_count(study.seeds, 'seed')}, study seed {study.seed}, {_count(len(cells), 'cell')}")
     for spec in study.problems:
         widths = "-".join(map(str, spec.network.widths))
         _out.print(
@@ -396,7 +413,7 @@ def _print_component(component: type[Any]) -> None:
 
     _out.print(f"[bold]{_plain(component.name)}[/bold]")
     _out.print(_plain(inspect.getdoc(component) or ""))
-    fields = getattr(component, "__dataclass_fields__", {})
+    fields = component.fields()
     if fields:
         _out.print("\nOptions and defaults")
         for name, field in fields.items():
@@ -409,7 +426,7 @@ def _draw(tree: xr.DataTree, folder: Path, names: Sequence[str] | None, formats:
 
     paths = figures.save_all(tree, folder, names=names, formats=formats)
     stems = sorted({path.stem for path in paths})
-    _out.print(f"figures  {folder}{'/'} ({', '.join(formats)})")
+    _out.print(_plain(f"figures  {folder}/ ({', '.join(formats)})"))
     for stem in stems:
         _out.print(f"         {stem}")
 
@@ -430,14 +447,30 @@ def _load_plugins(files: list[Path] | None) -> None:
 def _add_third_party_commands(arguments: Sequence[str]) -> None:
     """Add the commands of plugins, only if one of them may be meant: loading plugins takes a second."""
     first = next((a for a in arguments if not a.startswith("-")), None)
-    if first in {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}:
+    if first in {_command_name(c) for c in app.registered_commands}:
         return
     if all(e.dist and e.dist.name == "gfcompare" for e in metadata.entry_points(group="gfcompare")):
         return
     from gfcompare.plugins import registry
 
-    for add in registry().commands:
-        add(app)
+    own = list(app.registered_commands)
+    taken = {_command_name(c) for c in own} | {str(g.name) for g in app.registered_groups}
+    for plugin, add in list(registry().commands):
+        before = list(app.registered_commands)
+        try:
+            add(app)
+            clash = taken & {_command_name(c) for c in app.registered_commands if c not in before}
+            if clash:
+                raise InputError(f"the command {min(clash)!r} exists already")
+        except (Exception, SystemExit) as error:  # a broken plugin must not stop the others
+            app.registered_commands[:] = before
+            cause = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            registry().refuse(plugin, f"its commands cannot be added: {cause}")
+        taken |= {_command_name(c) for c in app.registered_commands}
+
+
+def _command_name(command: Any) -> str:
+    return str(command.name or getattr(command.callback, "__name__", "").replace("_", "-"))
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -445,15 +478,21 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C."""
+    """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C.
+
+    1 is for what is nobody's input: workers that died, a full disk. What was computed is kept.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
     try:
         _add_third_party_commands(given)
-        code = app(args=given, standalone_mode=True)
+        code = app(args=given, prog_name="gfcompare", standalone_mode=True)
     except InputError as error:
         _err.print(f"[red]error:[/red] {_plain(str(error))}")
         code = 2
+    except (RunError, OSError) as error:
+        _err.print(f"[red]error:[/red] {_plain(str(error))}")
+        code = 1
     except KeyboardInterrupt:
         _err.print("Stopped.")
         code = 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import typing
 from typing import Any, ClassVar
 
 from gfcompare.errors import InputError
@@ -20,8 +21,14 @@ class Component:
 
     def options(self) -> dict[str, Any]:
         """Return the fields that take part in the identity of the component, by name."""
-        fields: Any = dataclasses.fields if dataclasses.is_dataclass(type(self)) else lambda _: ()
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: getattr(self, key) for key in self.fields()}
+
+    @classmethod
+    def fields(cls) -> dict[str, dataclasses.Field[Any]]:
+        """Return the options of the component, the fields of its dataclass, by name."""
+        if not hasattr(cls, "__dataclass_fields__"):
+            return {}
+        return {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
 
     @classmethod
     def summary(cls) -> str:

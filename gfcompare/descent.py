@@ -119,6 +119,13 @@ class StepMethod(Integrator, abc.ABC):
 
     step_size: StepSize
 
+    def __post_init__(self) -> None:
+        kinds = (int, float, np.integer, np.floating, PolynomialDecay, PiecewiseConstant)
+        number = isinstance(self.step_size, kinds) and not isinstance(self.step_size, bool)
+        require(number, f"step_size must be a number or a schedule, got {self.step_size!r}.")
+        first = float(step_sizes(self.step_size, 0, 1)[0])
+        require(bool(0 < first < np.inf), f"step_size must be positive and finite, got {self.step_size}.")
+
     def initial_memory(
         self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
     ) -> Any:
@@ -136,7 +143,7 @@ class StepMethod(Integrator, abc.ABC):
 
         A trajectory may stop early when it leaves the ball of radius `DIVERGENCE_NORM`.
         """
-        inside = np.ones(len(theta), dtype=bool)
+        inside = problem.counted
         taken = np.zeros(len(theta), dtype=np.int64)
         for size in sizes:
             moved, memory = self.step(problem.only(inside), theta, memory, float(size))
@@ -149,8 +156,6 @@ class StepMethod(Integrator, abc.ABC):
 
     def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
         """Return the state at flow time 0."""
-        smallest = float(np.min(step_sizes(self.step_size, 0, 1)))
-        require(smallest > 0 and np.isfinite(smallest), f"step_size must be positive, got {self.step_size}.")
         return State.at(theta, memory=self.initial_memory(problem, theta, rngs))
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:

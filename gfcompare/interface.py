@@ -97,6 +97,13 @@ class CountedProblem:
         return view
 
     @property
+    def counted(self) -> Mask:
+        """Which trajectories are counted for, shape (M,): those that have not ended."""
+        mask = np.zeros(len(self.gradients), dtype=bool)
+        mask[self._rows] = True
+        return mask
+
+    @property
     def network(self) -> ReLUNetwork:
         """The network's architecture."""
         return self._problem.network

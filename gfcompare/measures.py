@@ -32,6 +32,11 @@ class Measure(Component, abc.ABC):
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
         """Return the density up to a positive factor, with one component."""
 
+    @property
+    def slack(self) -> float:
+        """How far below 0 the density may come by rounding, relative to its largest value."""
+        return 1e-12
+
     def density(self) -> piecewise.PiecewisePolynomial:
         """Return the density, of total mass 1.
 
@@ -47,7 +52,7 @@ class Measure(Component, abc.ABC):
         values = raw(np.clip(x, raw.knots[:-1, None], np.nextafter(raw.knots[1:, None], -np.inf)))[..., 0]
         lowest = int(np.argmin(values))
         require(
-            bool(values.min() >= -1e-12 * np.abs(values).max()),
+            bool(values.min() >= -self.slack * np.abs(values).max()),
             f"the density is negative ({values.flat[lowest]:.6g}) at x = {x.flat[lowest]:.6g}.",
         )
         mass = float(raw.integral()[0])
@@ -209,6 +214,11 @@ class Density(Measure):
     def interval(self) -> tuple[float, float]:
         """The ends (lower, upper) of the interval."""
         return self.lower, self.upper
+
+    @property
+    def slack(self) -> float:
+        """How far below 0 the density may come, relative to its largest value: the error allowed."""
+        return max(1e-12, 2.0 * self.accuracy)
 
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
         """Return the function as a piecewise polynomial."""

@@ -135,6 +135,8 @@ def from_pieces(
             f"{points.size} knots need the coefficients of {max(points.size - 1, 0)} pieces, "
             f"got those of {len(coefficients)}."
         )
+    if not np.all(np.isfinite(points)):
+        raise InputError(f"knots must be at least two finite numbers, got {points.tolist()}.")
     length = max((len(row) for piece in coefficients for row in piece), default=0)
     if length == 0:
         raise InputError("a polynomial needs at least one coefficient.")
@@ -162,11 +164,23 @@ def from_values(knots: ArrayLike, values: ArrayLike) -> PiecewisePolynomial:
         raise InputError(f"{len(points)} knots need as many values, got an array of shape {table.shape}.")
     if not np.all(np.isfinite(table)):
         raise InputError("values at the knots must be finite numbers, without NaN or infinity.")
+    if points.ndim != 1 or points.size < 2 or not np.all(np.isfinite(points)) or np.any(np.diff(points) <= 0):
+        return PiecewisePolynomial(points, np.zeros((0, 1, 2)), np.zeros((0, 1, 2)))  # says what is wrong
     left, right = 0.5 * table[:-1], 0.5 * table[1:]
-    high = np.stack([left + right, right - left], axis=2)
-    # What the two sums round off, exactly (D. E. Knuth, The Art of Computer Programming 2, 4.2.2).
-    low = np.stack([_rounded_off(left, right), _rounded_off(right, -left)], axis=2)
-    return PiecewisePolynomial(points, high, low)
+    start, stop = 0.5 * points[:-1, None], 0.5 * points[1:, None]
+    # What the sums round off, exactly (D. E. Knuth, The Art of Computer Programming 2, 4.2.2); the
+    # centre and half width of a piece are rounded too, and the line is meant to go through the knots.
+    slope = (right - left) / (stop - start)
+    low = np.stack(
+        [
+            _rounded_off(left, right) - slope * _rounded_off(start, stop),
+            _rounded_off(right, -left) - slope * _rounded_off(stop, -start),
+        ],
+        axis=2,
+    )
+    rough = np.stack([left + right, right - left], axis=2)
+    high = rough + low
+    return PiecewisePolynomial(points, high, _rounded_off(rough, low))
 
 
 def from_function(
@@ -232,6 +246,7 @@ def common_knots(first: PiecewisePolynomial, second: PiecewisePolynomial) -> Arr
     merged = np.union1d(first.knots, second.knots)
     smallest = 8.0 * np.finfo(float).eps * max(np.abs(merged).max(), merged[-1] - merged[0])
     keep = np.append(np.diff(merged) > smallest, True)
+    keep &= merged - merged[0] > smallest
     keep[0] = True
     return np.asarray(merged[keep])
 

@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -33,9 +34,7 @@ from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
 
-# A worker that dies (out of memory, a crash in a plugin's compiled code) takes the pool with it. What is
-# left is tried again this often before the study gives up.
-_ATTEMPTS = 3
+_DIED = "its worker process died: out of memory, or a crash in compiled code."
 
 
 class Progress(Protocol):
@@ -90,7 +89,7 @@ class Outcome:
 
 
 class WorkersLostError(RunError):
-    """Worker processes died again and again; the finished cells are kept."""
+    """The worker process of a cell died; the finished cells are kept."""
 
 
 class CellsFailedError(RunError):
@@ -196,11 +195,14 @@ def _refuse(failed: Failures, folder: Path) -> None:
     """Raise an error that names the cells that could not be computed, if there are any."""
     if not failed:
         return
-    cell, error = failed[0]
-    cause = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    more = f" (and {len(failed) - 1} more cells)" if len(failed) > 1 else ""
-    message = f"{cell.label}{more} could not be computed: {cause} The finished cells are kept in {folder}."
-    raise InputError(message) if isinstance(error, InputError) else CellsFailedError(message) from error
+    error = failed[0][1]
+    known = isinstance(error, InputError | RunError)
+    cause = str(error) if known else f"{type(error).__name__}: {error}."
+    names = "; ".join(cell.label for cell, _ in failed[:3]) + ("; ..." if len(failed) > 3 else "")
+    count = "a cell" if len(failed) == 1 else f"{len(failed)} cells"
+    message = f"{count} could not be computed ({names}): {cause} The finished cells are kept in {folder}."
+    kind = type(error) if known else CellsFailedError
+    raise kind(message) from error
 
 
 def _compute_here(todo: Sequence[Cell], folder: Path, shown: Progress) -> Failures:
@@ -288,36 +290,29 @@ def _work(payload: bytes) -> float:
 
 
 def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progress) -> Failures:
-    """Compute cells on worker processes, again from where it was if a worker dies.
+    """Compute cells on worker processes; return those that raised an error or killed their worker.
 
-    Returns the cells that raised an error, with it.
+    A worker that dies takes the pool with it. Whose fault it was cannot be told, so what was running is
+    computed again one by one, each on a worker of its own, and then the rest goes on.
     """
     left = list(todo)
     failed: Failures = []
-    for attempt in range(_ATTEMPTS):
-        try:
-            _run_once(left, folder, workers, shown.cell_done, failed)
-            return failed
-        except BrokenProcessPool:
-            done = {cell.key for cell, _ in failed}
-            left = [c for c in left if c.key not in done and not store.cell_path(folder, c).exists()]
-            if attempt < _ATTEMPTS - 1:
-                shown.note(f"a worker process died; {len(left)} cells are left, starting new workers")
-    names = "; ".join(cell.label for cell in left[:3]) + ("; ..." if len(left) > 3 else "")
-    raise WorkersLostError(
-        f"worker processes died {_ATTEMPTS} times (out of memory, or a crash in compiled code); "
-        f"{len(left)} cells are not finished ({names}). The finished ones are kept in {folder}; "
-        "run the same command again, with fewer --jobs if memory is short."
-    )
+    while left:
+        suspects = _run_once(left, folder, workers, shown, failed)
+        if suspects:
+            shown.note(f"a worker process died; computing again what was running, {len(suspects)} cells")
+        for cell in suspects:
+            if _run_once([cell], folder, 1, shown, failed):
+                failed.append((cell, WorkersLostError(_DIED)))
+        settled = {cell.key for cell, _ in failed}
+        left = [c for c in left if c.key not in settled and not store.cell_path(folder, c).exists()]
+    return failed
 
 
 def _run_once(
-    todo: Sequence[Cell],
-    folder: Path,
-    workers: int,
-    done: Callable[[Cell, float], None],
-    failed: Failures,
-) -> None:
+    todo: Sequence[Cell], folder: Path, workers: int, shown: Progress, failed: Failures
+) -> list[Cell]:
+    """Compute cells in a fresh pool until it is finished or broken; return what was running when it broke."""
     # loky, unlike the standard library's pool, does not import the user's script again in each worker, so a
     # study script needs no main guard, and it notices a worker that dies.
     from loky import ProcessPoolExecutor
@@ -325,23 +320,29 @@ def _run_once(
     executor: Any = ProcessPoolExecutor(
         max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),)
     )
+    waiting = deque(todo)
+    running: dict[Future[float], Cell] = {}
     orderly = False
     try:
-        pending: dict[Future[float], Cell] = {
-            executor.submit(_work, cloudpickle.dumps((cell, folder))): cell for cell in todo
-        }
-        while pending:
-            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+        while waiting or running:
+            while waiting and len(running) < workers:  # no more than that, to know what was running
+                cell = waiting.popleft()
+                running[executor.submit(_work, cloudpickle.dumps((cell, folder)))] = cell
+            ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
-                cell = pending.pop(future)
+                cell = running[future]
                 try:
                     seconds = future.result()
                 except BrokenProcessPool:
-                    raise
+                    return list(running.values())
                 except Exception as error:  # the other cells go on
                     failed.append((cell, error))
                 else:
-                    done(cell, seconds)
+                    shown.cell_done(cell, seconds)
+                del running[future]
         orderly = True
+        return []
+    except BrokenProcessPool:  # noticed while handing out work
+        return [*running.values(), cell]
     finally:
         executor.shutdown(wait=orderly, kill_workers=not orderly)

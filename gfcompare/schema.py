@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare import __version__
+from gfcompare.diagnostics import Diagnostic
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import registry
+from gfcompare.plugins import PluginWarning, registry
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
@@ -121,7 +123,7 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
     for cls in registry().all("diagnostics"):
-        values[cls.name] = cls().compute(problem, record.theta)
+        values[cls.name] = _diagnosed(cls, problem, record)
     for name in ("flow_time", "steps", "gradient_evaluations", "sample_gradients", "risk_evaluations"):
         values[name] = getattr(record, name)
     values |= {
@@ -136,6 +138,24 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
         coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
     )
     return annotated(data, meanings)
+
+
+def _diagnosed(cls: type[Diagnostic], problem: Problem, record: Record) -> NDArray[np.float64]:
+    """Return a diagnostic, or NaN and a warning if somebody else's raises: what was computed is kept."""
+    shape = record.flow_time.shape
+    try:
+        values = np.asarray(cls().compute(problem, record.theta), dtype=np.float64)
+        if values.shape != shape:
+            raise ValueError(f"it has shape {values.shape}, expected {shape}")
+    except Exception as error:
+        plugin = registry().origin("diagnostics", cls.name)
+        warnings.warn(
+            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {type(error).__name__}: {error}",
+            PluginWarning,
+            stacklevel=2,
+        )
+        return np.full(shape, np.nan)
+    return values
 
 
 def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
@@ -245,8 +265,8 @@ def validate(tree: xr.DataTree) -> list[str]:
 def _validate_group(data: xr.Dataset) -> list[str]:
     found = [f"no attribute {key!r}" for key in GROUP_ATTRIBUTES if key not in data.attrs]
     try:
-        network = ReLUNetwork([int(n) for n in data.attrs.get("widths", ())])
-    except ValueError as error:
+        network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs.get("widths", ()))])
+    except (TypeError, ValueError) as error:
         return [*found, f"the attribute 'widths' is wrong: {error}"]
     expected = VARIABLES | layer_variables(network)
     for name in ("risk", "gradient_norm"):
@@ -260,6 +280,12 @@ def _validate_group(data: xr.Dataset) -> list[str]:
             found.append(f"{name!r} has dimensions {list(variable.dims)}, expected {list(meaning.dims)}")
         if not _is_kind(variable.dtype, meaning.kind):
             found.append(f"{name!r} has type {variable.dtype}, expected {_KINDS[meaning.kind]}")
+    layers = ["input", *(f"neuron_{k}" for k in range(1, network.depth)), "output"]
+    for dimension, width in zip(layers, network.widths, strict=True):
+        if data.sizes.get(dimension, width) != width:
+            found.append(
+                f"the dimension {dimension!r} is {data.sizes[dimension]}, the attribute 'widths' says {width}"
+            )
     for key, attributes in ((key, variable.attrs) for key, variable in data.variables.items()):
         found += [f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in attributes]
     return found or _validate_values(data)
@@ -291,6 +317,9 @@ def _validate_values(data: xr.Dataset) -> list[str]:
     ended = ~present[..., :-1] & present[..., 1:]
     if ended.any():
         found.append("a trajectory has states after it ended")
+    late = data["flow_time"].values > data["end_time"].values[..., None]
+    if np.any(present & late & ~complete[..., None]):
+        found.append("a trajectory has states after its 'end_time'")
     if np.any(present & ~np.isfinite(data["flow_time"].values)):
         found.append("'flow_time' is missing where there is a state")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from gfcompare.study import Cell, Study
 RESULT = "result.nc"
 STUDY_FILE = "study.toml"
 CELLS = "cells"
+_PART = ".part"
+_ABANDONED = 24 * 3600.0  # seconds
 
 
 def result_path(output: Path) -> Path:
@@ -33,6 +36,9 @@ def prepare(output: Path) -> None:
     """Make the folder for the results, or raise InputError if that is not possible."""
     try:
         (output / CELLS).mkdir(parents=True, exist_ok=True)
+        for part in output.glob(f"**/*{_PART}"):  # a killed run's; a running one's would be younger
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink(missing_ok=True)
         with tempfile.TemporaryFile(dir=output / CELLS):
             pass
     except OSError as error:
@@ -45,7 +51,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     Whatever interrupts it, `path` either does not exist, or is as it was before, or is complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=_PART)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -111,8 +117,8 @@ def _load(path: Path) -> xr.Dataset:
 
 
 def is_result(path: Path) -> bool:
-    """Return whether a path is a result: a netCDF file, or a folder with one."""
-    return result_path(path).is_file() if path.is_dir() else path.suffix.lower() in {".nc", ".nc4"}
+    """Return whether a path is meant as a result, a folder or a netCDF file, and not as a study file."""
+    return path.is_dir() or path.suffix.lower() in {".nc", ".nc4"}
 
 
 def open_study(path: str | Path) -> xr.DataTree:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from gfcompare import __version__
 from gfcompare.components import Component, require
-from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import check_times
@@ -252,14 +251,12 @@ class Study:
         require(bool(integrators), "integrators must name at least one method.")
         self.name = name
         self.description = description
-        self.seeds = seeds
-        self.seed = seed
+        self.seeds = int(seeds)
+        self.seed = int(seed)
         self.times = times
-        self.time_limit = time_limit
+        self.time_limit = None if time_limit is None else float(time_limit)
         self.source = source
         self.integrators = _expanded(integrators, Integrator, "integrators")
-        for key, method in self.integrators.items():
-            _check_step_size(method, f"integrators.{key}.step_size")
         networks = _labelled(_listed(network, ReLUNetwork, "network"), "network.widths")
         measures = _labelled(_listed(measure, Measure, "measure"), "measure")
         initializations = _labelled(
@@ -420,19 +417,9 @@ def _check_name(name: object, key: str) -> None:
     right = isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)
     require(
         bool(right),
-        f"{key}: a name starts with a letter, a digit or '_', has no '/' and at most {_LONGEST_NAME} letters, "
-        f"got {name!r}.",
+        f"{key}: a name starts with a letter, a digit or '_', has no '/' "
+        f"and at most {_LONGEST_NAME} characters, got {name!r}.",
     )
-
-
-def _check_step_size(method: Integrator, where: str) -> None:
-    """Refuse a step size that is not positive now, not in the middle of a run."""
-    if not isinstance(method, StepMethod):
-        return
-    rule = method.step_size
-    if not isinstance(rule, PolynomialDecay | PiecewiseConstant):
-        _check_type(rule, float, where)
-        require(bool(0 < rule < np.inf), f"{where}: must be positive and finite, got {rule}.")
 
 
 def _listed(value: Any, kind: type, key: str) -> list[Any]:
@@ -615,9 +602,10 @@ class _Reader:
             try:
                 result.append(cls(**dict(zip(grids, values, strict=True))))
             except InputError as error:
-                raise error.within(where) from None
-            except Exception as error:  # of a class that somebody else wrote, or of a file that it reads
-                raise InputError(f"{where}: {type(error).__name__}: {error}") from error
+                raise InputError(" ".join(str(error).split())).within(where) from None
+            except Exception as error:  # of a class that somebody else wrote
+                text = " ".join(str(error).split())
+                raise InputError(f"{where}: {type(error).__name__}: {text}") from error
         return result
 
     def _grid(self, hint: Any, value: Any, where: str) -> list[Any]:

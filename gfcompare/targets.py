@@ -158,9 +158,9 @@ class PiecewisePolynomial(Target):
     coefficients: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]]
 
     def __post_init__(self) -> None:
-        self._whole()
         rows = {len(_rows(piece, "coefficients")) for piece in self.coefficients}
-        require(len(rows) == 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
+        require(len(rows) <= 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
+        self._whole()
 
     def _whole(self) -> piecewise.PiecewisePolynomial:
         return piecewise.from_pieces(
@@ -429,6 +429,9 @@ class Table(Target):
     interpolation: Literal["linear", "cubic", "pchip"] = "linear"
 
     def __post_init__(self) -> None:
+        kinds = ("linear", "cubic", "pchip")
+        if self.interpolation not in kinds:
+            raise unknown_name("interpolation", self.interpolation, kinds)
         self._points()
 
     @property
@@ -436,7 +439,12 @@ class Table(Target):
         return [self.y] if isinstance(self.y, str) else list(self.y)
 
     def _points(self) -> tuple[Array, Array]:
-        columns = _read_table(Path(self.path))
+        try:
+            columns = _read_table(Path(self.path))
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:  # what pandas and netCDF4 raise on a file they cannot read
+            raise InputError(f"{self.path} cannot be read as a table: {error}") from error
         for column in (self.x, *self._columns):
             if column not in columns:
                 raise unknown_name(f"column of {self.path}", column, columns)

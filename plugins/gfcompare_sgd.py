@@ -33,6 +33,7 @@ class StochasticGradientDescent(gfc.StepMethod):
     normalize: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batch_size < 1:
             raise gfc.InputError(f"batch_size must be at least 1, got {self.batch_size}.")
 

@@ -23,6 +23,7 @@ __all__ = [
     "NothingToDraw",
     "balancedness_drift",
     "breakpoints",
+    "distance_to_flow",
     "distance_to_manifold",
     "final_risk",
     "fit",
@@ -115,6 +116,27 @@ def final_risk(
     problems, methods : names of those that are shown; none means all
     """
     return builtin.FinalRisk(problems, methods).draw(tree)
+
+
+def distance_to_flow(
+    tree: xr.DataTree, *, problems: Sequence[str] = (), methods: Sequence[str] = ()
+) -> matplotlib.figure.Figure:
+    """Draw how far each method is from the gradient flow it approximates, against flow time.
+
+    The distance is that of the parameters, seed by seed from the same initial network: to the standard
+    flow, or to the normalised one for methods on M.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if the study has no flow, or nothing besides it
+    """
+    return builtin.DistanceToFlow(problems, methods).draw(tree)
 
 
 def balancedness_drift(

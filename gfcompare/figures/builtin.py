@@ -160,6 +160,22 @@ class Breakpoints(_Selection):
 
 
 @dataclass(frozen=True)
+class DistanceToFlow(_Selection):
+    """Distance in parameters from the gradient flow that a method approximates, seed by seed."""
+
+    name: ClassVar[str] = "distance_to_flow"
+    title: ClassVar[str] = "Distance to the gradient flow against flow time"
+
+    def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:
+        """Return the figure."""
+        from gfcompare.figures import curves, data, pairing
+
+        compared = pairing.with_distance(data.view(tree, self.problems))
+        shown = data.view(tree, self.problems, self.methods).methods
+        return curves.draw(data.restricted(compared, shown), curves.Plot(pairing.DISTANCE, floor=1e-17))
+
+
+@dataclass(frozen=True)
 class BalancednessDrift(_Selection):
     """Drift of the balancedness, which the standard flow conserves, for methods not on M."""
 

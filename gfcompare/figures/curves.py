@@ -29,7 +29,7 @@ _CLOCK_NAMES = {
     "wall_time": "wall time of one core per trajectory",
     "gradients": "gradient evaluations",
 }
-_MARKERS_PER_LINE = 6
+_MARKERS_PER_LINE = 5
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,28 @@ class Plot:
 
 @dataclass(frozen=True)
 class _Panel:
-    """The tables of one problem and what its axes are measured by."""
+    """The tables of one problem, values below the floor raised to it, and what its axes are like.
+
+    Attributes
+    ----------
+    curves, ends : tables of `data.curves` and `data.ends`
+    x_limits, y_limits : limits of the axes
+    linear : whether the vertical axis is linear
+    raised : whether a value drawn within the axes is one that was raised to the floor
+    """
 
     curves: pd.DataFrame
     ends: pd.DataFrame
-    scale: float
-    start: float
+    x_limits: tuple[float, float]
+    y_limits: tuple[float, float]
+    linear: bool
+    raised: bool
 
-    def raised(self, floor: float) -> bool:
-        """Return whether some value lies below the floor."""
-        return bool((self.curves[["median", "lower", "upper"]] < floor).any(axis=None))
+    @property
+    def above(self) -> pd.DataFrame:
+        """The first point of each median beyond the axis."""
+        off = self.curves[self.curves["median"] > self.y_limits[1]]
+        return off.groupby("method", sort=False, as_index=False).first()
 
 
 def draw(view: data.View, plot: Plot) -> Page:
@@ -74,10 +86,10 @@ def draw(view: data.View, plot: Plot) -> Page:
     with style.context():
         figure, axes = layout.page(rows, columns, _legend(view, panels, looks), row_height=1.8)
         for ax, (name, panel) in zip(layout.used(axes, len(panels)), panels.items(), strict=True):
-            _draw_panel(ax, panel, plot, looks)
+            _draw_panel(ax, panel, looks)
             ax.set_title(style.wrapped(name, 60 // columns))
         first = next(iter(view.groups.values()))
-        raised = any(panel.raised(plot.floor) for panel in panels.values())
+        raised = any(panel.raised for panel in panels.values())
         figure.supxlabel(_clock_label(view, first, plot))
         figure.supylabel(_quantity_label(first, plot, raised, rows))
         return layout.finish(figure)
@@ -85,24 +97,42 @@ def draw(view: data.View, plot: Plot) -> Page:
 
 def _panel(group: xr.Dataset, plot: Plot) -> _Panel:
     curves = data.curves(group, plot.quantity, plot.clock)
+    ends = data.ends(group, plot.quantity, plot.clock)
     clock = data.clock_values(group, plot.clock)
-    later = clock[clock > 0]
-    start = float(later.min()) if later.size else 1.0
-    return _Panel(
-        curves, data.ends(group, plot.quantity, plot.clock), data.scale(group, plot.quantity), start
-    )
+    values = ["median", "lower", "upper"]
+    small = bool((curves[values] < plot.floor).any(axis=None))
+    curves[values] = curves[values].clip(lower=plot.floor)
+    ends["y"] = ends["y"].clip(lower=plot.floor)
+    x_limits = layout.log_limits(np.concatenate([curves["x"], ends["x"], clock[clock > 0]]))
+    ended = ends.loc[ends["x"] > 0, "y"].dropna()  # the others are marked in the corner
+    y_limits, linear = _vertical(curves, ended, data.scale(group, plot.quantity), plot)
+    return _Panel(curves, ends, x_limits, y_limits, linear, small and y_limits[0] <= plot.floor)
 
 
-def _draw_panel(ax: Axes, panel: _Panel, plot: Plot, looks: Mapping[str, style.Look]) -> None:
-    table = panel.curves.copy()
-    for column in ("median", "lower", "upper"):
-        table[column] = table[column].clip(lower=plot.floor)
-    x_limits, y_limits, linear = _limits(panel, table, plot)
-    layout.log_axis(ax, "x", x_limits)
-    if linear:
-        ax.set_ylim(y_limits)
+def _vertical(
+    curves: pd.DataFrame, ended: pd.Series[float], scale: float, plot: Plot
+) -> tuple[tuple[float, float], bool]:
+    """Return the limits of the vertical axis and whether it is linear."""
+    y = np.concatenate([curves["median"], curves["lower"], curves["upper"], ended])
+    ceiling = _HEADROOM * scale
+    if (y <= ceiling).any():  # otherwise everything is far up, and nothing can be squashed
+        y = y.clip(max=ceiling)
+    if len(curves):
+        y = y.clip(min=_LEGROOM * float(curves["median"].min()))
+    positive = y[y > 0]
+    if positive.size and positive.max() < plot.linear_within * positive.min():
+        margin = 0.05 * (positive.max() - positive.min()) or 0.05 * positive.max()
+        return (positive.min() - margin, positive.max() + margin), True
+    return layout.log_limits(y), False
+
+
+def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> None:
+    table = panel.curves
+    layout.log_axis(ax, "x", panel.x_limits)
+    if panel.linear:
+        ax.set_ylim(panel.y_limits)
     else:
-        layout.log_axis(ax, "y", y_limits)
+        layout.log_axis(ax, "y", panel.y_limits)
     shown = [method for method in looks if method in set(table["method"])]
     for method in shown:
         part = table[table["method"] == method]
@@ -112,7 +142,7 @@ def _draw_panel(ax: Axes, panel: _Panel, plot: Plot, looks: Mapping[str, style.L
             )
     if shown:
         _draw_lines(ax, table, shown, looks)
-    _draw_ends(ax, panel.ends, looks)
+    _draw_marks(ax, panel, looks)
     ax.set(xlabel="", ylabel="")
     sns.despine(ax=ax)
 
@@ -140,42 +170,18 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, shown: list[str], looks: Mapping[
     for k, (line, method) in enumerate(zip(lines, shown, strict=True)):
         line.set_linewidth(looks[method].width)
         # Few markers, those of different methods at different places.
-        step = max(1, len(line.get_xydata()) // _MARKERS_PER_LINE)
+        step = max(1, len(np.asarray(line.get_xdata())) // _MARKERS_PER_LINE)
         line.set_markevery((k * step // len(lines), step))
 
 
-def _draw_ends(ax: Axes, ends: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
-    """Mark the last point of trajectories that ended early, on the panel's edge if it lies outside."""
-    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    for method, part in ends.groupby("method", sort=False):
-        ax.plot(
-            part["x"].fillna(left).clip(left, right),
-            part["y"].fillna(high).clip(low, high),
-            "x",
-            color=looks[str(method)].colour,
-            markersize=4,
-            markeredgewidth=0.9,
-            clip_on=False,
-            zorder=4,
-        )
-
-
-def _limits(
-    panel: _Panel, table: pd.DataFrame, plot: Plot
-) -> tuple[tuple[float, float], tuple[float, float], bool]:
-    """Return the limits of both axes, and whether the vertical one is linear."""
-    x = np.concatenate([table["x"], panel.ends["x"].dropna(), [panel.start]])
-    ceiling = _HEADROOM * panel.scale
-    ended = panel.ends["y"].dropna().clip(lower=plot.floor)
-    y = np.concatenate([table["median"], table["lower"], table["upper"], ended]).clip(max=ceiling)
-    if len(table):
-        y = y.clip(min=_LEGROOM * float(table["median"].min()))
-    x_limits = layout.log_limits(x)
-    positive = y[y > 0]
-    if positive.size and positive.max() < plot.linear_within * positive.min():
-        margin = 0.05 * (positive.max() - positive.min()) or 0.05 * positive.max()
-        return x_limits, (positive.min() - margin, positive.max() + margin), True
-    return x_limits, layout.log_limits(y), False
+def _draw_marks(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> None:
+    """Mark where trajectories ended early, on the edge if outside, and where medians leave the axis."""
+    (left, right), (low, high) = panel.x_limits, panel.y_limits
+    for method, part in panel.ends.groupby("method", sort=False):
+        x, y = part["x"].fillna(left).clip(left, right), part["y"].fillna(high).clip(low, high)
+        layout.mark(ax, x, y, "x", looks[str(method)])
+    for method, x in zip(panel.above["method"], panel.above["x"], strict=True):
+        layout.mark(ax, [x], [high], "2", looks[method])
 
 
 def _legend(view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, style.Look]) -> layout.Legend:
@@ -187,7 +193,9 @@ def _legend(view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, s
     if any((panel.curves["seeds"] > 1).any() for panel in panels.values()):
         legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "quartiles over seeds")
     if any(not panel.ends.empty for panel in panels.values()):
-        legend.add(layout.cross_handle(), "a trajectory ended early")
+        legend.add(layout.mark_handle("x"), "a trajectory ended early")
+    if any(not panel.above.empty for panel in panels.values()):
+        legend.add(layout.mark_handle("2"), "the median is above the axis")
     return legend
 
 
@@ -206,6 +214,6 @@ def _clock_label(view: data.View, group: xr.Dataset, plot: Plot) -> str:
 
 def _quantity_label(group: xr.Dataset, plot: Plot, raised: bool, rows: int) -> str:
     attrs = group[plot.quantity].attrs
-    note = f"0 drawn at $10^{{{round(np.log10(plot.floor))}}}$" if raised else ""
+    note = f"0 drawn at {style.power(round(np.log10(plot.floor)))}" if raised else ""
     name = str(attrs.get("long_name", plot.quantity))
     return style.label(name, str(attrs.get("units", "")), note, width=34 * rows)

@@ -11,10 +11,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import unknown_name
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.interface import Status
-from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
 
@@ -108,14 +107,15 @@ def _by_samples(data: xr.Dataset) -> NDArray[np.bool_]:
 def clock_values(data: xr.Dataset, clock: Clock) -> Array:
     """Return a clock, shape (integrator, seed, time), NaN where a trajectory has ended."""
     if clock != "gradients":
-        return _finite(data[clock].values)
+        return finite(data[clock].values)
     counts = np.where(
         _by_samples(data)[:, None, None], data["sample_gradients"].values, data["gradient_evaluations"].values
     )
     return np.where(counts >= 0, counts.astype(np.float64), np.nan)
 
 
-def _finite(values: NDArray[np.generic]) -> Array:
+def finite(values: NDArray[np.generic]) -> Array:
+    """Return values with NaN in place of infinite ones."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(np.isfinite(array), array, np.nan)
 
@@ -143,7 +143,7 @@ def curves(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
     place on a log axis and are left out, and so are those at which fewer than half of the seeds run: a
     median of the survivors would look like progress.
     """
-    values = _finite(data[quantity].values)
+    values = finite(data[quantity].values)
     clocks = clock_values(data, clock)
     values = np.where(np.isnan(clocks), np.nan, values)
     running = np.isfinite(values).sum(axis=1)
@@ -169,7 +169,7 @@ def ends(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
     One row for each trajectory that has no value at the last save time by its status, with columns
     method, seed, status, x, y. x and y are NaN if the trajectory has no value at all.
     """
-    values = _finite(data[quantity].values)
+    values = finite(data[quantity].values)
     clocks = clock_values(data, clock)
     present = np.isfinite(values) & np.isfinite(clocks)
     status = data["status"].values
@@ -215,7 +215,7 @@ def outcomes(given: View, seeds: dict[str, int] | None = None) -> dict[str, str]
 
 def scale(data: xr.Dataset, quantity: str) -> float:
     """Return the median of a quantity at the first save time: what its axis is measured by."""
-    start = _finite(data[quantity].values)[:, :, 0]
+    start = finite(data[quantity].values)[:, :, 0]
     found = start[np.isfinite(start) & (start > 0)]
     return float(np.median(found)) if found.size else 1.0
 
@@ -226,7 +226,7 @@ def final_risk(data: xr.Dataset) -> pd.DataFrame:
     For a trajectory that ended early it is the last saved one, which is not a final risk: `complete` is
     False. It is NaN if there is none.
     """
-    risk = _finite(data["risk"].values)
+    risk = finite(data["risk"].values)
     present = np.isfinite(risk)
     last = risk.shape[-1] - 1 - np.argmax(present[..., ::-1], axis=-1)
     values = np.take_along_axis(risk, last[..., None], axis=-1)[..., 0]
@@ -241,77 +241,3 @@ def final_risk(data: xr.Dataset) -> pd.DataFrame:
             "risk": values.ravel(),
         }
     )
-
-
-def typical_seed(data: xr.Dataset) -> int:
-    """Return the seed with the median final risk of the first method; early ends count as the worst."""
-    table = final_risk(data)
-    first = table[table["method"] == table["method"].iloc[0]]
-    risk = first["risk"].where(first["complete"], np.inf).fillna(np.inf).to_numpy()
-    order = np.argsort(risk, kind="stable")
-    return int(first["seed"].to_numpy()[order[(len(order) - 1) // 2]])
-
-
-def check_seed(data: xr.Dataset, seed: int | None) -> int:
-    """Return the seed if the result has it, the typical one if it is None, or raise InputError."""
-    if seed is None:
-        return typical_seed(data)
-    known = [int(s) for s in data["seed"].values]
-    if seed not in known:
-        raise InputError(f"the result has no seed {seed}; its seeds are {min(known)} to {max(known)}.")
-    return seed
-
-
-def chosen_times(data: xr.Dataset, times: Sequence[float] = (), count: int = 4) -> list[int]:
-    """Return indices of save times: those nearest to `times`, or the first, the last and some between.
-
-    The ones between are spaced evenly in the logarithm of flow time.
-    """
-    saved = np.asarray(data["time"].values, dtype=np.float64)
-    if len(times):
-        return sorted({int(np.argmin(np.abs(saved - t))) for t in times})
-    positive = np.flatnonzero(saved > 0)
-    if positive.size == 0:
-        return [0]
-    wanted = np.geomspace(saved[positive[0]], saved[-1], count)[1:]
-    found = {int(positive[np.argmin(np.abs(np.log(saved[positive] / t)))]) for t in wanted}
-    return sorted({0, *found})
-
-
-def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
-    """Return the realised function of a trajectory at a save time on the grid x, shape (x, output).
-
-    It is NaN where the trajectory has no state.
-    """
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
-    state = data.sel(integrator=method, seed=seed).isel(time=index)
-    layers = [(state[f"weight_{k}"].values, state[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    return network.realize(network.join(layers), data["x"].values)
-
-
-def breakpoint_paths(data: xr.Dataset, method: str, seed: int) -> pd.DataFrame:
-    """Return the breakpoints -b/w of the first hidden layer along a trajectory, after flow time 0.
-
-    Columns neuron, piece, x (flow time), position. Where the weight changes its sign between two save
-    times the breakpoint passes through infinity, and a new piece of its path begins: no line may be drawn
-    across. A neuron with weight 0 has no breakpoint.
-    """
-    state = data.sel(integrator=method, seed=seed)
-    weight, bias = state["weight_1"].values[..., 0], state["bias_1"].values
-    flow_time = _finite(state["flow_time"].values)
-    rows = (flow_time > 0) & np.isfinite(weight).all(axis=1) & np.isfinite(bias).all(axis=1)
-    weight, bias, flow_time = weight[rows], bias[rows], flow_time[rows]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        position = _finite(-bias / weight)
-    turned = np.zeros(weight.shape, dtype=np.int64)
-    turned[1:] = weight[1:] * weight[:-1] <= 0
-    times, neurons = weight.shape
-    table = pd.DataFrame(
-        {
-            "neuron": np.repeat(np.arange(neurons), times),
-            "piece": np.cumsum(turned, axis=0).T.ravel(),
-            "x": np.tile(flow_time, neurons),
-            "position": position.T.ravel(),
-        }
-    )
-    return table.dropna().reset_index(drop=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -16,13 +16,15 @@ from gfcompare.figures import data, layout, style
 from gfcompare.figures.layout import Page
 
 _FLOOR = 1e-32
-_HEADROOM = 1e3
+# Risks beyond this many times the initial median are counted at the end of the axis.
+_HEADROOM = 1e6
 _GOLDEN = 0.6180339887498949
 
 
 def draw(view: data.View) -> Page:
     """Return the figure: a panel for each problem, a row for each method."""
-    tables = {name: data.final_risk(group) for name, group in view.groups.items()}
+    prepared = {name: _table(group) for name, group in view.groups.items()}
+    tables = {name: table for name, (table, _) in prepared.items()}
     looks = style.looks(view.all_methods)
     rows, columns = layout.shape(len(tables))
     height = max(0.9, 0.35 + 0.22 * len(view.methods))
@@ -30,27 +32,45 @@ def draw(view: data.View) -> Page:
         legend = _legend(tables)
         figure, axes = layout.page(rows, columns, legend, row_height=height, sharey=True)
         panels = layout.used(axes, len(tables))
-        for ax, (name, table) in zip(panels, tables.items(), strict=True):
-            _draw_panel(ax, table, view.methods, looks, _HEADROOM * data.scale(view.groups[name], "risk"))
+        for ax, (name, (table, limits)) in zip(panels, prepared.items(), strict=True):
+            _draw_panel(ax, table, limits, view.methods, looks)
             ax.set_title(style.wrapped(name, 60 // columns))
         attrs = next(iter(view.groups.values()))["risk"].attrs
-        small = any((table["risk"] < _FLOOR).any() for table in tables.values())
-        note = f"0 drawn at $10^{{{round(np.log10(_FLOOR))}}}$" if small else ""
+        small = any((table["risk"] == _FLOOR).any() for table in tables.values())
+        note = f"0 drawn at {style.power(round(np.log10(_FLOOR)))}" if small else ""
         figure.supxlabel(style.label("final risk", str(attrs.get("units", "")), note))
         return layout.finish(figure)
 
 
+def _table(group: xr.Dataset) -> tuple[pd.DataFrame, tuple[float, float]]:
+    """Return the final risks, with how each is shown in the column kind, and the limits of their axis.
+
+    "final" ones are dots, those "above" the axis and "diverged" ones are counted at its end, "ended" is
+    the last risk of a trajectory that ended early for another reason.
+    """
+    table = data.final_risk(group)
+    table["risk"] = table["risk"].clip(lower=_FLOOR)
+    table["kind"] = np.where(table["complete"], "final", "ended")
+    table.loc[table["status"] == "diverged", "kind"] = "diverged"
+    inside = table.loc[table["kind"] != "diverged", "risk"]
+    ceiling = _HEADROOM * data.scale(group, "risk")
+    if (inside <= ceiling).any():  # otherwise all are far up, and nothing can be squashed
+        inside = inside.clip(upper=ceiling)
+    left, right = layout.log_limits(inside)
+    if (table["kind"] == "diverged").any() or (table["risk"] > right).any():
+        right *= (right / left) ** 0.25  # room for the counts
+    table.loc[(table["kind"] == "final") & (table["risk"] > right), "kind"] = "above"
+    return table, (left, right)
+
+
 def _draw_panel(
-    ax: Axes, table: pd.DataFrame, methods: Sequence[str], looks: Mapping[str, style.Look], ceiling: float
+    ax: Axes,
+    table: pd.DataFrame,
+    limits: tuple[float, float],
+    methods: Sequence[str],
+    looks: Mapping[str, style.Look],
 ) -> None:
-    shown = table[table["complete"] & table["risk"].notna()].copy()
-    shown["risk"] = shown["risk"].clip(lower=_FLOOR)
-    ended = table[~table["complete"] & (table["status"] != "diverged")]
-    values = np.concatenate([shown["risk"], ended["risk"].dropna().clip(lower=_FLOOR)])
-    left, right = layout.log_limits(np.minimum(values, ceiling))
-    if (table["status"] == "diverged").any():
-        right *= (right / left) ** 0.2  # room for the counts
-    layout.log_axis(ax, "x", (left, right), labels=4)
+    layout.log_axis(ax, "x", limits, labels=4)
     for row, method in enumerate(methods):
         part = table[table["method"] == method]
         _draw_box(ax, row, part, looks[method])
@@ -69,7 +89,7 @@ def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> None
     Not by seaborn.boxplot: it calls matplotlib with an argument that matplotlib 3.13 removes, and it
     interpolates quartiles in the logarithm, unlike the bands of the other figures.
     """
-    risk = table.loc[table["complete"] & table["risk"].notna(), "risk"].clip(lower=_FLOOR).to_numpy()
+    risk = table.loc[table["kind"].isin(("final", "above")), "risk"].to_numpy()
     if len(risk) < 2:
         return
     lower, median, upper = np.quantile(risk, (0.25, 0.5, 0.75))
@@ -80,38 +100,23 @@ def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> None
 
 
 def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> None:
-    """Draw a dot for each seed of one method, a cross for those that ended early."""
-    left, right = ax.get_xlim()
-    dots = table[table["complete"] & table["risk"].notna()]
+    """Draw a dot for each seed of one method, a cross for those that ended early, counts at the edge."""
+    dots, ended = table[table["kind"] == "final"], table[table["kind"] == "ended"]
     # Multiples of the golden ratio spread seeds evenly, the same at every drawing, unlike random jitter.
-    offset = (dots["seed"].to_numpy() * _GOLDEN) % 1.0 - 0.5
-    ax.scatter(
-        dots["risk"].clip(lower=_FLOOR),
-        row + 0.4 * offset,
-        s=4,
-        color=look.colour,
-        alpha=0.6,
-        linewidth=0,
-        zorder=3,
-    )
-    crosses: dict[str, Any] = {
-        "color": look.colour,
-        "markersize": 4,
-        "markeredgewidth": 0.9,
-        "clip_on": False,
-        "zorder": 4,
-    }
-    early = table[~table["complete"]]
-    diverged = early[early["status"] == "diverged"]
-    others = early[early["status"] != "diverged"]
-    if len(others):
-        x = others["risk"].fillna(right).clip(left, right)
-        ax.plot(x, np.full(len(others), row), "x", **crosses)
-    if len(diverged):
-        ax.plot([right], [row], "x", **crosses)
+    spread = (dots["seed"].to_numpy() * _GOLDEN + 0.5) % 1.0 - 0.5
+    size = 4 if len(table) > 8 else 9
+    ax.scatter(dots["risk"], row + 0.4 * spread, s=size, color=look.colour, alpha=0.6, linewidth=0, zorder=3)
+    right = ax.get_xlim()[1]
+    layout.mark(ax, ended["risk"].fillna(right), np.full(len(ended), row), "+", look)
+    counted = [("x", "diverged"), ("4", "above")]
+    shown = [(mark, int((table["kind"] == kind).sum())) for mark, kind in counted]
+    shown = [(mark, count) for mark, count in shown if count]
+    for k, (mark, count) in enumerate(shown):
+        y = row + 0.44 * (k - 0.5 * (len(shown) - 1))
+        layout.mark(ax, [right], [y], mark, look)
         ax.annotate(
-            f"{len(diverged)}/{len(table)}",
-            (right, row),
+            f"{count}/{len(table)}",
+            (right, y),
             xytext=(-5, 0),
             textcoords="offset points",
             ha="right",
@@ -125,15 +130,21 @@ def _legend(tables: Mapping[str, pd.DataFrame]) -> layout.Legend:
     """Return the legend; the methods' names stand at the axis."""
     legend = layout.Legend()
     every = pd.concat(list(tables.values()))
-    several = every["seed"].nunique() > 1
+    kinds = set(every["kind"])
     dot = Line2D([], [], color=style.GREY, linestyle="", marker="o", markersize=2.5)
     legend.add(dot, "one seed")
-    if several:
+    if every["seed"].nunique() > 1:
         box = Line2D([], [], color=style.GREY, linestyle="", marker="s", markersize=6, fillstyle="none")
         legend.add(box, "median and quartiles")
-    early = every[~every["complete"]]
-    if (early["status"] == "diverged").any():
-        legend.add(layout.cross_handle(), "share of seeds that diverged (at the edge)")
-    if (early["status"] != "diverged").any():
-        legend.add(layout.cross_handle(), "last risk of a trajectory that ended early")
+    if "diverged" in kinds:
+        legend.add(
+            layout.mark_handle("x"),
+            "share of seeds that diverged"
+            if "ended" not in kinds
+            else "diverged (share of seeds), or last risk where ended early",
+        )
+    elif "ended" in kinds:
+        legend.add(layout.mark_handle("x"), "last risk of a trajectory that ended early")
+    if "above" in kinds:
+        legend.add(layout.mark_handle("4"), "share of seeds above the axis")
     return legend

@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from gfcompare.figures import data, layout, style
+from gfcompare.figures import data, layout, single, style
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.layout import Page
 
@@ -24,14 +24,15 @@ _OUTPUTS = 3
 
 # Breakpoints are shown this far beyond the interval, as a share of its length.
 _MARGIN = 0.15
+_COLUMNS = 5
 
 
 def draw_fit(view: data.View, *, seed: int | None, times: Sequence[float]) -> Page:
     """Return the figure: a row for each problem (and output), a column for each time."""
     groups = _on_the_line(view)
-    seeds = {name: data.check_seed(group, seed) for name, group in groups.items()}
+    seeds = {name: single.check_seed(group, seed) for name, group in groups.items()}
     rows = [(name, k) for name, group in groups.items() for k in range(min(group.sizes["output"], _OUTPUTS))]
-    indices = {name: data.chosen_times(group, times) for name, group in groups.items()}
+    indices = {name: single.chosen_times(group, times) for name, group in groups.items()}
     looks = style.looks(view.all_methods)
     legend = layout.Legend()
     legend.add(Line2D([], [], color="black", linewidth=1.4), "target")
@@ -48,7 +49,7 @@ def draw_fit(view: data.View, *, seed: int | None, times: Sequence[float]) -> Pa
             for ax, index in zip(panels, indices[name], strict=True):
                 _draw_fit_panel(ax, group, seeds[name], index, output, looks)
             _share_limits(panels, group, output)
-            above = [f"$t$ = {style.number(float(group['time'][index]))}" for index in indices[name]]
+            above = [f"t = {style.number(float(group['time'][index]))}" for index in indices[name]]
             titles = _title_columns(panels, above, titles)
             layout.margin_title(panels[-1], _row_title(name, seeds[name], group, output))
         first = next(iter(groups.values()))
@@ -63,14 +64,23 @@ def _draw_fit_panel(
     x = group["x"].values
     ax.plot(x, group["target"].values[:, output], color="black", linewidth=1.4)
     low, high = _fit_limits(group, output)
+    missing = []
     for method in (str(m) for m in group["integrator"].values):
-        values = data.fitted(group, method, seed, index)[:, output]
+        values = single.fitted(group, method, seed, index)[:, output]
         # Matplotlib's path code overflows on what a diverging network represents.
         values = np.clip(values, low - 10 * (high - low), high + 10 * (high - low))
         look = looks[method]
         ax.plot(x, values, color=look.colour, linestyle=look.linestyle, linewidth=look.width - 0.2)
+        if not np.any((values >= low) & (values <= high)):
+            missing.append(method)
+    if missing and index > 0:
+        who = ", ".join(missing)
+        if len(who) > 18:
+            who = f"{len(missing)} methods" if len(missing) > 1 else "1 method"
+        layout.remark(ax, f"{style.escaped(who)} not in view", 0.97, 0.04, "right", "bottom")
     ax.set_xlim(float(x[0]), float(x[-1]))
-    ax.locator_params(nbins=4)
+    ax.locator_params(axis="x", nbins=3)
+    ax.locator_params(axis="y", nbins=4)
     sns.despine(ax=ax)
 
 
@@ -108,7 +118,7 @@ def _fit_limits(group: xr.Dataset, output: int) -> tuple[float, float]:
 def draw_breakpoints(view: data.View, *, seed: int | None) -> Page:
     """Return the figure: for each problem a row (or more, if there are many methods) of panels."""
     groups = _on_the_line(view)
-    seeds = {name: data.check_seed(group, seed) for name, group in groups.items()}
+    seeds = {name: single.check_seed(group, seed) for name, group in groups.items()}
     chunks = [
         (name, [str(m) for m in methods])
         for name, group in groups.items()
@@ -120,21 +130,24 @@ def draw_breakpoints(view: data.View, *, seed: int | None) -> Page:
     legend.add(Patch(color="0.93", linewidth=0), "outside the inputs' interval")
     status = {name: data.ends(group, "risk", "flow_time") for name, group in groups.items()}
     if any((table["seed"] == seeds[name]).any() for name, table in status.items()):
-        legend.add(layout.cross_handle(), "the trajectory ended early")
+        legend.add(layout.mark_handle("x"), "the trajectory ended early")
     columns = max(len(methods) for _, methods in chunks)
     with style.context():
         figure, axes = layout.page(len(chunks), columns, legend, row_height=1.35, sharex=True, sharey="row")
         titles: list[str] = []
+        named = None
         for line, (name, methods) in zip(axes, chunks, strict=True):
             group, ended = groups[name], status[name]
             ended = ended[ended["seed"] == seeds[name]]
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
-                paths = data.breakpoint_paths(group, method, seeds[name])
+                paths = single.breakpoint_paths(group, method, seeds[name])
                 _draw_paths(ax, group, paths, ended[ended["method"] == method], looks[method])
             above = [style.wrapped(method, 84 // columns) for method in methods]
             titles = _title_columns(panels, above, titles)
-            layout.margin_title(panels[-1], _row_title(name, seeds[name], group, None))
+            if name != named:  # once for the rows of a problem
+                layout.margin_title(panels[-1], _row_title(name, seeds[name], group, None))
+                named = name
         first = next(iter(groups.values()))
         figure.supxlabel(style.label("flow time", str(first["flow_time"].attrs.get("units", ""))))
         layer = "" if first.sizes.keys().isdisjoint({"neuron_2"}) else " of the first layer"
@@ -154,18 +167,22 @@ def _draw_paths(
     for edge in ((low, lower), (upper, high)):
         ax.axhspan(*edge, color="0.93", linewidth=0, zorder=0)
     ax.add_collection(LineCollection(pieces, colors=[look.colour], linewidths=0.7), autolim=False)
+    points = np.array([piece[0] for piece in pieces if len(piece) == 1]).reshape(-1, 2)
+    ax.plot(points[:, 0], points[:, 1], ".", color=look.colour, markersize=2)
     saved = group["flow_time"].values
     layout.log_axis(ax, "x", layout.log_limits(saved[saved > 0]), labels=4)
     ax.set_ylim(low, high)
     ax.locator_params(axis="y", nbins=4)
+    said = []
     if len(ended):
         last = paths[paths["x"] == paths["x"].max()]
         inside = last[last["position"].between(low, high)]
         ax.plot(inside["x"], inside["position"], "x", color=look.colour, markersize=3.5, markeredgewidth=0.8)
-        text = ended["status"].iloc[0]
-        if paths.empty:
-            text += "\nbefore the second\nsave time"
-        ax.text(0.97, 0.5, text, transform=ax.transAxes, ha="right", va="center", fontsize=6.5)
+        said.append(str(ended["status"].iloc[0]))
+    if not paths["position"].between(low, high).any():
+        said.append("no breakpoint\nin view")
+    if said:
+        layout.remark(ax, "\n".join(said), 0.97, 0.5, "right")
     sns.despine(ax=ax)
 
 
@@ -177,7 +194,7 @@ def _on_the_line(view: data.View) -> dict[str, xr.Dataset]:
 
 
 def _evenly(items: list[str]) -> list[list[str]]:
-    rows = math.ceil(len(items) / layout.COLUMNS)
+    rows = math.ceil(len(items) / _COLUMNS)
     size = math.ceil(len(items) / rows)
     return [items[k : k + size] for k in range(0, len(items), size)]
 
@@ -189,10 +206,10 @@ def _with(method: str, outcome: str) -> str:
 def _long(group: xr.Dataset, name: str) -> str:
     attrs = group[name].attrs
     long_name, units = str(attrs.get("long_name", name)), str(attrs.get("units", ""))
-    return style.label(f"{long_name} ${name}$", "" if units == long_name else units)
+    return style.label(f"{long_name} {name}", "" if units == long_name else units)
 
 
 def _row_title(name: str, seed: int, group: xr.Dataset, output: int | None) -> str:
     count = group.sizes["output"]
     which = "" if output is None or count == 1 else f", output {output + 1} of {count}"
-    return f"{style.wrapped(name, 24)}{which}\nseed {seed}"
+    return f"{style.wrapped(name, 14)}{which}\nseed {seed}"

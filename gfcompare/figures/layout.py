@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
-from numpy.typing import NDArray
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.figures import style
 
@@ -94,9 +93,9 @@ def line_handle(look: style.Look, *, marker: bool = True) -> Line2D:
     )
 
 
-def cross_handle() -> Line2D:
-    """Return the legend's picture of a trajectory that ended early."""
-    return Line2D([], [], color=style.GREY, linestyle="", marker="x", markersize=4, markeredgewidth=0.9)
+def mark_handle(marker: str) -> Line2D:
+    """Return the legend's picture of a mark that methods share."""
+    return Line2D([], [], color=style.GREY, linestyle="", marker=marker, markersize=5, markeredgewidth=0.9)
 
 
 def shape(count: int) -> tuple[int, int]:
@@ -167,7 +166,30 @@ def margin_title(axes: Axes, text: str) -> None:
     )
 
 
-def log_limits(values: NDArray[np.float64] | Sequence[float]) -> tuple[float, float]:
+def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: style.Look) -> None:
+    """Put marks of a method into a panel, whole even on its edge."""
+    if np.size(x) == 0:  # an empty line that is not clipped confuses the layout
+        return
+    axes.plot(
+        np.asarray(x, dtype=np.float64),
+        np.asarray(y, dtype=np.float64),
+        linestyle="",
+        marker=marker,
+        color=look.colour,
+        markersize=4,
+        markeredgewidth=0.9,
+        clip_on=False,
+        zorder=4,
+    )
+
+
+def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "center") -> None:
+    """Write a small text into a panel, at a share of its width and height."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+    axes.text(x, y, text, transform=axes.transAxes, ha=across, va=up, fontsize=6.5, bbox=box)
+
+
+def log_limits(values: ArrayLike) -> tuple[float, float]:
     """Return limits of a logarithmic axis around positive values, with at least two powers of ten."""
     found = np.asarray(values, dtype=np.float64)
     found = np.log10(found[np.isfinite(found) & (found > 0)])
@@ -193,6 +215,7 @@ def log_axis(axes: Axes, which: str, limits: tuple[float, float], *, labels: int
         axes.set_yscale("log")
         axes.set_ylim(limits)
     axis.set_major_locator(LogLocator(numticks=labels + 1))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: style.power(round(math.log10(value)))))
     decades = math.log10(limits[1] / limits[0])
-    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if decades < 4 else NullLocator())
+    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if decades < 3 else NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -19,6 +19,7 @@ def gfcompare_figures() -> list[type[Figure]]:
         builtin.FinalRisk,
         builtin.Fit,
         builtin.Breakpoints,
+        builtin.DistanceToFlow,
         builtin.BalancednessDrift,
         builtin.DistanceToManifold,
     ]

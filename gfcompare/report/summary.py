@@ -56,6 +56,30 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index)
 
 
+def unfinished(tree: xr.DataTree) -> list[str]:
+    """Return a sentence for each problem and method with seeds that diverged or failed: how, and why."""
+    found = []
+    for problem, node in tree.children.items():
+        data = node.to_dataset()
+        for index, method in enumerate(data["integrator"].values):
+            status = data["status"].isel(integrator=index).values
+            messages = data["message"].isel(integrator=index).values
+            for value in Status:
+                seeds = np.flatnonzero(status == value)
+                if seeds.size and not value.complete:
+                    found.append(
+                        f"{problem} / {method}: {seeds.size} of {status.size} seeds {_WORDS[value]}, "
+                        f"seed {data['seed'].values[seeds[0]]}: {messages[seeds[0]]}"
+                    )
+    return found
+
+
+_WORDS = {status: f"ended with {status.name.lower()}" for status in Status} | {
+    Status.DIVERGED: "diverged",
+    Status.FAILED: "failed",
+}
+
+
 def _ends(values: xr.DataArray) -> NDArray[np.float64]:
     """Return the largest value of each seed along time: the last one it has."""
     return np.asarray(values.astype(float).max("time").values, dtype=np.float64)

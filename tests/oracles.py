@@ -1,0 +1,571 @@
+"""Independent ways to compute what the tests check: nothing here calls the code that is tested.
+
+Targets and measures come with their plain formulas; gradients and risks by adaptive quadrature of
+pointwise back-propagation, by Gauss-Legendre between breakpoints, and in exact rational arithmetic.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import settings
+from scipy.integrate import quad_vec
+from scipy.stats import truncnorm
+
+import gfcompare as gfc
+
+#: For every property: reproducible, with no time limit for the first, compiling, example.
+QUICK = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Targets and measures with their formulas
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TargetCase:
+    """A target, its formula (n,) -> (n, K), and where the formula is not smooth."""
+
+    target: gfc.Target
+    formula: Callable
+    knots: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class MeasureCase:
+    """A measure, the formula of its density (n,) -> (n,), and where that is not smooth."""
+
+    measure: gfc.Measure
+    formula: Callable
+    knots: tuple[float, ...] = ()
+
+
+def _columns(*functions):
+    return lambda x: np.stack([np.broadcast_to(f(x), x.shape) for f in functions], axis=-1)
+
+
+def target_case(name: str, outputs: int, lower: float, upper: float) -> TargetCase:
+    """Return a target of every kind, K = 1 or 3, with features inside [lower, upper]."""
+    t, width = gfc.targets, upper - lower
+    at = lambda share: lower + share * width  # noqa: E731
+    one = outputs == 1
+    if name == "constant":
+        value = 0.7 if one else (0.7, -1.2, 0.0)
+        return TargetCase(t.Constant(value), _columns(*(lambda x, v=v: v for v in np.atleast_1d(value))))
+    if name == "affine":
+        slope, intercept = (1.5, -0.3) if one else ((1.5, 0.0, -2.0), (-0.3, 1.0, 0.25))
+        pairs = list(zip(np.atleast_1d(slope), np.atleast_1d(intercept), strict=True))
+        return TargetCase(
+            t.Affine(slope, intercept), _columns(*(lambda x, m=m, c=c: c + m * x for m, c in pairs))
+        )
+    if name == "polynomial":
+        rows = [[0.3, 4.0, -12.0, 8.0], [1.0], [0.0, 0.0, 1.0, 0.0, 0.0, -0.5]][:outputs]
+        return TargetCase(
+            t.Polynomial(rows[0] if one else rows),
+            _columns(*(lambda x, r=r: sum(c * x**n for n, c in enumerate(r)) for r in rows)),
+        )
+    if name == "piecewise-polynomial":
+        knots = [lower, at(0.3), at(0.8), upper]
+        rows = [[[1.0, 2.0], [0.0, 1.0, 1.0], [3.0]], [[-1.0], [2.0], [0.5, -1.0]], [[0.0, 0.0, 1.0]] * 3]
+        pieces = [row[:outputs] for row in rows]
+
+        def value(x, k):
+            which = np.searchsorted(knots[1:-1], x, side="right")
+            parts = [np.polynomial.polynomial.polyval(x, piece[k]) for piece in pieces]
+            return np.choose(which, parts)
+
+        return TargetCase(
+            t.PiecewisePolynomial(knots, [p[0] for p in pieces] if one else pieces),
+            _columns(*(lambda x, k=k: value(x, k) for k in range(outputs))),
+            tuple(knots[1:-1]),
+        )
+    if name == "piecewise-linear":
+        knots = [lower, at(0.125), at(0.6), at(0.7), upper]
+        table = np.array([[0.0, 1.0, 2.0], [1.0, 0.5, 2.0], [-1.0, 0.5, -2.0], [3.0, 0.0, 1.0], [0.5, 1, 1]])
+        table = table[:, :outputs]
+        return TargetCase(
+            t.PiecewiseLinear(knots, table[:, 0].tolist() if one else table.tolist()),
+            _columns(*(lambda x, k=k: np.interp(x, knots, table[:, k]) for k in range(outputs))),
+            tuple(knots[1:-1]),
+        )
+    if name == "sine":
+        rows = [(1.0, 1.0, 0.0, 0.0), (0.5, 2.5, 0.4, 1.0), (-2.0, 0.3, -1.0, 0.0)][:outputs]
+        fields = rows[0] if one else tuple(zip(*rows, strict=True))
+        return TargetCase(
+            t.Sine(*fields),
+            _columns(*(lambda x, r=r: r[3] + r[0] * np.sin(2 * np.pi * r[1] * x + r[2]) for r in rows)),
+        )
+    if name == "absolute-value":
+        rows = [(at(0.4), 1.5, 0.2), (at(0.75), -1.0, 0.0), (lower - 1.0, 1.0, 0.0)][:outputs]
+        fields = rows[0] if one else tuple(zip(*rows, strict=True))
+        return TargetCase(
+            t.AbsoluteValue(*fields),
+            _columns(*(lambda x, r=r: r[2] + r[1] * np.abs(x - r[0]) for r in rows)),
+            tuple(r[0] for r in rows),
+        )
+    if name == "step":
+        rows = [(at(0.5), 0.0, 1.0), (at(0.2), 2.0, -1.0), (upper + 1.0, 0.5, 9.0)][:outputs]
+        fields = rows[0] if one else tuple(zip(*rows, strict=True))
+        return TargetCase(
+            t.Step(*fields),
+            _columns(*(lambda x, r=r: np.where(x < r[0], r[1], r[2]) for r in rows)),
+            tuple(r[0] for r in rows),
+        )
+    if name == "teacher":
+        teacher = t.Teacher((1, 5, 4, outputs), seed=3, scale=1.3)
+        return TargetCase(
+            teacher,
+            lambda x: vector_network(teacher.widths, teacher.theta, x),
+            tuple(dense_kinks(teacher.widths, teacher.theta, lower, upper)),
+        )
+    if name == "function":
+        rows = [lambda x: np.exp(-((x - at(0.3)) ** 2)), lambda x: 1 / (1 + (x - lower)), np.cos][:outputs]
+        formula = _columns(*rows)
+        accuracy = 1e-14 * max(1.0, abs(lower), abs(upper))
+        return TargetCase(t.Function((lambda x: rows[0](x)) if one else formula, accuracy=accuracy), formula)
+    if name == "stack":
+        parts = [target_case(n, 1, lower, upper) for n in ("sine", "step", "piecewise-linear")[:outputs]]
+        return TargetCase(
+            t.Stack([p.target for p in parts]),
+            lambda x: np.concatenate([p.formula(x) for p in parts], axis=-1),
+            tuple(k for p in parts for k in p.knots),
+        )
+    raise KeyError(name)
+
+
+TARGETS = (
+    "constant",
+    "affine",
+    "polynomial",
+    "piecewise-polynomial",
+    "piecewise-linear",
+    "sine",
+    "absolute-value",
+    "step",
+    "teacher",
+    "function",
+    "stack",
+)
+MEASURES = ("uniform", "piecewise-polynomial", "truncated-normal", "density")
+
+
+def measure_case(name: str, lower: float, upper: float) -> MeasureCase:
+    """Return a measure of every kind on [lower, upper]."""
+    m, width = gfc.measures, upper - lower
+    if name == "uniform":
+        return MeasureCase(m.Uniform(lower, upper), lambda x: np.full_like(x, 1 / width))
+    if name == "piecewise-polynomial":
+        # A tent: rises from 0 at the left end to the knot, then falls to a quarter of its height.
+        knot = lower + 0.35 * width
+        left, right = knot - lower, upper - knot
+        mass = left / 2 + right * 0.625
+        rising = [-lower / left, 1 / left]
+        falling = [1 + 0.75 * knot / right, -0.75 / right]
+        return MeasureCase(
+            m.PiecewisePolynomial([lower, knot, upper], [rising, falling]),
+            lambda x: np.where(x < knot, (x - lower) / left, 1 - 0.75 * (x - knot) / right) / mass,
+            (knot,),
+        )
+    if name == "truncated-normal":
+        mean, deviation = lower + 0.3 * width, 0.25 * width
+        law = truncnorm((lower - mean) / deviation, (upper - mean) / deviation, loc=mean, scale=deviation)
+        return MeasureCase(m.TruncatedNormal(mean, deviation, lower, upper), law.pdf)
+    if name == "density":
+        # The density u exp(-3 u) in u = (x - lower) / width; its integral in closed form.
+        mass = width * (1 - 4 * np.exp(-3.0)) / 9
+        plain = lambda x: (x - lower) / width * np.exp(-3 * (x - lower) / width)  # noqa: E731
+        accuracy = 1e-14 * max(1.0, abs(lower) / width, abs(upper) / width)
+        return MeasureCase(m.Density(plain, lower, upper, accuracy=accuracy), lambda x: plain(x) / mass)
+    raise KeyError(name)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Networks
+# ---------------------------------------------------------------------------------------------------
+
+
+def loop_layers(widths: Sequence[int], theta: Sequence[float]) -> list[tuple[list, list]]:
+    """Cut theta into (rows of weights, biases), layer by layer, with plain lists."""
+    numbers = [float(t) for t in theta]
+    layers = []
+    for before, after in itertools.pairwise(widths):
+        rows = [[numbers.pop(0) for _ in range(before)] for _ in range(after)]
+        layers.append((rows, [numbers.pop(0) for _ in range(after)]))
+    assert not numbers
+    return layers
+
+
+def loop_network(widths: Sequence[int], theta: Sequence[float], x: Sequence[float]) -> np.ndarray:
+    """Evaluate a network of any depth at one point with plain loops."""
+    values = [float(v) for v in x]
+    layers = loop_layers(widths, theta)
+    for number, (rows, biases) in enumerate(layers):
+        z = [sum(w * v for w, v in zip(row, values, strict=True)) + b for row, b in zip(rows, biases)]  # noqa: B905
+        values = z if number == len(layers) - 1 else [max(v, 0.0) for v in z]
+    return np.array(values)
+
+
+def vector_network(widths: Sequence[int], theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Evaluate a network on the line at many points, (n,) -> (n, K)."""
+    values = np.asarray(x)[:, None]
+    layers = loop_layers(widths, theta)
+    for number, (rows, biases) in enumerate(layers):
+        z = values @ np.array(rows).T + np.array(biases)
+        values = z if number == len(layers) - 1 else np.maximum(z, 0.0)
+    return values
+
+
+def dense_kinks(widths: Sequence[int], theta: np.ndarray, lower: float, upper: float) -> list[float]:
+    """Find the kinks of a deep network on the line by bisection of bent intervals, to about 1e-13."""
+    edges = np.linspace(lower, upper, 129)
+    stack = list(itertools.pairwise(edges))
+    found: list[float] = []
+    while stack:
+        a, b = stack.pop()
+        y = vector_network(widths, theta, np.linspace(a, b, 9))
+        chord = y[0] + (y[-1] - y[0]) * np.linspace(0, 1, 9)[:, None]
+        if np.abs(y - chord).max() < 1e-14 * (1 + np.abs(y).max() + max(abs(lower), abs(upper))):
+            continue
+        middle = 0.5 * (a + b)
+        if b - a > 1e-5:
+            stack += [(a, middle), (middle, b)]
+            continue
+        # One kink: where the lines through two points near either end meet.
+        h = 1e-3 * (b - a)
+        (ya, yc, yd, yb) = vector_network(widths, theta, np.array([a, a + h, b - h, b]))
+        left, right = (yc - ya) / h, (yb - yd) / h
+        k = int(np.argmax(np.abs(left - right)))
+        found.append(a + (yb[k] - ya[k] - right[k] * (b - a)) / (left[k] - right[k]))
+    return sorted(found)
+
+
+def random_theta(
+    rng: np.random.Generator, hidden: int, outputs: int, lower: float, upper: float
+) -> np.ndarray:
+    """Draw a 1-H-K network most of whose breakpoints lie in [lower, upper], some outside."""
+    w = rng.normal(size=hidden)
+    width = upper - lower
+    b = -w * rng.uniform(lower - 0.2 * width, upper + 0.2 * width, size=hidden)
+    v = rng.normal(size=outputs * hidden) / np.sqrt(hidden)
+    return np.concatenate([w, b, v, rng.normal(size=outputs)])
+
+
+def split(theta: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
+    """Return (w, b, v, c) of a 1-H-K network, v of shape (K, H)."""
+    outputs = (len(theta) - 2 * hidden) // (hidden + 1)
+    v = theta[2 * hidden : (2 + outputs) * hidden].reshape(outputs, hidden)
+    return theta[:hidden], theta[hidden : 2 * hidden], v, theta[(2 + outputs) * hidden :]
+
+
+def backprop(
+    theta: np.ndarray, hidden: int, x: np.ndarray, fx: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return sum_n weights[n] grad |N(x_n) - f(x_n)|^2 by back-propagation with s'(0) = 0.
+
+    x : (n,); fx : (n, K); weights : (n,).
+    """
+    w, b, v, c = split(theta, hidden)
+    z = np.multiply.outer(x, w) + b
+    a = np.maximum(z, 0.0)
+    g = 2 * weights[:, None] * (a @ v.T + c - fx)
+    dz = (g @ v) * (z > 0)
+    return np.concatenate([x @ dz, dz.sum(axis=0), (g.T @ a).ravel(), g.sum(axis=0)])
+
+
+def inner_breakpoints(theta: np.ndarray, hidden: int, lower: float, upper: float, knots=()) -> list[float]:
+    """Return where something happens strictly inside the interval, ascending."""
+    w, b, _, _ = split(theta, hidden)
+    rising = w != 0
+    with np.errstate(over="ignore"):
+        zeros = -b[rising] / w[rising]
+    places = np.unique(np.concatenate([zeros, np.asarray(knots, dtype=float)]))
+    return places[(places > lower) & (places < upper)].tolist()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Gradient and risk by quadrature
+# ---------------------------------------------------------------------------------------------------
+
+
+def quadrature_gradient(
+    target: TargetCase, measure: MeasureCase, theta: np.ndarray, hidden: int
+) -> np.ndarray:
+    """Integrate pointwise back-propagation adaptively (Gauss-Kronrod), given the breakpoints."""
+    lower, upper = measure.measure.interval
+
+    def integrand(x: float) -> np.ndarray:
+        point = np.array([x])
+        return backprop(theta, hidden, point, target.formula(point), measure.formula(point))
+
+    points = inner_breakpoints(theta, hidden, lower, upper, (*target.knots, *measure.knots))
+    return quad_vec(integrand, lower, upper, epsabs=0, epsrel=1e-13, norm="max", points=points, limit=20000)[
+        0
+    ]
+
+
+def quadrature_risk(target: TargetCase, measure: MeasureCase, theta: np.ndarray, hidden: int) -> float:
+    """Integrate the squared residual adaptively, given the breakpoints."""
+    lower, upper = measure.measure.interval
+    w, b, v, c = split(theta, hidden)
+
+    def integrand(x: float) -> float:
+        point = np.array([x])
+        residual = np.maximum(w * x + b, 0) @ v.T + c - target.formula(point)[0]
+        return float(residual @ residual * measure.formula(point)[0])
+
+    points = inner_breakpoints(theta, hidden, lower, upper, (*target.knots, *measure.knots))
+    return quad_vec(integrand, lower, upper, epsabs=0, epsrel=1e-13, points=points, limit=20000)[0]
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+
+
+def gauss_gradient(target: TargetCase, measure: MeasureCase, theta: np.ndarray, hidden: int) -> np.ndarray:
+    """Integrate back-propagation by 20 Gauss-Legendre points between breakpoints: fast, for flows."""
+    x, fx, weights = gauss_points(target, measure, theta, hidden)
+    return backprop(theta, hidden, x, fx, weights)
+
+
+def gauss_points(
+    target: TargetCase, measure: MeasureCase, theta: np.ndarray, hidden: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points, target values and weights of `gauss_gradient`."""
+    lower, upper = measure.measure.interval
+    inner = inner_breakpoints(theta, hidden, lower, upper, (*target.knots, *measure.knots))
+    edges = np.array([lower, *inner, upper])
+    half = 0.5 * np.diff(edges)
+    x = (0.5 * (edges[:-1] + edges[1:])[:, None] + half[:, None] * _NODES).ravel()
+    weights = (half[:, None] * _WEIGHTS).ravel() * measure.formula(x)
+    return x, target.formula(x), weights
+
+
+def gauss_risk(target: TargetCase, measure: MeasureCase, theta: np.ndarray, hidden: int) -> float:
+    """Integrate the squared residual by 20 Gauss-Legendre points between breakpoints."""
+    x, fx, weights = gauss_points(target, measure, theta, hidden)
+    w, b, v, c = split(theta, hidden)
+    residual = np.maximum(np.multiply.outer(x, w) + b, 0.0) @ v.T + c - fx
+    return float(weights @ (residual**2).sum(axis=1))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Gradient and risk in rational arithmetic, for polynomial pieces
+# ---------------------------------------------------------------------------------------------------
+
+Poly = list[Fraction]
+
+
+def fractions(numbers: Sequence[float]) -> Poly:
+    """Return the numbers exactly."""
+    return [Fraction(float(n)) for n in numbers]
+
+
+def times(p: Poly, q: Poly) -> Poly:
+    """Return the product of two polynomials."""
+    result = [Fraction(0)] * (len(p) + len(q) - 1)
+    for i, a in enumerate(p):
+        for j, b in enumerate(q):
+            result[i + j] += a * b
+    return result
+
+
+def value(p: Poly, x: Fraction) -> Fraction:
+    """Return p(x)."""
+    result = Fraction(0)
+    for c in reversed(p):
+        result = result * x + c
+    return result
+
+
+def primitive(p: Poly) -> Poly:
+    """Return the antiderivative that vanishes at 0."""
+    return [Fraction(0), *(c / (n + 1) for n, c in enumerate(p))]
+
+
+def line_through(x0: Fraction, y0: Fraction, x1: Fraction, y1: Fraction) -> Poly:
+    """Return the affine function through two points."""
+    slope = (y1 - y0) / (x1 - x0)
+    return [y0 - slope * x0, slope]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A problem in rational numbers: pieces[j] holds K target polynomials, density[j] one, on knots[j:j+2].
+
+    The density is normalised here.
+    """
+
+    knots: Poly
+    pieces: list[list[Poly]]
+    density: list[Poly]
+
+    def mass(self) -> Fraction:
+        """Return the total mass of the density."""
+        total = Fraction(0)
+        for left, right, p in zip(self.knots[:-1], self.knots[1:], self.density, strict=True):
+            anti = primitive(p)
+            total += value(anti, right) - value(anti, left)
+        return total
+
+    def _cells(self, theta: np.ndarray, hidden: int):
+        """Yield (left, right, piece, active neurons, residual of each output) between places.
+
+        Lines and activities are carried from cell to cell, so that H = 1000 takes no time.
+        """
+        w, b = fractions(theta[:hidden]), fractions(theta[hidden : 2 * hidden])
+        outputs = len(self.pieces[0])
+        v = [fractions(theta[(2 + k) * hidden : (3 + k) * hidden]) for k in range(outputs)]
+        crossing: dict[Fraction, list[int]] = {}
+        for i in range(hidden):
+            if w[i]:
+                crossing.setdefault(-b[i] / w[i], []).append(i)
+        inner = {z for z in crossing if self.knots[0] < z < self.knots[-1]}
+        places = sorted(inner | set(self.knots))
+        middle = (places[0] + places[1]) / 2
+        active = [wi * middle + bi > 0 for wi, bi in zip(w, b, strict=True)]
+        lines = [
+            [
+                Fraction(float(theta[len(theta) - outputs + k]))
+                + sum((v[k][i] * b[i] for i in range(hidden) if active[i]), Fraction(0)),
+                sum((v[k][i] * w[i] for i in range(hidden) if active[i]), Fraction(0)),
+            ]
+            for k in range(outputs)
+        ]
+        piece = 0
+        for left, right in itertools.pairwise(places):
+            if left != places[0]:
+                for i in crossing.get(left, ()):
+                    sign = -1 if active[i] else 1
+                    active[i] = not active[i]
+                    for k in range(outputs):
+                        lines[k][0] += sign * v[k][i] * b[i]
+                        lines[k][1] += sign * v[k][i] * w[i]
+            while right > self.knots[piece + 1]:
+                piece += 1
+            yield left, right, piece, active, [self._residual(lines[k], piece, k) for k in range(outputs)]
+
+    def _residual(self, line: Poly, piece: int, k: int) -> Poly:
+        f = self.pieces[piece][k]
+        length = max(2, len(f))
+        padded = [line[0], line[1]] + [Fraction(0)] * (length - 2)
+        return [a - q for a, q in zip(padded, f + [Fraction(0)] * (length - len(f)), strict=True)]
+
+    def risk(self, theta: np.ndarray, hidden: int) -> Fraction:
+        """Return the risk, exactly."""
+        total = Fraction(0)
+        for left, right, piece, _, residuals in self._cells(theta, hidden):
+            for r in residuals:
+                anti = primitive(times(times(r, r), self.density[piece]))
+                total += value(anti, right) - value(anti, left)
+        return total / self.mass()
+
+    def gradient(self, theta: np.ndarray, hidden: int) -> np.ndarray:
+        """Return the generalised gradient, exact but for the last rounding."""
+        outputs = len(self.pieces[0])
+        w, b = fractions(theta[:hidden]), fractions(theta[hidden : 2 * hidden])
+        g_w, g_b = [Fraction(0)] * hidden, [Fraction(0)] * hidden
+        g_v = [[Fraction(0)] * hidden for _ in range(outputs)]
+        g_c = [Fraction(0)] * outputs
+        for left, right, piece, active, residuals in self._cells(theta, hidden):
+            for k in range(outputs):
+                rp = times(residuals[k], self.density[piece])
+                anti0, anti1 = primitive(rp), primitive([Fraction(0), *rp])
+                r0 = 2 * (value(anti0, right) - value(anti0, left))
+                r1 = 2 * (value(anti1, right) - value(anti1, left))
+                g_c[k] += r0
+                for i in range(hidden):
+                    if active[i]:
+                        v = Fraction(float(theta[(2 + k) * hidden + i]))
+                        g_w[i] += v * r1
+                        g_b[i] += v * r0
+                        g_v[k][i] += w[i] * r1 + b[i] * r0
+        mass = self.mass()
+        return np.array([float(g / mass) for g in [*g_w, *g_b, *(g for row in g_v for g in row), *g_c]])
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest error relative to the largest entry."""
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+# ---------------------------------------------------------------------------------------------------
+# Random numbers
+# ---------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """xoshiro256++ in plain Python, from the paper."""
+
+    def __init__(self, state):
+        self.state = [int(s) for s in state]
+
+    def __next__(self):
+        """Return the next number in [0, 1)."""
+        mask = (1 << 64) - 1
+        rotate = lambda x, k: ((x << k) | (x >> (64 - k))) & mask  # noqa: E731
+        s = self.state
+        result = (rotate((s[0] + s[3]) & mask, 23) + s[0]) & mask
+        t = (s[1] << 17) & mask
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = rotate(s[3], 45)
+        return (result >> 11) * 2.0**-53
+
+
+# ---------------------------------------------------------------------------------------------------
+# Trajectories
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A problem, its formulas and some initial networks."""
+
+    problem: gfc.Problem
+    target: TargetCase
+    measure: MeasureCase
+    hidden: int
+    theta: np.ndarray
+
+
+def setting(target="sine", measure="uniform", hidden=4, outputs=1, interval=(0.0, 1.0), count=1, seed=0):
+    case, law = target_case(target, outputs, *interval), measure_case(measure, *interval)
+    problem = gfc.Problem(gfc.ReLUNetwork([1, hidden, outputs]), case.target, law.measure)
+    rng = np.random.default_rng(seed)
+    theta = np.stack([random_theta(rng, hidden, outputs, *interval) for _ in range(count)])
+    return Setting(problem, case, law, hidden, theta)
+
+
+def parameters(data, outputs=1):
+    """Return theta, shape (M, T, P), from the labelled weights."""
+    hidden = data.sizes["neuron_1"]
+    m, t = data.sizes["seed"], data.sizes["time"]
+    dims = ("seed", "time", "neuron_1", "input")
+    w = data["weight_1"].transpose(*dims).values.reshape(m, t, hidden)
+    b = data["bias_1"].transpose("seed", "time", "neuron_1").values
+    v = data["weight_2"].transpose("seed", "time", "output", "neuron_1").values.reshape(m, t, -1)
+    c = data["bias_2"].transpose("seed", "time", "output").values
+    return np.concatenate([w, b, v, c], axis=-1)
+
+
+def project(theta, gradient, hidden):
+    """Remove from the gradient the component along each unit row (w_i, b_i)."""
+    result = gradient.copy()
+    for i in range(hidden):
+        row = np.array([theta[i], theta[hidden + i]])
+        row /= np.linalg.norm(row)
+        tangent = gradient[[i, hidden + i]] - (row @ gradient[[i, hidden + i]]) * row
+        result[[i, hidden + i]] = tangent
+    return result
+
+
+def status(data):
+    """Return how each trajectory of a dataset ended."""
+    return [gfc.Status(int(s)) for s in data["status"].values]

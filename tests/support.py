@@ -1,0 +1,113 @@
+"""What several tests share: small studies, plugin sources and the command line as a subprocess."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+#: A study of a fraction of a second: one target, one method.
+TINY = """\
+name = "tiny"
+seeds = 2
+
+[times]
+end = 1.0
+count = 3
+
+[network]
+widths = [1, 3, 1]
+
+[targets.sine]
+
+[integrators.gd]
+step_size = 0.1
+"""
+
+#: A method on which a study can be watched: it sleeps, raises, or kills its process.
+WATCHED = textwrap.dedent('''\
+    """A method for tests of the runner."""
+
+    import os
+    import time
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    import gfcompare as gfc
+
+
+    @dataclass(frozen=True)
+    class Watched(gfc.StepMethod):
+        """Gradient descent that sleeps at each step, or misbehaves."""
+
+        name: ClassVar[str] = "watched"
+        step_size: float = 0.1
+        sleep: float = 0.0
+        act: str = ""
+
+        def step(self, problem, theta, memory, step_size):
+            time.sleep(self.sleep)
+            if self.act == "raise":
+                raise ArithmeticError("deliberately wrong")
+            if self.act == "raise for some" and (theta[:, 0] > 0).any():
+                raise ArithmeticError("positive first weight")
+            if self.act == "die":
+                os._exit(7)
+            return theta - step_size * problem.gradient(theta), memory
+
+
+    @gfc.hookimpl
+    def gfcompare_integrators():
+        return [Watched]
+''')
+
+
+def gfcompare(
+    *arguments: object,
+    cwd: Path | None = None,
+    python: str | Path = sys.executable,
+    timeout: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [str(python), "-m", "gfcompare.cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], *parts: str) -> str:
+    """Check that a command ended with exit code 2 and one message with these parts; return the message."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.strip() == ""
+    message = " ".join(result.stderr.split())
+    for part in parts:
+        assert part in message, message
+    return message
+
+
+def assert_same_numbers(one: xr.DataTree, other: xr.DataTree, *, but: Sequence[str] = ("wall_time",)) -> None:
+    """Check that two results are the same to the bit, clocks aside."""
+    assert list(one.children) == list(other.children)
+    for name in one.children:
+        a, b = one[name].to_dataset(), other[name].to_dataset()
+        assert set(a.variables) == set(b.variables)
+        for variable in a.variables:
+            if variable not in but:
+                assert_same_bits(a[variable].values, b[variable].values, f"{name}/{variable}")
+
+
+def assert_same_bits(a: np.ndarray, b: np.ndarray, where: str) -> None:
+    assert a.shape == b.shape, where
+    if a.dtype.kind == "f":
+        a, b = a.view(np.uint64), b.view(np.uint64)
+    np.testing.assert_array_equal(a, b, err_msg=where)

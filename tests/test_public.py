@@ -1,0 +1,112 @@
+"""The public face: what importing loads, what is exported, that everything is documented and typed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import inspect
+import pkgutil
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import gfcompare as gfc
+
+HEAVY = ("numba", "scipy", "xarray", "matplotlib", "seaborn", "pandas", "pydantic", "sksundae", "netCDF4")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return which heavy packages and plugins are loaded in a new process after `code`."""
+    watched = (*HEAVY, "gfcompare_gd", "gfcompare_standard_gf")
+    report = f"\nimport sys; print(*[m for m in {watched!r} if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    assert loaded_by("import gfcompare; gfcompare.hookimpl; gfcompare.__version__") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["list", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        f"from gfcompare import cli\ntry: cli.main({arguments!r})\nexcept SystemExit as e: assert not e.code"
+    )
+    assert loaded_by(code) - {"pydantic"} == set()  # Typer itself imports pydantic for some options
+
+
+def test_listing_methods_does_not_load_drawing() -> None:
+    code = "import gfcompare.plugins as p; assert 'gd' in p.registry().names('integrators')"
+    assert loaded_by(code) & {"matplotlib", "seaborn", "xarray"} == set()
+
+
+@pytest.mark.parametrize("name", gfc.__all__)
+def test_every_exported_name_resolves(name: str) -> None:
+    assert getattr(gfc, name) is not None
+    assert name in dir(gfc)
+
+
+def test_a_name_that_does_not_exist() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Studdy'"):
+        _ = gfc.Studdy
+
+
+def test_all_is_sorted_and_complete() -> None:
+    assert len(set(gfc.__all__)) == len(gfc.__all__)
+    assert set(gfc.__all__) >= set(gfc._HOMES) | set(gfc._MODULES)
+
+
+def modules() -> list[types.ModuleType]:
+    names = [m.name for m in pkgutil.walk_packages(gfc.__path__, "gfcompare.")]
+    names += ["gfcompare_gd", "gfcompare_sgd", "gfcompare_standard_gf", "gfcompare_normalized_gf"]
+    return [importlib.import_module(n) for n in names if not n.startswith("gfcompare.kernels")]
+
+
+def public(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the public functions and classes of a module, and the methods of the classes."""
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value):
+            yield f"{module.__name__}.{name}", value
+        elif inspect.isclass(value):
+            yield f"{module.__name__}.{name}", value
+            for key, member in vars(value).items():
+                function = (
+                    member.fget
+                    if isinstance(member, property)
+                    else inspect.unwrap(getattr(member, "__func__", member))
+                )
+                own = inspect.isfunction(function) and function.__code__.co_filename == module.__file__
+                if own and not key.startswith("_"):  # matplotlib and dataclasses make some up
+                    yield f"{module.__name__}.{name}.{key}", function
+
+
+PUBLIC = dict(item for module in modules() for item in public(module))
+
+
+def test_there_is_something_public() -> None:
+    assert len(PUBLIC) > 150
+
+
+@pytest.mark.parametrize("where", PUBLIC)
+def test_documented_and_typed(where: str) -> None:
+    value = PUBLIC[where]
+    assert inspect.getdoc(value), "no docstring"
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        untyped = [
+            p.name
+            for p in signature.parameters.values()
+            if p.annotation is p.empty and p.name not in ("self", "cls")
+        ]
+        assert not untyped, f"no type: {untyped}"
+        assert signature.return_annotation is not signature.empty, "no return type"
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert importlib.resources.files("gfcompare").joinpath("py.typed").is_file()
