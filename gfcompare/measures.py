@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from gfcompare import piecewise
 from gfcompare.components import Component, require
 from gfcompare.errors import InputError
-from gfcompare.kernels import line
+from gfcompare.kernels import line_batch
+from gfcompare.kernels.line import LineData
 from gfcompare.moments import line_data
 
 Array = NDArray[np.float64]
@@ -63,7 +64,7 @@ class Measure(Component, abc.ABC):
         """Return x below which the measure has mass u, for u in [0, 1] of any shape."""
         uniforms = np.ascontiguousarray(u, dtype=np.float64)
         result = np.empty(uniforms.size)
-        line.quantiles(_quantile_data(self), uniforms.ravel(), result)
+        line_batch.quantiles(_quantile_data(self), uniforms.ravel(), result)
         return result.reshape(uniforms.shape)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
@@ -72,7 +73,7 @@ class Measure(Component, abc.ABC):
 
 
 @lru_cache(maxsize=32)
-def _quantile_data(measure: Measure) -> line.LineData:
+def _quantile_data(measure: Measure) -> LineData:
     density = measure.density()
     return line_data(density, piecewise.from_pieces(measure.interval, [[[0.0]]]))
 

@@ -48,7 +48,7 @@ def test_xavier():
     for k, layer in enumerate(layers(I.Xavier(), DEEP)):
         limit = np.sqrt(6 / (DEEP.widths[k] + DEEP.widths[k + 1]))
         assert kstest(layer.weight.ravel(), "uniform", args=(-limit, 2 * limit)).pvalue > 1e-3
-        assert layer.weight.var() == pytest.approx(limit**2 / 3, rel=0.02)
+        assert layer.weight.var() == pytest.approx(limit**2 / 3, rel=0.02, abs=0)
     assert not layers(I.Xavier(), DEEP, 3)[-1].bias.any()
 
 

@@ -15,7 +15,7 @@ from scipy.stats import beta, chisquare, kstest, truncnorm
 
 import gfcompare as gfc
 from gfcompare.kernels import compiled, doubles, random, sorting
-from gfcompare.kernels.line import batch_work, draw_batch
+from gfcompare.kernels.line_batch import batch_work, draw_batch
 from gfcompare.moments import line_data
 
 # Kernels for other kernels have no way in from Python: these are the ways in.

@@ -23,10 +23,10 @@ def test_densities(name, interval):
     density = case.measure.density()
     assert case.measure.interval == interval
     assert density.components == 1
-    assert density.integral()[0] == pytest.approx(1, rel=1e-14)
+    assert density.integral()[0] == pytest.approx(1, rel=1e-14, abs=0)
     points = [k for k in case.knots if interval[0] < k < interval[1]] or None
     mass, _ = quad(lambda x: density(x)[0], *interval, points=points, epsabs=1e-12, limit=200)
-    assert mass == pytest.approx(1, rel=1e-11)
+    assert mass == pytest.approx(1, rel=1e-11, abs=0)
     x = np.random.default_rng(0).uniform(*interval, size=500)
     expected = case.formula(x)
     assert np.abs(density(x)[:, 0] - expected).max() < 1e-12 * expected.max() * max(1, abs(interval[0]) / 20)
@@ -111,7 +111,7 @@ def test_any_positive_density(coefficients, seed):
     if mass < 1e-6:
         return
     measure = M.PiecewisePolynomial(list(range(len(coefficients) + 1)), coefficients)
-    assert measure.density().integral()[0] == pytest.approx(1, rel=1e-13)
+    assert measure.density().integral()[0] == pytest.approx(1, rel=1e-13, abs=0)
     x = np.random.default_rng(seed).uniform(0, len(coefficients), size=20)
     expected = [sum(c * t**d for d, c in enumerate(coefficients[int(t)])) / mass for t in x]
     assert np.allclose(measure.density()(x)[:, 0], expected, rtol=1e-11, atol=1e-12)

@@ -57,7 +57,7 @@ def test_gradient_and_risk_of_every_target(name, outputs, interval):
     expected = quadrature_gradient(case, measure, theta, 9)
     assert relative_error(problem.gradient(theta), expected) < GRADIENT_ACCURACY
     risk = quadrature_risk(case, measure, theta, 9)
-    assert problem.risk(theta) == pytest.approx(risk, rel=1e-10)
+    assert problem.risk(theta) == pytest.approx(risk, rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
@@ -71,7 +71,7 @@ def test_gradient_and_risk_under_every_measure(name, outputs, interval):
     expected = quadrature_gradient(case, measure, theta, 30)
     assert relative_error(problem.gradient(theta), expected) < GRADIENT_ACCURACY
     risk = quadrature_risk(case, measure, theta, 30)
-    assert problem.risk(theta) == pytest.approx(risk, rel=1e-10)
+    assert problem.risk(theta) == pytest.approx(risk, rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (100.0, 101.0)], ids=str)
@@ -228,7 +228,7 @@ def test_degenerate_networks(label, theta):
     expected = exact.gradient(theta, hidden)
     found = problem.gradient(theta)
     assert np.abs(found - expected).max() <= 1e-14 * np.abs(expected).max()
-    assert problem.risk(theta) == pytest.approx(float(exact.risk(theta, hidden)), rel=1e-13)
+    assert problem.risk(theta) == pytest.approx(float(exact.risk(theta, hidden)), rel=1e-13, abs=0)
     # And a neuron that is nowhere active strictly has gradient exactly zero.
     w, b, _, _ = split(theta, hidden)
     dead = (w + b <= 0) & (b <= 0)
@@ -338,7 +338,7 @@ def test_small_risks_to_eight_digits(hidden, risk, interval):
     moved = theta + amplitude * noise
     expected = float(exact.risk(moved, hidden))
     assert 0.1 * risk < expected < 10 * risk
-    assert problem.risk(moved) == pytest.approx(expected, rel=1e-8)
+    assert problem.risk(moved) == pytest.approx(expected, rel=1e-8, abs=0)
 
 
 KINKS = (0.3, 2 / 3, 1 / 7)
@@ -365,7 +365,7 @@ def test_small_risks_at_a_kink(amplitude, share, interval):
         assert expected == 0
         assert problem.risk(theta) < 1e-55
     else:
-        assert problem.risk(theta) == pytest.approx(expected, rel=1e-8)
+        assert problem.risk(theta) == pytest.approx(expected, rel=1e-8, abs=0)
 
 
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (100.0, 101.0)], ids=str)
@@ -387,7 +387,7 @@ def test_small_risks_on_a_piecewise_linear_target(amplitude, interval):
     theta[8:] += amplitude * np.random.default_rng(1).normal(size=5)
     expected = float(exact.risk(theta, 4))
     assert 1e-22 < expected < 1e-15
-    assert problem.risk(theta) == pytest.approx(expected, rel=1e-8)
+    assert problem.risk(theta) == pytest.approx(expected, rel=1e-8, abs=0)
 
 
 def test_risk_of_the_teacher_itself_is_rounding():

@@ -8,7 +8,7 @@ import numpy as np
 
 from gfcompare import parallel
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Streams
-from gfcompare.kernels import descent, line
+from gfcompare.kernels import descent, line, line_batch, line_risk
 from gfcompare.moments import line_data
 from gfcompare.piecewise import PiecewisePolynomial
 
@@ -54,7 +54,7 @@ class ShallowLine(Evaluator):
     def risks(self, thetas: Array) -> Array:
         """Return the risk at each row, shape (M,)."""
         results = np.empty(len(thetas))
-        line.risks(self._data, thetas, results, self._memory.order)
+        line_risk.risks(self._data, thetas, results, self._memory.order)
         return results
 
     def gradients(self, thetas: Array) -> Array:
@@ -66,7 +66,7 @@ class ShallowLine(Evaluator):
     def batch_gradients(self, thetas: Array, points: Array) -> Array:
         """Return the mean gradient over row m of `points`, shape (M, n), at each row of thetas."""
         results = np.empty_like(thetas)
-        line.batch_gradients(self._data, thetas, points, results, self._hidden)
+        line_batch.batch_gradients(self._data, thetas, points, results, self._hidden)
         return results
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:

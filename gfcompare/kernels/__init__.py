@@ -7,7 +7,9 @@ Where what lives:
 `sorting`      sorting keys that have moved little since they were last sorted
 `doubles`      arithmetic with twice the digits of float64
 `random`       random streams, one 256-bit state each
-`line`         one hidden layer on a line: generalised gradient, risk, batch gradient
+`line`         one hidden layer on a line: the generalised gradient
+`line_risk`    the risk
+`line_batch`   sampling from the measure, and the gradient over a batch of points
 `descent`      many explicit steps of (stochastic) gradient descent in one call
 =============  =======================================================================
 """

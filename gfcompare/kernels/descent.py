@@ -3,13 +3,8 @@
 import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.line import (
-    batch_gradient_into,
-    batch_work,
-    draw_batch,
-    gradient_into,
-    line_work,
-)
+from gfcompare.kernels.line import gradient_into, line_work
+from gfcompare.kernels.line_batch import batch_gradient_into, batch_work, draw_batch
 
 
 @leaf_sum

@@ -1,0 +1,258 @@
+"""One hidden layer on a line: sampling from the measure, and the gradient over a batch of points.
+
+The points are sorted, so that a neuron is active on all points to one side of its breakpoint: with running
+sums over the points the cost is O((n + H) log n), not O(n H). See `line` for the notation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gfcompare.kernels.compiled import allocator, entry, leaf
+from gfcompare.kernels.line import (
+    collect,
+    count_up_to,
+    evaluate,
+    leftmost_line,
+    line_work,
+    piece_of,
+    pre_activations,
+)
+from gfcompare.kernels.random import next_uniform
+from gfcompare.kernels.sorting import sort_pairs
+
+
+class BatchWork(NamedTuple):
+    """Scratch memory for the gradient over a batch of n points."""
+
+    points: np.ndarray  # (n,): sorted, in y
+    targets: np.ndarray  # (K, n): f at the points
+    spare_points: np.ndarray
+    order: np.ndarray  # (n,) uint64
+    spare_order: np.ndarray
+    positions: np.ndarray  # (H,) int64: how many points lie below each breakpoint
+    slope_jumps: np.ndarray  # (n + 1,)
+    value_jumps: np.ndarray
+    sums0: np.ndarray  # (n + 1,): running sums of r over the points
+    sums1: np.ndarray  # of y r
+    ends: np.ndarray  # (n,) int64: buckets of the sorting
+
+
+@allocator
+def batch_work(hidden, outputs, batch):
+    """Return the scratch memory for a batch of n points."""
+    return BatchWork(
+        np.empty(batch),
+        np.empty((outputs, batch)),
+        np.empty(batch),
+        np.arange(batch).astype(np.uint64),
+        np.empty(batch, np.uint64),
+        np.empty(hidden, np.int64),
+        np.empty(batch + 1),
+        np.empty(batch + 1),
+        np.empty(batch + 1),
+        np.empty(batch + 1),
+        np.empty(batch, np.int64),
+    )
+
+
+@leaf
+def quantile(data, u):
+    """Return y in [-1, 1] below which the measure has mass u; Newton's method, safeguarded."""
+    mass = data.mass
+    left, right = 0, mass.shape[0] - 1
+    degree = mass.shape[2]
+    while left < right:  # the first piece whose mass at the right end reaches u
+        centre = (left + right) // 2
+        s = (data.knots[centre + 1] - data.centres[centre]) * data.scales[centre]
+        total = 0.0
+        for d in range(degree):
+            total = total * s + mass[centre, 0, d]
+        if total < u:
+            left = centre + 1
+        else:
+            right = centre
+    if degree == 2:  # constant density on every piece
+        s = (u - mass[left, 0, 1]) / mass[left, 0, 0]
+        y = data.centres[left] + s / data.scales[left]
+        return min(max(y, data.knots[left]), data.knots[left + 1])
+    low, high = -1.0, 1.0
+    s = 0.0
+    for _ in range(60):
+        total = 0.0
+        density = 0.0
+        for d in range(degree):
+            density = density * s + total
+            total = total * s + mass[left, 0, d]
+        excess = total - u
+        if excess > 0.0:
+            high = s
+        else:
+            low = s
+        step = excess / density
+        proposal = s - step
+        if not (low <= proposal <= high):
+            proposal = 0.5 * (low + high)
+        if abs(proposal - s) <= 1e-16:
+            s = proposal
+            break
+        s = proposal
+    y = data.centres[left] + s / data.scales[left]
+    return min(max(y, data.knots[left]), data.knots[left + 1])
+
+
+@entry
+def quantiles(data, uniforms, results):
+    """Write x = quantile(u) for each u, both of shape (n,)."""
+    for j in range(uniforms.shape[0]):
+        results[j] = data.integrals.middle + data.integrals.half * quantile(data.integrals, uniforms[j])
+
+
+@leaf
+def draw_batch(data, state, batch):
+    """Draw points into `batch.points` with the random stream `state`, sorted.
+
+    Uniform numbers are sorted by a bucket for each, in linear time, then mapped by the quantile.
+    """
+    points, drawn, ends = batch.points, batch.spare_points, batch.ends
+    count = points.shape[0]
+    for j in range(count):
+        ends[j] = 0
+    for j in range(count):
+        drawn[j] = next_uniform(state)
+        ends[np.int64(drawn[j] * count)] += 1
+    total = 0
+    for j in range(count):
+        total += ends[j]
+        ends[j] = total
+    for j in range(count):
+        bucket = np.int64(drawn[j] * count)
+        ends[bucket] -= 1
+        points[ends[bucket]] = drawn[j]
+    sort_pairs(points, batch.order, batch.spare_points, batch.spare_order)
+    for j in range(count):
+        points[j] = quantile(data.integrals, points[j])
+
+
+@leaf
+def _targets_at_points(data, batch):
+    """Evaluate f at the sorted points."""
+    points = batch.points
+    last = data.integrals.centres.shape[0] - 1
+    piece = 0
+    start = 0
+    while start < points.shape[0]:
+        piece = piece_of(data.integrals.knots, points[start], piece)
+        if piece == last:
+            stop = points.shape[0]
+        else:
+            stop = count_up_to(points, start, data.integrals.knots[piece + 1])
+        centre, scale = data.integrals.centres[piece], data.integrals.scales[piece]
+        local, source = batch.spare_points[start:stop], points[start:stop]
+        for j in range(local.shape[0]):
+            local[j] = (source[j] - centre) * scale
+        for k in range(data.values.value_high.shape[1]):
+            evaluate(data.values.value_high[piece, k], local, batch.targets[k, start:stop])
+        start = stop
+
+
+@leaf
+def _count_below(points, slope, breaks, positions):
+    """How many points lie left of each breakpoint, or on it where the neuron rises.
+
+    A neuron is active strictly inside its half-line: a point on the breakpoint is on the inactive side.
+    """
+    count = points.shape[0]
+    if count <= 64:
+        for i in range(breaks.shape[0]):
+            positions[i] = 0
+        for j in range(count):
+            y = points[j]
+            for i in range(breaks.shape[0]):
+                inside = y < breaks[i] or (y == breaks[i] and slope[i] >= 0.0)
+                positions[i] += 1 if inside else 0
+        return
+    for i in range(breaks.shape[0]):
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) >> 1
+            y = points[middle]
+            if y < breaks[i] or (y == breaks[i] and slope[i] >= 0.0):
+                low = middle + 1
+            else:
+                high = middle
+        positions[i] = low
+
+
+@leaf
+def batch_gradient_into(data, theta, gradient, work, batch):
+    """Write the mean of the generalised gradient over the sorted points of `batch`."""
+    hidden = work.order.shape[0]
+    outputs = data.integrals.target_total.shape[0]
+    w, b = theta[:hidden], theta[hidden : 2 * hidden]
+    g_w, g_b = gradient[:hidden], gradient[hidden : 2 * hidden]
+    pre_activations(
+        data.integrals.middle, data.integrals.half, w, b, np.inf, work.slope, work.value, work.breaks
+    )
+    _targets_at_points(data, batch)
+    _count_below(batch.points, work.slope, work.breaks, batch.positions)
+    for i in range(hidden):
+        g_w[i] = 0.0
+        g_b[i] = 0.0
+    for k in range(outputs):
+        v = theta[(2 + k) * hidden : (3 + k) * hidden]
+        g_v = gradient[(2 + k) * hidden : (3 + k) * hidden]
+        bias = theta[(2 + outputs) * hidden + k]
+        total0, total1 = _batch_sums(work, batch, v, bias, batch.targets[k])
+        for i in range(hidden):
+            work.below0[i] = batch.sums0[batch.positions[i]]
+            work.below1[i] = batch.sums1[batch.positions[i]]
+        collect(
+            data.integrals.middle, data.integrals.half, w, b, v, work, np.inf, total0, total1, g_w, g_b, g_v
+        )
+        gradient[(2 + outputs) * hidden + k] = 2.0 * total0
+
+
+@leaf
+def _batch_sums(work, batch, v, bias, targets):
+    """Running means of r and y r over the sorted points; return the totals."""
+    slope, value = work.slope, work.value
+    points, positions = batch.points, batch.positions
+    slope_jumps, value_jumps = batch.slope_jumps, batch.value_jumps
+    count = points.shape[0]
+    for j in range(count + 1):
+        slope_jumps[j] = 0.0
+        value_jumps[j] = 0.0
+    for i in range(slope.shape[0]):
+        weight = -v[i] if slope[i] < 0.0 else v[i]
+        slope_jumps[positions[i]] += weight * slope[i]
+        value_jumps[positions[i]] += weight * value[i]
+    line_slope, line_value = leftmost_line(slope, value, v)
+    line_value += bias
+    share = 1.0 / count
+    sum0 = 0.0
+    sum1 = 0.0
+    batch.sums0[0] = 0.0
+    batch.sums1[0] = 0.0
+    for j in range(count):
+        line_slope += slope_jumps[j]
+        line_value += value_jumps[j]
+        residual = ((line_slope * points[j] + line_value) - targets[j]) * share
+        sum0 += residual
+        sum1 += residual * points[j]
+        batch.sums0[j + 1] = sum0
+        batch.sums1[j + 1] = sum1
+    return sum0, sum1
+
+
+@entry
+def batch_gradients(data, thetas, points, results, hidden):
+    """Write the mean gradient at each row of `thetas` over the same row of `points`, (M, n) in x."""
+    outputs = data.integrals.target_total.shape[0]
+    work = line_work(hidden, outputs)
+    batch = batch_work(hidden, outputs, points.shape[1])
+    for m in range(thetas.shape[0]):
+        for j in range(points.shape[1]):
+            batch.points[j] = (points[m, j] - data.integrals.middle) / data.integrals.half
+        sort_pairs(batch.points, batch.order, batch.spare_points, batch.spare_order)
+        batch_gradient_into(data, thetas[m], results[m], work, batch)
