@@ -16,6 +16,10 @@ from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrat
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
 _BLOCK = 16_384
 
+#: A save time further away than this many blocks, at the present step size, is not tried for: it would take
+#: minutes to hours for each trajectory, or for ever with a schedule whose step sizes add up to less.
+_MOST_BLOCKS = 100_000
+
 
 @dataclass(frozen=True)
 class PolynomialDecay:
@@ -184,6 +188,14 @@ class StepMethod(Integrator, abc.ABC):
                 state = state.ended(lost, Status.DIVERGED, messages)
             if not state.running.any():
                 break
+            blocks = (time - clock) / (clock - reached) if clock > reached else np.inf
+            if blocks > _MOST_BLOCKS:
+                message = (
+                    f"at step size {sizes[-1]:.3g}, flow time {clock:.6g}, the next save time {time:.6g} is more "
+                    f"than {_MOST_BLOCKS * _BLOCK:.1g} steps away"
+                )
+                return state.ended(state.running, Status.STEP_LIMIT, message)
+            reached = clock
         return state
 
 

@@ -482,3 +482,18 @@ def test_compiled_steps_equal_steps_with_the_gradient(seed, hidden, outputs):
         theta = theta - size * problem.gradient(theta)
     assert np.array_equal(taken, [5, 5])
     assert np.abs(found - theta).max() < 1e-13 * (1 + np.abs(theta).max())
+
+
+@pytest.mark.parametrize(
+    "step_size",
+    [gfc.PolynomialDecay(initial=0.1, power=2.0), 1e-12],
+    ids=["the step sizes add up to less", "too small a step size"],
+)
+def test_a_save_time_out_of_reach_ends_the_trajectory(step_size):
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Affine(), gfc.measures.Uniform())
+    theta = gfc.initializations.He().draw(problem.network, np.random.default_rng(0))
+    data = gfc.integrate(problem, gfc.integrator("gd", step_size=step_size), theta, [0.0, 10.0])
+    assert data["status"].values.tolist() == [gfc.Status.STEP_LIMIT]
+    assert "steps away" in str(data["message"].values[0])
+    assert np.isfinite(data["risk"].values[0, 0])
+    assert np.isnan(data["risk"].values[0, 1])
