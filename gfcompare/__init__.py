@@ -32,7 +32,7 @@ _HOMES = {
     "StepSize": "descent",
     "Study": "study",
     "Target": "targets",
-    "Times": "study",
+    "Times": "times",
     "integrate": "runner",
     "integrator": "plugins",
     "open_study": "store",
@@ -63,8 +63,9 @@ if TYPE_CHECKING:
     from gfcompare.runner import integrate
     from gfcompare.schema import validate
     from gfcompare.store import open_study
-    from gfcompare.study import Study, Times
+    from gfcompare.study import Study
     from gfcompare.targets import Target
+    from gfcompare.times import Times
 
 __all__ = [
     "Array",

@@ -401,7 +401,7 @@ def _print_study(study: Study) -> None:
                 f"{spec.measure.name}, {spec.initialization.name}"
             )
         )
-    from gfcompare.study import describe
+    from gfcompare.components import describe
 
     for name, method in study.integrators.items():
         options = ", ".join(f"{k} = {v}" for k, v in describe(method).items() if k != "name")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import types
 import typing
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from gfcompare.errors import InputError
 
@@ -40,3 +46,49 @@ def require(condition: bool, message: str) -> None:
     """Raise InputError with `message` unless the condition holds."""
     if not condition:
         raise InputError(message)
+
+
+def describe(component: Component) -> dict[str, Any]:
+    """Return a component as plain data: its name and options."""
+    return {"name": component.name} | {key: plain(value) for key, value in component.options().items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as data that JSON can hold; what it cannot hold becomes its representation."""
+    if isinstance(value, Component):
+        return describe(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    name = getattr(value, "__qualname__", None)
+    return f"<Python {name}>" if name else repr(value)
+
+
+def identity(value: Any) -> Any:
+    """Return a value as data that tells it from every other one: as `plain`, but functions by their code."""
+    if isinstance(value, Component):
+        return {"name": value.name} | identity(value.options())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: identity(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): identity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity(item) for item in value]
+    if isinstance(value, types.CodeType):
+        constants = [identity(c) for c in value.co_consts]
+        return [value.co_code.hex(), constants, list(value.co_names)]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [identity(part) for part in (value.__code__, value.__defaults__, value.__kwdefaults__, cells)]
+    if isinstance(value, functools.partial):
+        return [identity(part) for part in (value.func, value.args, value.keywords)]
+    return plain(value)

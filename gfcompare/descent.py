@@ -191,8 +191,8 @@ class StepMethod(Integrator, abc.ABC):
             blocks = (time - clock) / (clock - reached) if clock > reached else np.inf
             if blocks > _MOST_BLOCKS:
                 message = (
-                    f"at step size {sizes[-1]:.3g}, flow time {clock:.6g}, the next save time {time:.6g} is more "
-                    f"than {_MOST_BLOCKS * _BLOCK:.1g} steps away"
+                    f"at step size {sizes[-1]:.3g}, flow time {clock:.6g}, the next save time {time:.6g} "
+                    f"is more than {_MOST_BLOCKS * _BLOCK:.1g} steps away"
                 )
                 return state.ended(state.running, Status.STEP_LIMIT, message)
             reached = clock

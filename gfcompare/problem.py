@@ -42,7 +42,7 @@ class Problem:
         self._pieces = target.on(*measure.interval)
         if self._pieces.components != network.outputs:
             raise InputError(
-                f"the target has {self._pieces.components} outputs and the network {network.outputs}: "
+                f"the target has K = {self._pieces.components} outputs, the network K = {network.outputs}: "
                 f"use widths {[*network.widths[:-1], self._pieces.components]}, or another target."
             )
         self._evaluator: Evaluator = ShallowLine(network.hidden[0], self._pieces, self._density)

@@ -598,7 +598,7 @@ def test_sample_gradient_is_unbiased(measure, batch):
 def test_wrong_input_is_named():
     network = gfc.ReLUNetwork([1, 3, 1])
     with pytest.raises(
-        gfc.InputError, match=r"the target has 2 outputs and the network 1: use widths \[1, 3, 2\]"
+        gfc.InputError, match=r"the target has K = 2 outputs, the network K = 1: use widths \[1, 3, 2\]"
     ):
         gfc.Problem(network, gfc.targets.Constant([1.0, 2.0]), gfc.measures.Uniform())
     for widths in ([2, 3, 1], [1, 3, 3, 1]):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare.study import SEEDS_PER_CELL
+from gfcompare.study_file import FIELDS
 
 Write = Callable[..., Path]
 
@@ -140,7 +141,7 @@ def test_the_spec_is_json_with_the_keys_of_a_study_file(tmp_path: Path) -> None:
     spec = tiny(targets={"own": gfc.targets.Function(np.sin)}).spec()
     assert json.loads(json.dumps(spec)) == spec
     assert spec["problems"]["own"]["target"]["function"] == "<Python sin>"
-    assert set(spec) - {"problems"} <= set(gfc.Study.FIELDS)
+    assert set(spec) - {"problems"} <= set(FIELDS)
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -694,7 +695,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         SINE,
         f"{SINE}\nfrequency = [1, 2]",
-        "problem 'sine': the target has 2 outputs and the network 1: use widths [1, 3...",
+        "problem 'sine': the target has K = 2 outputs, the network K = 1: use widths [1, 3...",
     ),
     (
         SINE,

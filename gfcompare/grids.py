@@ -1,0 +1,125 @@
+"""Grids: lists where one component is expected, and the names of what they expand to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gfcompare.components import identity, plain, require
+from gfcompare.errors import InputError
+from gfcompare.network import ReLUNetwork
+
+# Names are those of groups in netCDF files and of folders: netCDF refuses other first characters.
+_NAME = re.compile(r"\w(?:[^/\x00-\x1f\x7f]*[^/\x00-\x1f\x7f\s])?")
+_LONGEST_NAME = 80
+
+_KINDS_OF_VALUE: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Mapping: "a mapping from names to components",
+}
+
+
+def check_type(value: Any, kind: type, key: str) -> None:
+    """Raise InputError unless a value given in Python has the type that a study file needs."""
+    allowed: dict[type, tuple[type, ...]] = {
+        int: (int, np.integer),
+        float: (int, float, np.integer, np.floating),
+    }
+    right = isinstance(value, allowed.get(kind, (kind,))) and not isinstance(value, bool)
+    named = _KINDS_OF_VALUE.get(kind, f"gfcompare.{kind.__name__}")
+    require(right, f"{key}: must be {named}, got {value!r}.")
+
+
+def check_name(name: object, key: str) -> None:
+    """Raise InputError unless `name` can name a problem, a method or a study."""
+    right = isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)
+    require(
+        bool(right),
+        f"{key}: a name starts with a letter, a digit or '_', has no '/' "
+        f"and at most {_LONGEST_NAME} characters, got {name!r}.",
+    )
+
+
+def listed(value: Any, kind: type, key: str) -> list[Any]:
+    """Return a component, or a list of them, as a list."""
+    found = list(value) if isinstance(value, list | tuple) else [value]
+    require(bool(found), f"{key} must not be an empty list.")
+    for item in found:
+        require(isinstance(item, kind), f"{key} must be a {kind.__name__} or a list of them, got {item!r}.")
+    return found
+
+
+def expanded(components: Mapping[str, Any], kind: type, key: str) -> dict[str, Any]:
+    """Return components by name, each list among them as several, named by what differs."""
+    result: dict[str, Any] = {}
+    for name, value in components.items():
+        check_name(name, key)
+        where = f"{key}.{name}"
+        for label, component in labelled(listed(value, kind, where), where).items():
+            full = joined(name, (label,))
+            require(full not in result, f"{key}: the name {full!r} occurs twice.")
+            result[full] = component
+    return result
+
+
+def labelled(components: list[Any], where: str) -> dict[str, Any]:
+    """Return components by a label of what differs among them; a single one has the empty label."""
+    if len(components) == 1:
+        return {"": components[0]}
+    options = [_options(component) for component in components]
+    texts = [json.dumps(identity(o), sort_keys=True) for o in options]
+    twice = next((n for n, text in enumerate(texts) if text in texts[:n]), None)
+    if twice is not None:
+        raise InputError(f"{where}: the grid has the same value twice: {components[twice]!r}.")
+    keys = [
+        key
+        for key in dict.fromkeys(k for o in options for k in o)
+        if len({_short(o.get(key)) for o in options}) > 1
+    ]
+    names = [str(o.get("name")) for o in options]
+    if len(set(names)) == len(names):
+        return dict(zip(names, components, strict=True))
+    labels = [",".join(f"{key}={_short(o[key])}" for key in keys if key in o) for o in options]
+    if len(set(labels)) < len(labels) or max(map(len, labels)) > _LONGEST_NAME:
+        labels = [str(number) for number in range(len(components))]
+    return dict(zip(labels, components, strict=True))
+
+
+def _options(component: Any) -> dict[str, Any]:
+    if isinstance(component, ReLUNetwork):
+        return {"widths": "-".join(map(str, component.widths))}
+    options: dict[str, Any] = component.options()
+    return {"name": component.name} | options
+
+
+def _short(value: Any) -> str:
+    """Return a value as short text for a name."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text if float(text) == value else repr(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        called = str(fields.pop("schedule", getattr(value, "name", type(value).__name__)))
+        defaults = {f.name: f.default for f in dataclasses.fields(value)}
+        parts = [
+            f"{key}={_short(item)}" for key, item in fields.items() if plain(item) != plain(defaults[key])
+        ]
+        return f"{called}({';'.join(parts)})" if parts else called
+    if isinstance(value, list | tuple):
+        return "-".join(_short(item) for item in value)
+    return re.sub(r"[/\x00-\x1f\x7f]", "_", str(plain(value)))
+
+
+def joined(name: str, labels: Sequence[str]) -> str:
+    """Return a name with what tells it from its neighbours in a grid: ``gd[step_size=0.1]``."""
+    label = ",".join(part for part in labels if part)
+    return f"{name}[{label}]" if label else name
