@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from gfcompare.errors import InputError
 
 
@@ -55,6 +53,8 @@ def describe(component: Component) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return a value as data that JSON can hold; what it cannot hold becomes its representation."""
+    import numpy as np  # not needed to announce a component, and plugins should load fast
+
     if isinstance(value, Component):
         return describe(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

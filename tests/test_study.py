@@ -690,7 +690,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         "[1, 3, 1]",
         "[1, 3, 2]",
-        "problem 'sine': the target has 1 output...use widths [1, 3, 1], or another target.",
+        "problem 'sine': the target has K = 1 output...use widths [1, 3, 1], or another target.",
     ),
     (
         SINE,
@@ -866,7 +866,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, cause: str) -> Non
         ({"targets": {"a": []}}, "targets.a must not be an empty list"),
         ({"targets": {"a/b": gfc.targets.Sine()}}, "targets: a name starts with"),
         ({"targets": {3: gfc.targets.Sine()}}, "targets: a name starts with"),
-        ({"targets": {"a": gfc.targets.Sine(frequency=[1, 2])}}, "problem 'a': the target has 2 outputs"),
+        ({"targets": {"a": gfc.targets.Sine(frequency=[1, 2])}}, "problem 'a': the target has K = 2 outputs"),
         ({"integrators": {}}, "integrators must name at least one method"),
         ({"integrators": {"gd": gfc.targets.Sine()}}, "integrators.gd must be a Integrator"),
         ({"network": (1, 3, 1)}, "network must be a ReLUNetwork or a list of them, got 1"),

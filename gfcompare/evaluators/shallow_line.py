@@ -71,13 +71,8 @@ class ShallowLine(Evaluator):
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
         """Make steps of gradient descent in place; return how many each row made, shape (M,)."""
-        taken = np.zeros(len(thetas), dtype=np.int64)
-
-        def work(rows: slice) -> None:
-            descent.descend(self._data, thetas[rows], step_sizes, self._hidden, normalize, bound, taken[rows])
-
-        parallel.share_rows(len(thetas), work, threads=self._threads(len(thetas), len(step_sizes)))
-        return taken
+        no_streams = np.empty((len(thetas), 4), dtype=np.uint64)
+        return self._descend(thetas, step_sizes, normalize, bound, 0, no_streams)
 
     def descend_sampled(
         self,
@@ -90,10 +85,21 @@ class ShallowLine(Evaluator):
         bound: float,
     ) -> Counts:
         """Make steps of stochastic gradient descent in place, with streams (M, 4) for the batches."""
+        return self._descend(thetas, step_sizes, normalize, bound, batch_size, streams)
+
+    def _descend(
+        self,
+        thetas: Array,
+        step_sizes: Array,
+        normalize: bool,
+        bound: float,
+        batch_size: int,
+        streams: Streams,
+    ) -> Counts:
         taken = np.zeros(len(thetas), dtype=np.int64)
 
         def work(rows: slice) -> None:
-            descent.descend_sampled(
+            descent.descend(
                 self._data,
                 thetas[rows],
                 step_sizes,

@@ -36,12 +36,12 @@ _INTERNAL = {"_nrt": False, "forceinline": True, "no_cpython_wrapper": True, "no
 
 def entry(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls; it may allocate. The GIL is released while it runs."""
-    return _compile(function, fastmath=set(_CONTRACT))
+    return _compile(function, fastmath=set(_CONTRACT), no_cfunc_wrapper=True)
 
 
 def allocator(function: Callable[..., Any]) -> Any:
     """Compile a kernel that other kernels call and that may allocate."""
-    return _compile(function, fastmath=set(_CONTRACT), **{**_INTERNAL, "_nrt": True})
+    return _compile(function, fastmath=set(_CONTRACT), **{**_INTERNAL, "_nrt": True, "forceinline": False})
 
 
 def leaf(function: Callable[..., Any]) -> Any:

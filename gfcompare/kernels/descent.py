@@ -69,8 +69,10 @@ def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, wo
 
 
 @entry
-def descend(data, thetas, step_sizes, hidden, normalize, bound, taken):
-    """Make len(step_sizes) steps of gradient descent from each row of `thetas`, in place.
+def descend(data, thetas, step_sizes, hidden, normalize, bound, taken, batch_size, states):
+    """Make len(step_sizes) steps of (stochastic) gradient descent from each row of `thetas`, in place.
+
+    One function for both: an entry from Python costs almost a second to compile.
 
     Parameters
     ----------
@@ -81,26 +83,20 @@ def descend(data, thetas, step_sizes, hidden, normalize, bound, taken):
     normalize : bool, project the gradient and renormalise the hidden rows
     bound : float; a trajectory stops at the step that takes |theta| above it or to no number
     taken : (M,) int64, receives the steps made; fewer than n where a trajectory stopped
-    """
-    work = line_work(hidden, data.integrals.target_total.shape[0])
-    gradient = np.empty(thetas.shape[1])
-    for m in range(thetas.shape[0]):
-        for i in range(hidden):
-            work.order[i] = i
-        taken[m] = _descend_row(data, thetas[m], gradient, step_sizes, normalize, bound, work)
-
-
-@entry
-def descend_sampled(data, thetas, step_sizes, hidden, normalize, bound, taken, batch_size, states):
-    """Make steps of stochastic gradient descent as `descend` does, each with a fresh batch.
-
-    `states`, shape (M, 4) uint64, are the random streams, one a trajectory; they are advanced.
+    batch_size : int, points drawn at each step; 0 for the population gradient
+    states : (M, 4) uint64, random streams, one a trajectory; advanced. Not used if batch_size is 0
     """
     outputs = data.integrals.target_total.shape[0]
     work = line_work(hidden, outputs)
     batch = batch_work(hidden, outputs, batch_size)
     gradient = np.empty(thetas.shape[1])
     for m in range(thetas.shape[0]):
-        taken[m] = _descend_row_sampled(
-            data, thetas[m], gradient, step_sizes, normalize, bound, work, batch, states[m]
-        )
+        theta = thetas[m]
+        if batch_size > 0:
+            taken[m] = _descend_row_sampled(
+                data, theta, gradient, step_sizes, normalize, bound, work, batch, states[m]
+            )
+            continue
+        for i in range(hidden):
+            work.order[i] = i
+        taken[m] = _descend_row(data, theta, gradient, step_sizes, normalize, bound, work)

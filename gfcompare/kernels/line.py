@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, entry, leaf, leaf_sum
+from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -268,23 +268,40 @@ def _walk(work, v, line_slope, line_value, mass_total, target_total):
 
 
 @leaf
-def collect(middle, half, w, b, v, work, limit, total0, total1, g_w, g_b, g_v):
-    """Turn the integrals up to the breakpoints into the gradient, for one output.
+def _gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
+    """Write the gradient of one output.
 
-    A neuron that is dead up to the limit gets exactly 0, not what rounding leaves of a difference.
+    A neuron that is dead on the whole interval gets exactly 0, not what rounding leaves of a difference.
     """
-    slope, breaks, below0, below1 = work.slope, work.breaks, work.below0, work.below1
-    for i in range(w.shape[0]):
+    slope, value, below0, below1 = work.slope, work.value, work.below0, work.below1
+    for i in range(slope.shape[0]):
         falling = slope[i] < 0.0
-        dead = breaks[i] <= -limit if falling else breaks[i] >= limit
+        dead = value[i] + abs(slope[i]) <= 0.0
         active0 = below0[i] if falling else total0 - below0[i]
         active1 = below1[i] if falling else total1 - below1[i]
         active0 = 0.0 if dead else active0
         active1 = 0.0 if dead else active1
-        active1 = middle * active0 + half * active1
-        g_w[i] += (2.0 * v[i]) * active1
-        g_b[i] += (2.0 * v[i]) * active0
-        g_v[i] = 2.0 * (w[i] * active1 + b[i] * active0)
+        g_w[i] = (2.0 * v[i]) * (middle * active0 + half * active1)
+        g_b[i] = (2.0 * v[i]) * active0
+        g_v[i] = 2.0 * (slope[i] * active1 + value[i] * active0)
+
+
+@cold_leaf
+def _add_gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
+    """Add the gradient of a further output."""
+    _gradient_of(middle, half, v, work, total0, total1, work.target0, work.target1, g_v)
+    for i in range(g_w.shape[0]):
+        g_w[i] += work.target0[i]
+        g_b[i] += work.target1[i]
+
+
+@leaf
+def collect(k, middle, half, v, work, total0, total1, g_w, g_b, g_v):
+    """Turn the integrals up to the breakpoints into the gradient of output k, added to those before it."""
+    if k == 0:
+        _gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v)
+    else:
+        _add_gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v)
 
 
 @leaf
@@ -304,12 +321,8 @@ def gradient_into(data, theta, gradient, work):
     """Write the generalised gradient at `theta`, shape (P,), into `gradient`."""
     hidden = work.order.shape[0]
     outputs = data.target_total.shape[0]
-    w, b = theta[:hidden], theta[hidden : 2 * hidden]
     g_w, g_b = gradient[:hidden], gradient[hidden : 2 * hidden]
     sort_breakpoints(data, theta, work)
-    for i in range(hidden):
-        g_w[i] = 0.0
-        g_b[i] = 0.0
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
         g_v = gradient[(2 + k) * hidden : (3 + k) * hidden]
@@ -317,7 +330,7 @@ def gradient_into(data, theta, gradient, work):
         line_slope, line_value = leftmost_line(work.slope, work.value, v)
         line_value += theta[(2 + outputs) * hidden + k]
         total0, total1 = _walk(work, v, line_slope, line_value, data.mass_total, data.target_total[k])
-        collect(data.middle, data.half, w, b, v, work, 1.0, total0, total1, g_w, g_b, g_v)
+        collect(k, data.middle, data.half, v, work, total0, total1, g_w, g_b, g_v)
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, entry, leaf
+from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
     collect,
     count_up_to,
@@ -108,7 +108,7 @@ def quantiles(data, uniforms, results):
         results[j] = data.integrals.middle + data.integrals.half * quantile(data.integrals, uniforms[j])
 
 
-@leaf
+@cold_leaf
 def draw_batch(data, state, batch):
     """Draw points into `batch.points` with the random stream `state`, sorted.
 
@@ -184,7 +184,7 @@ def _count_below(points, slope, breaks, positions):
         positions[i] = low
 
 
-@leaf
+@cold_leaf
 def batch_gradient_into(data, theta, gradient, work, batch):
     """Write the mean of the generalised gradient over the sorted points of `batch`."""
     hidden = work.order.shape[0]
@@ -196,9 +196,6 @@ def batch_gradient_into(data, theta, gradient, work, batch):
     )
     _targets_at_points(data, batch)
     _count_below(batch.points, work.slope, work.breaks, batch.positions)
-    for i in range(hidden):
-        g_w[i] = 0.0
-        g_b[i] = 0.0
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
         g_v = gradient[(2 + k) * hidden : (3 + k) * hidden]
@@ -207,9 +204,7 @@ def batch_gradient_into(data, theta, gradient, work, batch):
         for i in range(hidden):
             work.below0[i] = batch.sums0[batch.positions[i]]
             work.below1[i] = batch.sums1[batch.positions[i]]
-        collect(
-            data.integrals.middle, data.integrals.half, w, b, v, work, np.inf, total0, total1, g_w, g_b, g_v
-        )
+        collect(k, data.integrals.middle, data.integrals.half, v, work, total0, total1, g_w, g_b, g_v)
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 
 

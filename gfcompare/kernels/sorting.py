@@ -20,10 +20,10 @@ def sort_pairs(keys, order, spare_keys, spare_order):
     count = keys.shape[0]
     budget = 4 * count + 16
     for position in range(1, count):
-        key = keys[position]
-        if keys[position - 1] < key:
+        key, index = keys[position], order[position]
+        previous = keys[position - 1]
+        if previous < key or (previous == key and order[position - 1] < index):
             continue
-        index = order[position]
         hole = position
         while hole > 0:
             other = keys[hole - 1]
