@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help=(
         "Compare gradient-flow integrators with gradient-descent methods on the training of ReLU networks. "
         "A study runs every method on the same targets from the same initial networks; the population risk "

@@ -102,8 +102,9 @@ class ReLUNetwork:
     def rows(self, theta: ArrayLike) -> tuple[Array, tuple[int, ...]]:
         """Return theta as contiguous rows, shape (M, P), and its leading shape."""
         array = self.check(theta)
-        if not array.flags.c_contiguous:
-            array = np.ascontiguousarray(array)
+        # For a read-only array Numba would compile every kernel again.
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            array = np.array(array, order="C")
         shape = array.shape
         return array.reshape(-1, shape[-1]), shape[:-1]
 

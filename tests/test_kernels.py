@@ -276,3 +276,17 @@ def test_kernels_import_nothing_of_the_package():
         ]
         assert all(line.startswith("from gfcompare.kernels") for line in lines), path
     assert len(compiled.source_fingerprint()) == 16
+
+
+def test_read_only_parameters_compile_nothing_new():
+    """CVODE hands out read-only arrays; a kernel compiled again for them would cost seconds."""
+    from gfcompare.kernels import line
+
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Affine(), gfc.measures.Uniform())
+    theta = np.linspace(-1.0, 1.0, problem.network.parameter_count)
+    expected = problem.gradient(theta)
+    compiled_before = len(line.gradients.signatures)
+    theta.setflags(write=False)
+    assert np.array_equal(problem.gradient(theta), expected)
+    assert problem.network.normalize(theta).flags.writeable
+    assert len(line.gradients.signatures) == compiled_before == 1
