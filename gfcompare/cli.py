@@ -413,6 +413,10 @@ def _print_component(component: type[Any]) -> None:
 
     _out.print(f"[bold]{_plain(component.name)}[/bold]")
     _out.print(_plain(inspect.getdoc(component) or ""))
+    for base in component.__mro__[1:]:  # options that a base explains
+        text = inspect.getdoc(base) if "__dataclass_fields__" in vars(base) else None
+        if text and "Parameters\n---" in text:
+            _out.print(_plain("\n" + text[text.index("Parameters\n---") :]))
     fields = component.fields()
     if fields:
         _out.print("\nOptions and defaults")

@@ -73,22 +73,60 @@ def plain(value: Any) -> Any:
     return f"<Python {name}>" if name else repr(value)
 
 
-def identity(value: Any) -> Any:
-    """Return a value as data that tells it from every other one: as `plain`, but functions by their code."""
-    if isinstance(value, Component):
-        return {"name": value.name} | identity(value.options())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: identity(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): identity(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [identity(item) for item in value]
-    if isinstance(value, types.CodeType):
-        constants = [identity(c) for c in value.co_consts]
-        return [value.co_code.hex(), constants, list(value.co_names)]
+def identity(value: Any, within: frozenset[int] = frozenset()) -> Any:
+    """Return a value as data that tells it from every other one: as `plain`, but functions by their code.
+
+    Of what a function's code names in its module, functions and plain values take part too: a script's
+    constants and helpers. `within` holds the functions being looked at, so that recursion ends.
+    """
     if isinstance(value, types.FunctionType):
+        if id(value) in within:
+            return value.__qualname__
+        inner = within | {id(value)}
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [identity(part) for part in (value.__code__, value.__defaults__, value.__kwdefaults__, cells)]
+        parts = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used_globals(value))
+        return [identity(part, inner) for part in parts]
+    if isinstance(value, Component):
+        return {"name": value.name} | identity(value.options(), within)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: identity(getattr(value, f.name), within) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): identity(item, within) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity(item, within) for item in value]
+    if isinstance(value, types.CodeType):
+        constants = [identity(c, within) for c in value.co_consts]
+        return [value.co_code.hex(), constants, list(value.co_names)]
     if isinstance(value, functools.partial):
-        return [identity(part) for part in (value.func, value.args, value.keywords)]
+        return [identity(part, within) for part in (value.func, value.args, value.keywords)]
     return plain(value)
+
+
+def used_globals(function: types.FunctionType) -> dict[str, Any]:
+    """Return the functions of the same module, and the plain values, that a function's code names."""
+    names: set[str] = set()
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        names.update(code.co_names)
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    found = {}
+    for name in sorted(names & set(function.__globals__)):
+        value = function.__globals__[name]
+        own = isinstance(value, types.FunctionType) and value.__module__ == function.__module__
+        if own or _is_plain(value):
+            found[name] = value
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is numbers and text through and through: others may not look the same twice."""
+    import numpy as np
+
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "biufU"
+    return value is None or isinstance(value, bool | int | float | str)

@@ -83,6 +83,7 @@ class FlowIntegrator(Integrator, abc.ABC):
             if status is Status.RUNNING:
                 theta[m], times[m] = self.parameters(run.problem, y), time
             else:
+                times[m] = run.reached
                 ends.append((m, status, message))
         result = state.moved(theta=theta, time=times, steps=steps)
         for m, status, message in ends:
@@ -115,7 +116,7 @@ class _Run:
             linsolver="gmres",
             krylov_dim=_KRYLOV_DIMENSION,
         )
-        self._reached = 0.0
+        self.reached = 0.0
         self._start = np.array(integrator.coordinates(problem, theta), dtype=np.float64)
         self._solver.init_step(0.0, self._start)
 
@@ -124,17 +125,23 @@ class _Run:
         if time == 0.0:
             return self._start, Status.RUNNING, ""
         stalled = 0
-        while self._reached < time:
+        while self.reached < time:
             if self.steps >= self._limit:
                 return (
                     self._start,
                     Status.STEP_LIMIT,
                     (
-                        f"{self.steps} steps made by flow time {self._reached:.6g} of {time:.6g}; "
+                        f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; "
                         "raise max_steps."
                     ),
                 )
             outcome = self._solver.step(time, "onestep")
+            if not np.isfinite(outcome.y).all():
+                return (
+                    self._start,
+                    Status.FAILED,
+                    f"the velocity is not finite after flow time {self.reached:.6g}",
+                )
             if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:
                 return (
                     self._start,
@@ -146,12 +153,12 @@ class _Run:
                 return self._start, status, f"CVODE at flow time {outcome.t:.6g}: {outcome.message}"
             # After an interpolation CVODE first returns the end of the step that it had made already; if it
             # does so again and again, its steps are too small to change t.
-            moved = outcome.t > self._reached
+            moved = outcome.t > self.reached
             stalled = 0 if moved else stalled + 1
             if stalled > _STALLED:
                 message = f"the steps of CVODE no longer change flow time {outcome.t:.6g}"
                 return self._start, Status.STEP_TOO_SMALL, message
             self.steps += moved
-            self._reached = outcome.t
+            self.reached = outcome.t
         outcome = self._solver.step(time, "normal")
         return outcome.y, Status.RUNNING, ""

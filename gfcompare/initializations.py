@@ -62,7 +62,7 @@ def _layer_by_layer(network: ReLUNetwork, rng: np.random.Generator, weight: _Dra
 
 @dataclass(frozen=True)
 class He(Initialization):
-    """Normal weights of variance 2 / fan in (He et al., doi:10.1109/ICCV.2015.123).
+    """Normal weights of variance 2 / fan in, hidden biases alike (He et al., doi:10.1109/ICCV.2015.123).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class He(Initialization):
 
 @dataclass(frozen=True)
 class Xavier(Initialization):
-    """Uniform weights of variance 2 / (fan in + fan out), biases 0 (Glorot, Bengio, AISTATS 2010).
+    """Uniform weights of variance 2 / (fan in + fan out), hidden biases alike (Glorot, Bengio, AISTATS 2010).
 
     Parameters
     ----------

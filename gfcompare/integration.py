@@ -99,8 +99,6 @@ def run_block(
     block = _Block(problem, integrator, start, saved, rngs, time_limit)
     try:
         return block.run()
-    except InputError:
-        raise
     except Exception as error:  # a plugin may raise anything, and the study must go on
         if len(rows) == 1:
             return block.failed(_describe(error))
@@ -153,7 +151,8 @@ class _Block:
                 state = self._checked(state, running)
                 self._state = state
             self._save(index, state, float(save_time))
-            state = self._stopped(state)
+            if index < len(self._times) - 1:
+                state = self._stopped(state)
             self._state = state
         return self._record(state.ended(state.running, Status.REACHED_END, ""))
 

@@ -58,7 +58,10 @@ _ADVICE = {
     Status.RUNNING: "The trajectory has not ended yet.",
     Status.REACHED_END: "The trajectory reached the last save time.",
     Status.STATIONARY: "The gradient vanished to rounding; the trajectory stays where it is.",
-    Status.DIVERGED: f"The parameters left the ball of radius {DIVERGENCE_NORM:g}; take a smaller step size.",
+    Status.DIVERGED: (
+        f"The parameters left the ball of radius {DIVERGENCE_NORM:g}; "
+        "for a descent method, take a smaller step size."
+    ),
     Status.STEP_LIMIT: "The method used up its steps; raise max_steps, the tolerance or the step size.",
     Status.STEP_TOO_SMALL: "The solver could not meet its tolerance; raise rtol, or atol if risks are tiny.",
     Status.TIME_LIMIT: "The time limit of the study was reached; raise time_limit.",

@@ -79,6 +79,11 @@ def _quantile_data(measure: Measure) -> LineData:
 
 
 def _check_interval(lower: float, upper: float) -> None:
+    for end in (lower, upper):
+        require(
+            isinstance(end, int | float | np.integer | np.floating) and not isinstance(end, bool),
+            f"the ends of the interval must be numbers, got {end!r}.",
+        )
     require(
         bool(np.isfinite(lower) and np.isfinite(upper) and lower < upper),
         f"the interval must have finite ends with lower < upper, got [{lower}, {upper}].",
@@ -171,6 +176,19 @@ class TruncatedNormal(Measure):
         """The ends (lower, upper) of the interval."""
         return self.lower, self.upper
 
+    @property
+    def _accuracy(self) -> float:
+        # x itself is only known to rounding, which matters far from the origin.
+        nearest = min(max(self.mean, self.lower), self.upper)
+        steepest = max(1.0, abs(nearest - self.mean) / self.standard_deviation) / self.standard_deviation
+        largest = steepest * max(abs(self.lower), abs(self.upper))
+        return max(1e-14, 4 * largest * np.finfo(float).eps)
+
+    @property
+    def slack(self) -> float:
+        """How far below 0 the density may come, relative to its largest value: the error allowed."""
+        return max(1e-12, 8.0 * self._accuracy)
+
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
         """Return exp(-(x - mean)^2 / (2 sd^2)), scaled to be 1 where it is largest on the interval."""
         nearest = min(max(self.mean, self.lower), self.upper)
@@ -180,12 +198,13 @@ class TruncatedNormal(Measure):
             far = (x - nearest) * ((x - self.mean) + (nearest - self.mean)) / self.standard_deviation**2
             return np.asarray(np.exp(-0.5 * far))
 
-        # x itself is only known to rounding, which matters far from the origin.
-        steepest = max(1.0, abs(nearest - self.mean) / self.standard_deviation) / self.standard_deviation
-        largest = steepest * max(abs(self.lower), abs(self.upper))
-        accuracy = max(1e-14, 4 * largest * np.finfo(float).eps)
+        # Where the density lives may be far narrower than the interval: a few deviations, or in the tail of
+        # the normal distribution the length over which it decays.
+        gap, deviation = float(abs(nearest - self.mean)), float(self.standard_deviation)
+        scale = deviation if gap <= deviation else deviation * (deviation / gap)
+        knots = [nearest + sign * scale * 4.0**k for k in range(-1, 12) for sign in (-1, 0, 1)]
         return piecewise.from_function(
-            bell, self.lower, self.upper, accuracy=accuracy, knots=[self.mean], name="normal density"
+            bell, self.lower, self.upper, accuracy=self._accuracy, knots=knots, name="normal density"
         )
 
 
@@ -198,6 +217,8 @@ class Density(Measure):
     function : maps x, shape (n,), to the density there, shape (n,), up to a factor
     lower, upper : ends of the interval
     accuracy : largest error allowed relative to the largest value
+    knots : places where the function is known not to be smooth; others are found. A feature narrower than
+        1/4000 of the interval must be announced here
     """
 
     name: ClassVar[str] = "density"
@@ -205,9 +226,11 @@ class Density(Measure):
     lower: float = 0.0
     upper: float = 1.0
     accuracy: float = 1e-12
+    knots: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         _check_interval(self.lower, self.upper)
+        object.__setattr__(self, "knots", tuple(float(k) for k in self.knots))  # so that it can be hashed
         if not callable(self.function):
             raise InputError(f"function must be callable, got {self.function!r}.")
 
@@ -224,5 +247,5 @@ class Density(Measure):
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
         """Return the function as a piecewise polynomial."""
         return piecewise.from_function(
-            self.function, self.lower, self.upper, accuracy=self.accuracy, name="density"
+            self.function, self.lower, self.upper, accuracy=self.accuracy, knots=self.knots, name="density"
         )

@@ -123,7 +123,10 @@ class ReLUNetwork:
 
     def check(self, theta: ArrayLike) -> Array:
         """Return theta as a float64 array, or raise InputError if its last axis is not P long."""
-        array = np.asarray(theta, dtype=np.float64)
+        try:
+            array = np.asarray(theta, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"theta must be an array of numbers, got {type(theta).__name__}.") from None
         if array.ndim == 0 or array.shape[-1] != self._parameter_count:
             raise InputError(
                 f"theta must have shape (..., {self.parameter_count}) for widths {list(self.widths)}, "

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 
 #: Degree of the pieces that a callable is turned into.
 CONVERSION_DEGREE = 9
+#: Points at which the conversion of a callable is checked besides: a feature between two of them must be
+#: announced by `knots`.
+PROBES = 4096
 #: More pieces than this, and the conversion of a callable gives up.
 MAXIMAL_PIECES = 8192
 
@@ -200,7 +203,8 @@ def from_function(
     lower, upper : the interval
     accuracy : largest error allowed, relative to the largest value. Around a jump, a kink or a root
         it may be exceeded on intervals whose total width is below 2e-13 (upper - lower)
-    knots : places inside the interval where the function is known not to be smooth
+    knots : places inside the interval where the function is known not to be smooth, or where a feature
+        narrower than (upper - lower) / `PROBES` is, which could be missed otherwise
     name : what to call the function in an error message
 
     Raises
@@ -211,16 +215,23 @@ def from_function(
     evaluate = _Checked(function, name)
     ends = evaluate(np.array([lower, upper]))
     inside = sorted({float(k) for k in knots if lower < k < upper})
+    # Evenly spread, but at no simple fraction of the interval: functions made by hand have those.
+    probes = lower + (upper - lower) * ((np.arange(PROBES) + 0.6180339887) / PROBES)
+    at_probes = evaluate(probes)
     edges = np.array([lower, *inside, upper])
     left, right = edges[:-1], edges[1:]
-    scale = np.abs(ends).max()
+    scale = max(np.abs(ends).max(), np.abs(at_probes).max())
     narrow = 2.0**-46 * (upper - lower)
     done: list[tuple[Array, Array, Array]] = []
     count = 0
     while left.size:
         coefficients, errors, largest = _interpolate(evaluate, left, right)
         scale = max(scale, largest, np.finfo(float).tiny)
-        good = (errors <= accuracy * scale) | (right - left <= narrow)
+        good = errors <= accuracy * scale
+        good[good] = _holds_at(
+            probes, at_probes, left[good], right[good], coefficients[good], accuracy * scale
+        )
+        good |= right - left <= narrow
         done.append((left[good], right[good], coefficients[good]))
         count += int(good.sum())
         bad_left, bad_right = left[~good], right[~good]
@@ -239,6 +250,23 @@ def from_function(
     needed = np.flatnonzero(np.abs(coefficients).max(axis=(0, 1)) > 1e-3 * accuracy * scale)
     coefficients = coefficients[:, :, : (needed[-1] + 1 if needed.size else 1)]
     return PiecewisePolynomial(np.append(start[order], upper), coefficients, np.zeros_like(coefficients))
+
+
+def _holds_at(
+    probes: Array, values: Array, left: Array, right: Array, coefficients: Array, error: float
+) -> NDArray[np.bool_]:
+    """Return for each piece whether it agrees with the values at the probes inside it.
+
+    To four times the error: over many points the largest rounding error is larger than over few.
+    """
+    result = np.ones(len(left), dtype=bool)
+    first, last = np.searchsorted(probes, left), np.searchsorted(probes, right)
+    for j in np.flatnonzero(last > first):
+        inside = slice(first[j], last[j])
+        s = (probes[inside] - (0.5 * left[j] + 0.5 * right[j])) / (0.5 * right[j] - 0.5 * left[j])
+        fitted = np.polynomial.polynomial.polyval(s, coefficients[j].T).T
+        result[j] = np.abs(fitted - values[inside]).max() <= 4 * error
+    return result
 
 
 def common_knots(first: PiecewisePolynomial, second: PiecewisePolynomial) -> Array:

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import inspect
+import json
 import sys
 import warnings
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from typing import Any, Literal
 import pluggy
 
 from gfcompare import hookspecs
-from gfcompare.components import Component
+from gfcompare.components import Component, identity, used_globals
 from gfcompare.diagnostics import Diagnostic
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import Initialization
@@ -335,12 +336,14 @@ def _source_hash(cls: type[Any]) -> str:
 
 
 def _source(cls: type[Any]) -> bytes:
-    """Return the text of a class's module; of a script only the class, since the rest is the study."""
+    """Return the text of a class's module; of a script the class and what its methods use of the rest."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if cls.__module__ != "__main__" and file and Path(file).is_file():
         return Path(file).read_bytes()
     try:
-        return inspect.getsource(cls).encode()
+        methods = [value for _, value in sorted(vars(cls).items()) if inspect.isfunction(value)]
+        used = [identity(used_globals(method)) for method in methods]
+        return (inspect.getsource(cls) + json.dumps(used, sort_keys=True)).encode()
     except (OSError, TypeError):  # typed into an interpreter
         import cloudpickle
 

@@ -25,7 +25,7 @@ class Problem:
 
     Parameters
     ----------
-    network : with one input and one hidden layer (deeper and wider inputs are not supported yet)
+    network : with one input and one hidden layer (more inputs or more hidden layers are not supported yet)
     target : with as many outputs as the network
     measure : the input measure
     """

@@ -121,6 +121,8 @@ def integrate(
     xarray.Dataset
         over (seed, time), with the variables of docs/schema.md; seed is the row of theta
     """
+    require(seed >= 0, f"seed must not be negative, got {seed}.")
+    require(time_limit is None or time_limit > 0, f"time_limit must be positive, got {time_limit}.")
     rows = np.atleast_2d(problem.network.check(theta))
     saved = check_times(np.asarray(times, dtype=np.float64))
     rngs = [random_stream(seed, m, "method") for m in range(len(rows))]

@@ -34,8 +34,8 @@ class StochasticGradientDescent(gfc.StepMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size < 1:
-            raise gfc.InputError(f"batch_size must be at least 1, got {self.batch_size}.")
+        if self.batch_size < 1 or int(self.batch_size) != self.batch_size:
+            raise gfc.InputError(f"batch_size must be at least 1, a whole number, got {self.batch_size}.")
 
     @property
     def on_manifold(self) -> bool:

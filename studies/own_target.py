@@ -24,6 +24,7 @@ class HeavyBall(gfc.StepMethod):
     """Gradient descent with momentum (Polyak, doi:10.1016/0041-5553(64)90137-5)."""
 
     name: ClassVar[str] = "heavy-ball"
+    deterministic: ClassVar[bool] = False  # it has momentum: where the gradient vanishes, it goes on
     step_size: float = 0.01
     momentum: float = 0.9
 

@@ -497,3 +497,15 @@ def test_a_save_time_out_of_reach_ends_the_trajectory(step_size):
     assert "steps away" in str(data["message"].values[0])
     assert np.isfinite(data["risk"].values[0, 0])
     assert np.isnan(data["risk"].values[0, 1])
+
+
+def test_a_time_limit_does_not_touch_what_reached_the_end():
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 4, 1)), gfc.targets.Affine(), gfc.measures.Uniform())
+    theta = gfc.initializations.He().draw(problem.network, np.random.default_rng(0))
+    method = gfc.integrator("gd", step_size=0.01)
+    data = gfc.integrate(problem, method, theta, [0.0, 100.0], time_limit=1e-9)
+    assert data["status"].values.tolist() == [gfc.Status.TIME_LIMIT]
+    data = gfc.integrate(problem, method, theta, [100.0], time_limit=1e-9)
+    assert data["status"].values.tolist() == [gfc.Status.REACHED_END]
+    with pytest.raises(gfc.InputError, match="time_limit must be positive"):
+        gfc.integrate(problem, method, theta, [100.0], time_limit=-1.0)

@@ -471,3 +471,12 @@ def test_the_oracle_itself():
     for p in range(theta.size):
         expected, _ = quad(entry, 0.0, 1.0, args=(p,), points=points, epsabs=1e-13, epsrel=0)
         assert found[p] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_flow_that_ends_early_says_when():
+    case = setting("sine", count=2)
+    data = gfc.integrate(case.problem, gfc.integrator("standard-gf", max_steps=50), case.theta, [0.0, 1e4])
+    assert data["status"].values.tolist() == [gfc.Status.STEP_LIMIT] * 2
+    for time, message in zip(data["end_time"].values, data["message"].values, strict=True):
+        assert 0 < time < 1e4
+        assert f"flow time {time:.6g} " in str(message)

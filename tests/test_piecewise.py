@@ -271,3 +271,18 @@ def test_wrong_pieces(knots, coefficients, message):
 def test_wrong_values(knots, values, message):
     with pytest.raises(gfc.InputError, match=message):
         piecewise.from_values(knots, values)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.exp(-(((x - 0.37) / 1e-3) ** 2)),
+        lambda x: np.maximum(0, 1 - np.abs(x - 0.3753) / 0.004),
+        lambda x: x + ((x > 0.371) & (x < 0.379)),
+    ],
+    ids=["spike", "hat", "indicator"],
+)
+def test_narrow_features_are_found(function):
+    pieces = piecewise.from_function(function, 0.0, 1.0)
+    x = np.random.default_rng(0).random(20001)
+    assert np.abs(pieces(x)[:, 0] - function(x)).max() < 4e-12

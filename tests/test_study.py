@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gfcompare as gfc
+from gfcompare.components import identity
 from gfcompare.study import SEEDS_PER_CELL
 from gfcompare.study_file import FIELDS
 
@@ -619,7 +620,11 @@ BAD: list[tuple[str, str, str]] = [
         "[integrators.gd]\nstep_size = {boundaries = [9], values = [1]}",
         "integrators.gd.step_size: 1 boundaries need...",
     ),
-    (GD, "[integrators.sgd]\nbatch_size = 0", "integrators.sgd: batch_size must be at least 1, got 0."),
+    (
+        GD,
+        "[integrators.sgd]\nbatch_size = 0",
+        "integrators.sgd: batch_size must be at least 1, a whole number, got 0.",
+    ),
     (
         GD,
         "[integrators.standard-gf]\nrtol = 2.0",
@@ -907,3 +912,19 @@ def test_a_target_that_raises_is_named() -> None:
     ) as e:
         tiny(targets={"mine": Faulty()})
     assert isinstance(e.value.__cause__, KeyError)  # in Python its author sees where
+
+
+def test_a_function_is_known_by_the_globals_it_uses():
+    """A constant or a helper of a script that changes is another function: no cell may be reused for it."""
+    source = "def helper(x):\n    return FACTOR * x\ndef target(x):\n    return helper(x)\n"
+
+    def described(factor, source=source):
+        names = {"FACTOR": factor, "__name__": "script"}
+        exec(source, names)
+        return identity(names["target"])
+
+    assert described(1.0) == described(1.0)
+    assert described(1.0) != described(2.0)
+    assert described(1.0) != described(1.0, source.replace("FACTOR * x", "FACTOR * x * x"))
+    recursive = "def target(x):\n    return target(x - 1) if FACTOR else x\n"
+    assert described(1.0, recursive) == described(1.0, recursive)
