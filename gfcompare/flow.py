@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import io
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +19,9 @@ from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrat
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
 # solver failed too often, or with the smallest step that floating point allows.
 _CANNOT_STEP = (-3, -4)
+
+# How scikit-sundae prints an error of CVODE.
+_PRINTED = re.compile(r"\n\[\w+, Error: -?\d+\][^\n]*\n\n")
 
 # Calls without progress after which a trajectory ends. Many: where a flow blows up in finite time, its steps
 # fall below the resolution of t long before its norm shows that it diverges.
@@ -78,7 +84,8 @@ class FlowIntegrator(Integrator, abc.ABC):
         ends: list[tuple[int, Status, str]] = []
         for m in np.flatnonzero(state.running).tolist():
             run: _Run = state.memory[m]
-            y, status, message = run.to(time)
+            with _without_its_words():
+                y, status, message = run.to(time)
             steps[m] = run.steps
             if status is Status.RUNNING:
                 theta[m], times[m] = self.parameters(run.problem, y), time
@@ -91,11 +98,27 @@ class FlowIntegrator(Integrator, abc.ABC):
         return result
 
 
+@contextlib.contextmanager
+def _without_its_words() -> Iterator[None]:
+    """Keep from standard output what the solver's Python interface prints there of an error.
+
+    The message comes back with the result. What somebody else prints meanwhile is passed on.
+    """
+    caught = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(caught):
+            yield
+    finally:
+        others = _PRINTED.sub("", caught.getvalue())
+        if others:
+            print(others, end="")
+
+
 class _Run:
     """CVODE on one trajectory."""
 
     def __init__(self, integrator: FlowIntegrator, problem: CountedProblem, theta: Array) -> None:
-        # CVODE's words come back with its result; by itself it would also print them.
+        # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
             os.environ.setdefault(f"SUNLOGGER_{stream}_FILENAME", os.devnull)
         from sksundae.cvode import CVODE

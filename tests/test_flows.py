@@ -480,3 +480,20 @@ def test_a_flow_that_ends_early_says_when():
     for time, message in zip(data["end_time"].values, data["message"].values, strict=True):
         assert 0 < time < 1e4
         assert f"flow time {time:.6g} " in str(message)
+
+
+def test_the_solver_prints_nothing_and_others_may(capsys):
+    @dataclass(frozen=True)
+    class Broken(gfc.FlowIntegrator):
+        name: ClassVar[str] = "broken"
+
+        def velocity(self, problem, y):
+            print("said by a plugin")
+            return np.full_like(y, np.nan)
+
+    case = setting("sine", count=1)
+    data = gfc.integrate(case.problem, Broken(), case.theta, [0.0, 1.0])
+    assert not gfc.Status(int(data["status"].values[0])).complete
+    printed = capsys.readouterr()
+    assert set(printed.out.splitlines()) == {"said by a plugin"}
+    assert printed.err == ""

@@ -57,7 +57,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
 
 
 def unfinished(tree: xr.DataTree) -> list[str]:
-    """Return a sentence for each problem and method with seeds that diverged or failed: how, and why."""
+    """Return a sentence for each problem and method with seeds that diverged, failed or overstepped: how, why."""
     found = []
     for problem, node in tree.children.items():
         data = node.to_dataset()
@@ -71,6 +71,12 @@ def unfinished(tree: xr.DataTree) -> list[str]:
                         f"{problem} / {method}: {seeds.size} of {status.size} seeds {_WORDS[value]}, "
                         f"seed {data['seed'].values[seeds[0]]}: {messages[seeds[0]]}"
                     )
+            reached, asked = data["flow_time"].isel(integrator=index).values[:, -1], data["time"].values[-1]
+            if np.any(np.abs(reached - asked) > 0.1 * asked):
+                found.append(
+                    f"{problem} / {method}: its steps are too large for the save times, it is compared at "
+                    f"flow time {np.nanmin(reached):.6g}, not {asked:.6g}"
+                )
     return found
 
 
