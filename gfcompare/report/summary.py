@@ -57,7 +57,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
 
 
 def unfinished(tree: xr.DataTree) -> list[str]:
-    """Return a sentence for each problem and method with seeds that diverged, failed or overstepped: how, why."""
+    """Return a sentence for each problem and method that diverged, failed or overstepped: how, and why."""
     found = []
     for problem, node in tree.children.items():
         data = node.to_dataset()
