@@ -144,7 +144,7 @@ class _Run:
         self._solver.init_step(0.0, self._start)
 
     def to(self, time: float) -> tuple[Array, Status, str]:
-        """Return y at `time`, or the last y with the status and message of a failure."""
+        """Return y at `time`; with the status and message of a failure, y means nothing."""
         if time == 0.0:
             return self._start, Status.RUNNING, ""
         stalled = 0
