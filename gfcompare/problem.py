@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gfcompare.components import require
 from gfcompare.errors import InputError
 from gfcompare.evaluators.base import Counts, Evaluator, Streams
 from gfcompare.evaluators.shallow_line import ShallowLine
-from gfcompare.measures import Measure
+from gfcompare.measures import LineMeasure, Measure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
 from gfcompare.targets import Target
@@ -35,6 +36,8 @@ class Problem:
             raise InputError(
                 f"a problem needs widths [1, H, K] (one input, one hidden layer), got {list(network.widths)}."
             )
+        require(isinstance(measure, LineMeasure), "not yet")
+        assert isinstance(measure, LineMeasure)
         self._network = network
         self._target = target
         self._measure = measure

@@ -188,7 +188,7 @@ def problem_group(
     descriptions : "target", "measure", "initialization" and "integrators", each as plain data
     parts : for each method its trajectories over all seeds
     """
-    lower, upper = problem.measure.interval
+    lower, upper = (float(end) for end in problem.measure.box[0])
     x = np.linspace(lower, upper, GRID_POINTS)
     meanings = VARIABLES | layer_variables(problem.network) | diagnostic_variables()
     data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")

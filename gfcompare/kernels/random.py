@@ -7,7 +7,7 @@ NumPy's SeedSequence, so that streams do not overlap in practice.
 
 import numpy as np
 
-from gfcompare.kernels.compiled import leaf
+from gfcompare.kernels.compiled import entry, leaf
 
 _SEVENTEEN = np.uint64(17)
 _TWENTY_THREE = np.uint64(23)
@@ -37,3 +37,11 @@ def next_bits(state):
 def next_uniform(state):
     """Advance `state` and return a uniform number in [0, 1), a multiple of 2**-53."""
     return np.float64(next_bits(state) >> _ELEVEN) * _UNIT
+
+
+@entry
+def uniforms(states, results):
+    """Fill row m of `results`, (M, n), with uniform numbers from stream m of `states`, (M, 4), advanced."""
+    for m in range(results.shape[0]):
+        for j in range(results.shape[1]):
+            results[m, j] = next_uniform(states[m])

@@ -1,8 +1,7 @@
-"""Target functions f on the line, scalar or vector-valued."""
+"""Target functions on the line, and those that are defined in every dimension."""
 
 from __future__ import annotations
 
-import abc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,64 +10,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gfcompare import piecewise
-from gfcompare.components import Component, require
+from gfcompare.components import require
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.network import ReLUNetwork
-
-Array = NDArray[np.float64]
-#: One number, or one for each output.
-Numbers = float | Sequence[float]
-
-
-class Target(Component, abc.ABC):
-    """A function f: [a, b] -> R^K to be learnt."""
-
-    @property
-    @abc.abstractmethod
-    def outputs(self) -> int:
-        """Number of components K."""
-
-    @abc.abstractmethod
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper] as a piecewise polynomial with K components."""
-
-
-def _numbers(value: object, key: str) -> Array:
-    """Return a value as an array of float64, or raise InputError."""
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{key} must be numbers, got {value!r}.") from None
-
-
-def _broadcast(**fields: Numbers) -> tuple[Array, ...]:
-    """Return the fields as arrays of one common length K, or raise InputError."""
-    arrays = {key: np.atleast_1d(_numbers(value, key)) for key, value in fields.items()}
-    lengths = {key: array.size for key, array in arrays.items()}
-    largest = max(lengths.values())
-    for key, array in arrays.items():
-        require(array.ndim == 1 and array.size > 0, f"{key} must be a number or a list of K numbers.")
-        require(bool(np.isfinite(array).all()), f"{key} must be finite, got {array.tolist()}.")
-        require(
-            array.size in (1, largest),
-            f"{key} has {array.size} numbers where other fields have {largest}: give 1 or {largest}.",
-        )
-    return tuple(np.broadcast_to(array, (largest,)) for array in arrays.values())
-
-
-def _rows(coefficients: Sequence[float] | Sequence[Sequence[float]], key: str) -> list[list[float]]:
-    """Return polynomial coefficients as one list for each output."""
-    require(len(coefficients) > 0, f"{key} must not be empty.")
-    nested = [isinstance(c, Sequence | np.ndarray) for c in coefficients]
-    require(all(nested) or not any(nested), f"{key} must be a list of numbers, or one list for each output.")
-    rows = coefficients if nested[0] else [coefficients]
-    result = [_numbers(row, key).tolist() for row in rows]
-    require(all(result), f"{key} must not contain an empty list.")
-    require(bool(np.isfinite([c for row in result for c in row]).all()), f"{key} must be finite numbers.")
-    return result
+from gfcompare.tables import read_table
+from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows
 
 
 @dataclass(frozen=True)
@@ -84,16 +33,16 @@ class Constant(Target):
     value: Numbers = 1.0
 
     def __post_init__(self) -> None:
-        _broadcast(value=self.value)
+        broadcast(value=self.value)
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_broadcast(value=self.value)[0])
+        return len(broadcast(value=self.value)[0])
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
-        (value,) = _broadcast(value=self.value)
+        (value,) = broadcast(value=self.value)
         return piecewise.from_pieces([lower, upper], [[[v] for v in value]])
 
 
@@ -111,16 +60,16 @@ class Affine(Target):
     intercept: Numbers = 0.0
 
     def __post_init__(self) -> None:
-        _broadcast(slope=self.slope, intercept=self.intercept)
+        broadcast(slope=self.slope, intercept=self.intercept)
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_broadcast(slope=self.slope, intercept=self.intercept)[0])
+        return len(broadcast(slope=self.slope, intercept=self.intercept)[0])
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
-        slope, intercept = _broadcast(slope=self.slope, intercept=self.intercept)
+        slope, intercept = broadcast(slope=self.slope, intercept=self.intercept)
         return piecewise.from_pieces(
             [lower, upper], [[[c, m] for c, m in zip(intercept, slope, strict=True)]]
         )
@@ -139,16 +88,16 @@ class Polynomial(Target):
     coefficients: Sequence[float] | Sequence[Sequence[float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        _rows(self.coefficients, "coefficients")
+        coefficient_rows(self.coefficients, "coefficients")
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_rows(self.coefficients, "coefficients"))
+        return len(coefficient_rows(self.coefficients, "coefficients"))
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
-        return piecewise.from_pieces([lower, upper], [_rows(self.coefficients, "coefficients")])
+        return piecewise.from_pieces([lower, upper], [coefficient_rows(self.coefficients, "coefficients")])
 
 
 @dataclass(frozen=True)
@@ -166,19 +115,19 @@ class PiecewisePolynomial(Target):
     coefficients: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]]
 
     def __post_init__(self) -> None:
-        rows = {len(_rows(piece, "coefficients")) for piece in self.coefficients}
+        rows = {len(coefficient_rows(piece, "coefficients")) for piece in self.coefficients}
         require(len(rows) <= 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
         self._whole()
 
     def _whole(self) -> piecewise.PiecewisePolynomial:
         return piecewise.from_pieces(
-            self.knots, [_rows(piece, "coefficients") for piece in self.coefficients]
+            self.knots, [coefficient_rows(piece, "coefficients") for piece in self.coefficients]
         )
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_rows(self.coefficients[0], "coefficients"))
+        return len(coefficient_rows(self.coefficients[0], "coefficients"))
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], which the knots must cover."""
@@ -239,7 +188,7 @@ class Sine(Target):
         self._fields()
 
     def _fields(self) -> tuple[Array, ...]:
-        return _broadcast(
+        return broadcast(
             amplitude=self.amplitude, frequency=self.frequency, phase=self.phase, offset=self.offset
         )
 
@@ -276,16 +225,16 @@ class AbsoluteValue(Target):
     offset: Numbers = 0.0
 
     def __post_init__(self) -> None:
-        _broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
+        broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_broadcast(centre=self.centre, slope=self.slope, offset=self.offset)[0])
+        return len(broadcast(centre=self.centre, slope=self.slope, offset=self.offset)[0])
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
-        fields = _broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
+        fields = broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
         knots = _inner_knots(lower, upper, fields[0])
         pieces = []
         for left, right in itertools.pairwise(knots):
@@ -312,16 +261,16 @@ class Step(Target):
     right: Numbers = 1.0
 
     def __post_init__(self) -> None:
-        _broadcast(location=self.location, left=self.left, right=self.right)
+        broadcast(location=self.location, left=self.left, right=self.right)
 
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(_broadcast(location=self.location, left=self.left, right=self.right)[0])
+        return len(broadcast(location=self.location, left=self.left, right=self.right)[0])
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
-        location, left, right = _broadcast(location=self.location, left=self.left, right=self.right)
+        location, left, right = broadcast(location=self.location, left=self.left, right=self.right)
         knots = _inner_knots(lower, upper, location)
         centres = 0.5 * knots[:-1] + 0.5 * knots[1:]
         return piecewise.from_pieces(
@@ -449,7 +398,7 @@ class Table(Target):
 
     def _points(self) -> tuple[Array, Array]:
         try:
-            columns = _read_table(Path(self.path))
+            columns = read_table(Path(self.path))
         except InputError:
             raise
         except (OSError, ValueError) as error:  # what pandas and netCDF4 raise on a file they cannot read
@@ -543,26 +492,6 @@ def _restricted(
         f"the {what} cover [{first:g}, {last:g}], but the measure lives on [{lower:g}, {upper:g}].",
     )
     return whole.refined(_inner_knots(lower, upper, whole.knots))
-
-
-def _read_table(path: Path) -> dict[str, Array]:
-    """Return the numeric columns of a CSV file, or the one-dimensional variables of a netCDF file."""
-    require(path.is_file(), f"no file {str(path)!r}.")
-    if path.suffix.lower() in {".nc", ".nc4", ".netcdf", ".cdf", ".h5"}:
-        import netCDF4
-
-        with netCDF4.Dataset(path) as data:
-            data.set_auto_mask(False)
-            return {
-                name: np.asarray(variable[:], dtype=np.float64)
-                for name, variable in data.variables.items()
-                if variable.ndim == 1 and np.issubdtype(variable.dtype, np.number)
-            }
-    import pandas as pd
-
-    frame = pd.read_csv(path)
-    numeric = frame.select_dtypes("number")
-    return {str(column): numeric[column].to_numpy(dtype=np.float64) for column in numeric}
 
 
 def _spline(x: Array, values: Array, kind: str) -> piecewise.PiecewisePolynomial:

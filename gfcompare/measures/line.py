@@ -1,4 +1,4 @@
-"""Input measures on an interval: probability measures with a density."""
+"""Input measures on an interval: probability measures with a density that becomes a piecewise polynomial."""
 
 from __future__ import annotations
 
@@ -12,17 +12,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare import piecewise
-from gfcompare.components import Component, require
+from gfcompare.components import require
 from gfcompare.errors import InputError
 from gfcompare.kernels import line_batch
 from gfcompare.kernels.line import LineData
+from gfcompare.measures.base import Measure, check_interval
 from gfcompare.moments import line_data
 
 Array = NDArray[np.float64]
 
 
-class Measure(Component, abc.ABC):
-    """A probability measure on an interval [lower, upper] with a density."""
+class LineMeasure(Measure):
+    """A probability measure on an interval [lower, upper] with a density.
+
+    A subclass writes `interval` and `unnormalized`.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """Number of inputs d: one."""
+        return 1
 
     @property
     @abc.abstractmethod
@@ -32,6 +41,11 @@ class Measure(Component, abc.ABC):
     @abc.abstractmethod
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
         """Return the density up to a positive factor, with one component."""
+
+    @property
+    def box(self) -> Array:
+        """Ends of the interval, shape (1, 2)."""
+        return np.array([self.interval], dtype=np.float64)
 
     @property
     def slack(self) -> float:
@@ -67,31 +81,19 @@ class Measure(Component, abc.ABC):
         line_batch.quantiles(_quantile_data(self), uniforms.ravel(), result)
         return result.reshape(uniforms.shape)
 
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Draw independent points, by the quantiles of uniform numbers."""
-        return self.quantile(rng.random(size))
+    def transport(self, uniforms: Array) -> Array:
+        """Map uniform numbers, shape (..., 1), to independent points, by the quantiles."""
+        return self.quantile(uniforms)
 
 
 @lru_cache(maxsize=32)
-def _quantile_data(measure: Measure) -> LineData:
+def _quantile_data(measure: LineMeasure) -> LineData:
     density = measure.density()
     return line_data(density, piecewise.from_pieces(measure.interval, [[[0.0]]]))
 
 
-def _check_interval(lower: float, upper: float) -> None:
-    for end in (lower, upper):
-        require(
-            isinstance(end, int | float | np.integer | np.floating) and not isinstance(end, bool),
-            f"the ends of the interval must be numbers, got {end!r}.",
-        )
-    require(
-        bool(np.isfinite(lower) and np.isfinite(upper) and lower < upper),
-        f"the interval must have finite ends with lower < upper, got [{lower}, {upper}].",
-    )
-
-
 @dataclass(frozen=True)
-class Uniform(Measure):
+class Uniform(LineMeasure):
     """The uniform distribution on [lower, upper].
 
     Parameters
@@ -104,7 +106,7 @@ class Uniform(Measure):
     upper: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_interval(self.lower, self.upper)
+        check_interval(self.lower, self.upper)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -117,7 +119,7 @@ class Uniform(Measure):
 
 
 @dataclass(frozen=True)
-class PiecewisePolynomial(Measure):
+class PiecewisePolynomial(LineMeasure):
     """A density that is a polynomial in x on each of several pieces; it is normalised.
 
     Parameters
@@ -147,7 +149,7 @@ class PiecewisePolynomial(Measure):
 
 
 @dataclass(frozen=True)
-class TruncatedNormal(Measure):
+class TruncatedNormal(LineMeasure):
     """The normal distribution conditioned on [lower, upper].
 
     Parameters
@@ -163,7 +165,7 @@ class TruncatedNormal(Measure):
     upper: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_interval(self.lower, self.upper)
+        check_interval(self.lower, self.upper)
         require(
             bool(np.isfinite(self.mean) and np.isfinite(self.standard_deviation))
             and self.standard_deviation > 0,
@@ -209,7 +211,7 @@ class TruncatedNormal(Measure):
 
 
 @dataclass(frozen=True)
-class Density(Measure):
+class Density(LineMeasure):
     """Any density given as a Python function, turned once into a piecewise polynomial and normalised.
 
     Parameters
@@ -229,7 +231,7 @@ class Density(Measure):
     knots: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        _check_interval(self.lower, self.upper)
+        check_interval(self.lower, self.upper)
         object.__setattr__(self, "knots", tuple(float(k) for k in self.knots))  # so that it can be hashed
         if not callable(self.function):
             raise InputError(f"function must be callable, got {self.function!r}.")

@@ -1,0 +1,133 @@
+"""What every target function offers, and how its options are read."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare import piecewise
+from gfcompare.components import Component, require
+from gfcompare.errors import InputError
+from gfcompare.lines import Bundle, Lines
+
+Array = NDArray[np.float64]
+#: One number, or one for each output.
+Numbers = float | Sequence[float]
+
+
+class Target(Component, abc.ABC):
+    """A function f to be learnt, from an interval or a box to R^K.
+
+    A target on the line writes `outputs` and `on`. A target of more inputs derives from `SpaceTarget`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def outputs(self) -> int:
+        """Number of components K."""
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of inputs d, or None for a target that is defined in every dimension."""
+        return 1
+
+    @abc.abstractmethod
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper] as a piecewise polynomial with K components; d = 1."""
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+        points = x[:, 0]
+        lower, upper = float(points.min()), float(points.max())
+        return self.on(lower, upper if lower < upper else np.nextafter(lower, np.inf))(points)
+
+    def along(self, lines: Lines) -> Bundle:
+        """Return f on segments parallel to one axis, as polynomials on pieces of each."""
+        return lines.convert(self.at, name=f"target {self.name!r}")
+
+
+class SpaceTarget(Target):
+    """A target given by its values at points; what is not smooth in it may be announced by `kinks`.
+
+    A subclass writes `outputs`, `dimension` and `at`. On the way to a piecewise polynomial the function
+    is split at its kinks; where it is a polynomial along every axis between them, `degree` says so, and the
+    conversion is exact to rounding.
+    """
+
+    @property
+    @abc.abstractmethod
+    def dimension(self) -> int | None:
+        """Number of inputs d, or None for a target that is defined in every dimension."""
+
+    @abc.abstractmethod
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+
+    def degree(self, coordinate: int) -> int | None:
+        """Return the degree of f along a coordinate between its kinks; None if it is no polynomial."""
+        return None
+
+    def kinks(self, lines: Lines) -> Array:
+        """Return where f is not smooth on each segment, shape (B, n), in any order, NaN for none."""
+        return np.empty((lines.count, 0))
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], for d = 1."""
+        line = Lines(lower, upper, 0, np.zeros((1, 1)))
+        kinks = self.kinks(line)[0]
+        return piecewise.from_function(
+            lambda x: self.at(x[:, None]),
+            lower,
+            upper,
+            knots=[float(k) for k in kinks if lower < k < upper],
+            name=f"target {self.name!r}",
+        )
+
+    def along(self, lines: Lines) -> Bundle:
+        """Return f on segments parallel to one axis, as polynomials on pieces of each."""
+        return lines.convert(
+            self.at,
+            kinks=self.kinks(lines),
+            degree=self.degree(lines.coordinate),
+            name=f"target {self.name!r}",
+        )
+
+
+def numbers(value: object, key: str) -> Array:
+    """Return a value as an array of float64, or raise InputError."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{key} must be numbers, got {value!r}.") from None
+
+
+def broadcast(**fields: Numbers) -> tuple[Array, ...]:
+    """Return the fields as arrays of one common length K, or raise InputError."""
+    arrays = {key: np.atleast_1d(numbers(value, key)) for key, value in fields.items()}
+    lengths = {key: array.size for key, array in arrays.items()}
+    largest = max(lengths.values())
+    for key, array in arrays.items():
+        require(array.ndim == 1 and array.size > 0, f"{key} must be a number or a list of K numbers.")
+        require(bool(np.isfinite(array).all()), f"{key} must be finite, got {array.tolist()}.")
+        require(
+            array.size in (1, largest),
+            f"{key} has {array.size} numbers where other fields have {largest}: give 1 or {largest}.",
+        )
+    return tuple(np.broadcast_to(array, (largest,)) for array in arrays.values())
+
+
+def coefficient_rows(
+    coefficients: Sequence[float] | Sequence[Sequence[float]], key: str
+) -> list[list[float]]:
+    """Return polynomial coefficients as one list for each output."""
+    require(len(coefficients) > 0, f"{key} must not be empty.")
+    nested = [isinstance(c, Sequence | np.ndarray) for c in coefficients]
+    require(all(nested) or not any(nested), f"{key} must be a list of numbers, or one list for each output.")
+    rows = coefficients if nested[0] else [coefficients]
+    result = [numbers(row, key).tolist() for row in rows]
+    require(all(result), f"{key} must not contain an empty list.")
+    require(bool(np.isfinite([c for row in result for c in row]).all()), f"{key} must be finite numbers.")
+    return result
