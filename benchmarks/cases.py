@@ -120,7 +120,7 @@ import gfcompare as gfc
 from gfcompare.runner import Silent, warm_up
 began = time.perf_counter()
 spec = gfc.Study("x", targets={"t": gfc.targets.Affine()}, integrators={"gd": gfc.integrator("gd")}, seeds=1)
-warm_up(spec.cells()[0], Silent())
+warm_up(spec.cells(), Silent())
 print(time.perf_counter() - began)
 """
 

@@ -25,6 +25,7 @@ _HOMES = {
     "PiecewiseConstant": "descent",
     "PolynomialDecay": "descent",
     "Problem": "problem",
+    "Quadrature": "quadrature",
     "ReLUNetwork": "network",
     "State": "interface",
     "Status": "interface",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from gfcompare.network import ReLUNetwork
     from gfcompare.plugins import integrator
     from gfcompare.problem import Problem
+    from gfcompare.quadrature import Quadrature
     from gfcompare.runner import integrate
     from gfcompare.schema import validate
     from gfcompare.store import open_study
@@ -80,6 +82,7 @@ __all__ = [
     "PiecewiseConstant",
     "PolynomialDecay",
     "Problem",
+    "Quadrature",
     "ReLUNetwork",
     "State",
     "Status",

@@ -21,17 +21,33 @@ def gfcompare_targets() -> list[type[Target]]:
         targets.Sine,
         targets.AbsoluteValue,
         targets.Step,
+        targets.Table,
+        targets.MultivariatePolynomial,
+        targets.RadialBump,
+        targets.Ridge,
+        targets.ProductOfSines,
         targets.Teacher,
         targets.Function,
-        targets.Table,
         targets.Stack,
+        targets.Labels,
     ]
 
 
 @hookimpl
 def gfcompare_measures() -> list[type[Measure]]:
     """Announce the measures."""
-    return [measures.Uniform, measures.PiecewisePolynomial, measures.TruncatedNormal, measures.Density]
+    return [
+        measures.Uniform,
+        measures.PiecewisePolynomial,
+        measures.TruncatedNormal,
+        measures.Density,
+        measures.Box,
+        measures.Product,
+        measures.BoxDensity,
+        measures.Points,
+        measures.DataSet,
+        measures.Discretized,
+    ]
 
 
 @hookimpl
@@ -56,4 +72,6 @@ def gfcompare_diagnostics() -> list[type[Diagnostic]]:
         diagnostics.ParameterNorm,
         diagnostics.BalancednessDrift,
         diagnostics.DistanceToManifold,
+        diagnostics.TestRisk,
+        diagnostics.QuadratureError,
     ]

@@ -26,6 +26,11 @@ class Diagnostic(Component, abc.ABC):
     long_name: ClassVar[str]
     units: ClassVar[str]
 
+    @classmethod
+    def applies(cls, problem: Problem) -> bool:
+        """Return whether the quantity is defined for a problem; elsewhere the result has no such variable."""
+        return True
+
     @abc.abstractmethod
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return the quantity, shape (M, T), for trajectories theta, shape (M, T, P).
@@ -102,3 +107,43 @@ class DistanceToManifold(Diagnostic):
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return the distance at each state."""
         return problem.network.distance_to_manifold(theta)
+
+
+@dataclass(frozen=True)
+class TestRisk(Diagnostic):
+    """The mean of |N - y|^2 over the points of a data set that were held out."""
+
+    __test__ = False  # not a test, whatever pytest makes of the name
+    name: ClassVar[str] = "test_risk"
+    long_name: ClassVar[str] = "risk on the points held out"
+    units: ClassVar[str] = "output^2"
+
+    @classmethod
+    def applies(cls, problem: Problem) -> bool:
+        """Return whether the measure holds points out."""
+        return problem.has_test
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the test risk at each state."""
+        return problem.test_risk(theta)
+
+
+@dataclass(frozen=True)
+class QuadratureError(Diagnostic):
+    """The estimated relative error of the gradient by quadrature, for a measure on a box.
+
+    Twice as many nodes tell. Towards a critical point it grows, because the gradient itself vanishes.
+    """
+
+    name: ClassVar[str] = "quadrature_error"
+    long_name: ClassVar[str] = "estimated relative error of the gradient by quadrature"
+    units: ClassVar[str] = "1"
+
+    @classmethod
+    def applies(cls, problem: Problem) -> bool:
+        """Return whether there is a quadrature."""
+        return problem.quadrature is not None
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the estimate at each state."""
+        return problem.quadrature_error(theta)

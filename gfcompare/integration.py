@@ -33,6 +33,8 @@ class Record:
     flow_time : ndarray, shape (M, T)
         flow times reached: a method with steps stops at the nearest one
     steps, gradient_evaluations, sample_gradients, risk_evaluations : ndarray of int64, shape (M, T)
+    activation_changes : ndarray of int64, shape (M, T)
+        those that the method located
     wall_time : ndarray, shape (M, T)
         seconds of one core that the method has spent on the trajectory, diagnostics not included
     status : ndarray of int8, shape (M,)
@@ -48,13 +50,14 @@ class Record:
     gradient_evaluations: Integers
     sample_gradients: Integers
     risk_evaluations: Integers
+    activation_changes: Integers
     wall_time: Array
     status: NDArray[np.int8]
     messages: tuple[str, ...]
     end_time: Array
 
 
-_COUNTERS = ("steps", "gradient_evaluations", "sample_gradients", "risk_evaluations")
+_COUNTERS = ("steps", "gradient_evaluations", "sample_gradients", "risk_evaluations", "activation_changes")
 
 
 def check_times(times: Sequence[float] | Array) -> Array:
@@ -154,7 +157,8 @@ class _Block:
             if index < len(self._times) - 1:
                 state = self._stopped(state)
             self._state = state
-        return self._record(state.ended(state.running, Status.REACHED_END, ""))
+        # What the method has said on the way, such as where its solution is not unique, stays.
+        return self._record(state.ended(state.running, Status.REACHED_END, state.messages))
 
     def failed(self, message: str) -> Record:
         """Return what was recorded before the method raised an error."""
@@ -178,7 +182,13 @@ class _Block:
         self._saved_theta[present, index] = state.theta[present]
         self._saved_time[present, index] = clock[present]
         self._saved_wall[present, index] = self._wall[present]
-        counts = (state.steps, self._counted.gradients, self._counted.sample_gradients, self._counted.risks)
+        counts = (
+            state.steps,
+            self._counted.gradients,
+            self._counted.sample_gradients,
+            self._counted.risks,
+            state.activation_changes,
+        )
         for name, values in zip(_COUNTERS, counts, strict=True):
             self._saved_counts[name][present, index] = values[present]
 

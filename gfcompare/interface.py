@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components import Component
-from gfcompare.measures import Measure
+from gfcompare.errors import InputError
+from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.targets import Target
@@ -42,6 +43,7 @@ class Status(enum.IntEnum):
     STEP_TOO_SMALL = 5
     TIME_LIMIT = 6
     FAILED = 7
+    KINK = 8
 
     @property
     def advice(self) -> str:
@@ -66,6 +68,10 @@ _ADVICE = {
     Status.STEP_TOO_SMALL: "The solver could not meet its tolerance; raise rtol, or atol if risks are tiny.",
     Status.TIME_LIMIT: "The time limit of the study was reached; raise time_limit.",
     Status.FAILED: "The method raised an error; the message has its text.",
+    Status.KINK: (
+        "The flow slides along a kink of a deep network on points, where it cannot be followed; "
+        "use a measure with a density, or one hidden layer."
+    ),
 }
 
 
@@ -85,6 +91,7 @@ class CountedProblem:
         self.gradients = np.zeros(trajectories, dtype=np.int64)
         self.sample_gradients = np.zeros(trajectories, dtype=np.int64)
         self.risks = np.zeros(trajectories, dtype=np.int64)
+        self._slopes: Array | None = None
         self._rows: int | slice | Mask = slice(None)
         self._owners = trajectories
 
@@ -97,6 +104,16 @@ class CountedProblem:
         view.__dict__.update(self.__dict__)
         view._rows = rows
         view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
+        return view
+
+    def frozen(self, slopes: Array) -> CountedProblem:
+        """Return the same problem and counters with the activations held, on finitely many points.
+
+        Its `gradient` takes theta of shape (P,) and is smooth: see `Problem.gradient_with`.
+        """
+        view = object.__new__(CountedProblem)
+        view.__dict__.update(self.__dict__)
+        view._slopes = slopes
         return view
 
     @property
@@ -121,6 +138,25 @@ class CountedProblem:
         """The input measure."""
         return self._problem.measure
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
+        return self._problem.smooth
+
+    @property
+    def points(self) -> Array:
+        """The points of a measure on points, shape (N, d)."""
+        measure = self._problem.measure
+        if not isinstance(measure, PointMeasure):
+            raise InputError("only a measure on points has points.")
+        return measure.points
+
+    def pre_activations(self, theta: Array, slopes: Array | None = None) -> Array:
+        """Return the pre-activations, (sum of H_k, N), on finitely many points; this is not counted."""
+        if slopes is None:
+            return self._problem.pre_activations(theta)
+        return self._problem.pre_activations(theta, slopes)
+
     def _share(self, theta: ArrayLike) -> int:
         """Return how many evaluations each counted trajectory is charged for theta, (..., P)."""
         leading = np.shape(theta)[:-1]
@@ -134,6 +170,8 @@ class CountedProblem:
     def gradient(self, theta: ArrayLike) -> Array:
         """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
         self.gradients[self._rows] += self._share(theta)
+        if self._slopes is not None:
+            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
         return self._problem.gradient(theta)
 
     def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
@@ -194,7 +232,9 @@ class State:
         steps made, in the method's own sense
     status : ndarray of int8, shape (M,)
         values of `Status`
-    messages : one sentence for each trajectory, empty while it runs
+    messages : one sentence for each trajectory, empty while there is nothing to say
+    activation_changes : ndarray of int64, shape (M,)
+        activation changes located, for a method that locates them; -1 otherwise
     memory : whatever else the method carries from call to call
     """
 
@@ -203,6 +243,7 @@ class State:
     steps: NDArray[np.int64]
     status: NDArray[np.int8]
     messages: tuple[str, ...]
+    activation_changes: NDArray[np.int64]
     memory: Any = None
 
     @classmethod
@@ -215,6 +256,7 @@ class State:
             steps=np.zeros(count, dtype=np.int64),
             status=np.zeros(count, dtype=np.int8),
             messages=("",) * count,
+            activation_changes=np.full(count, -1, dtype=np.int64),
             memory=memory,
         )
 

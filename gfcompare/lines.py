@@ -18,7 +18,12 @@ Integers = NDArray[np.int64]
 CONVERSION_DEGREE = 9
 #: Largest error of the conversion, relative to the largest value: on a piece, or, near a jump or a kink, of
 #: the integral over a piece relative to that over the segment.
-CONVERSION_ACCURACY = 1e-11
+CONVERSION_ACCURACY = 1e-10
+#: Polynomials of a higher degree are converted as any smooth function is: in powers of s, the rounding errors
+#: of interpolation grow like 2.4^degree.
+EXACT_DEGREE = 32
+#: Where on a piece, in s, the conversion is checked: at no simple fractions of it.
+_PROBES = np.cos(np.pi * (np.arange(1, 25) - 0.381966) / 24)
 #: More pieces than this on average on a segment, and the conversion gives up.
 MAXIMAL_PIECES = 256
 
@@ -76,32 +81,29 @@ class Bundle:
         left = np.concatenate([self.left, other.left])
         order = np.lexsort((left, owners))
         owners, left = owners[order], left[order]
-        ends = np.maximum.reduceat(self.right, self.offsets[:-1])
+        ends = np.maximum(self._ends, other._ends)
+        width = ends - np.minimum(self.left[self.offsets[:-1]], other.left[other.offsets[:-1]])
         # Two knots that differ by rounding only are made one.
-        width = ends - self.left[self.offsets[:-1]]
         same = np.zeros(left.size, dtype=bool)
         same[1:] = (owners[1:] == owners[:-1]) & (
             np.diff(left) <= 8e-16 * np.maximum(abs(left[1:]), width[owners[1:]])
         )
+        # The piece of this bundle on each new one: the last that begins there, or before.
+        mine = np.cumsum(order < self.left.size) - 1
+        piece = mine[np.append(np.flatnonzero(~same)[1:], left.size) - 1]
         owners, left = owners[~same], left[~same]
-        right = np.append(left[1:], ends[-1])
-        last = np.append(owners[1:] != owners[:-1], True)
-        right[last] = ends[owners[last]]
+        piece = np.maximum(piece, self.offsets[owners])
         offsets = np.searchsorted(owners, np.arange(len(self.offsets)))
-        # The piece of this bundle that contains the centre of each new one.
-        count = self._count_before(owners, 0.5 * left + 0.5 * right)
-        shift = (0.5 * left + 0.5 * right - self.centres[count]) / self.half_widths[count]
-        factor = (0.5 * right - 0.5 * left) / self.half_widths[count]
-        return Bundle(offsets, left, right, _substituted(self.coefficients[count], shift, factor))
+        right = np.append(left[1:], ends[-1])
+        right[offsets[1:] - 1] = ends
+        shift = (0.5 * left + 0.5 * right - self.centres[piece]) / self.half_widths[piece]
+        factor = (0.5 * right - 0.5 * left) / self.half_widths[piece]
+        return Bundle(offsets, left, right, _substituted(self.coefficients[piece], shift, factor))
 
-    def _count_before(self, owners: Integers, x: Array) -> Integers:
-        """Return the index of the piece of segment `owners` that contains x."""
-        # A key that increases over all segments: the segment's number and the place within it, in [0, 1).
-        start = self.left[self.offsets[:-1]]
-        width = np.maximum.reduceat(self.right, self.offsets[:-1]) - start
-        mine = self.owners + 0.999 * (self.left - start[self.owners]) / width[self.owners]
-        found = np.searchsorted(mine, owners + 0.999 * (x - start[owners]) / width[owners], side="right") - 1
-        return np.clip(found, self.offsets[owners], self.offsets[owners + 1] - 1)
+    @property
+    def _ends(self) -> Array:
+        """Right end of each segment, shape (B,)."""
+        return self.right[self.offsets[1:] - 1]
 
 
 def _substituted(coefficients: Array, shift: Array, factor: Array) -> Array:
@@ -159,45 +161,49 @@ class Lines:
         values : maps points, shape (n, d), to values, shape (n, K)
         kinks : where the function is not smooth on each segment, shape (B, n), NaN for none
         degree : of the function between kinks, if it is a polynomial there: the result is then exact to
-            rounding. Otherwise pieces of degree `CONVERSION_DEGREE` are halved until each of them fits to
-            `CONVERSION_ACCURACY`
+            rounding. Otherwise, and above `EXACT_DEGREE`, pieces of degree `CONVERSION_DEGREE` are halved
+            until each of them fits to `CONVERSION_ACCURACY`. A feature narrower than about a thirtieth of
+            the piece between two kinks may be missed
 
         Raises
         ------
         InputError
             if a value is not finite, or more than `MAXIMAL_PIECES` pieces a segment are needed
         """
-        owners, left, right = self._split(np.empty((self.count, 0)) if kinks is None else kinks)
+        pieces = self._split(np.empty((self.count, 0)) if kinks is None else kinks)
         checked = _Finite(values, name)
-        if degree is not None:
-            coefficients, _, _ = self._interpolated(checked, owners, left, right, degree, checks=0)
-            return _assembled(self.count, owners, left, right, coefficients)
+        if degree is not None and degree <= EXACT_DEGREE:
+            coefficients, _ = self._interpolated(checked, *pieces, degree)
+            return _assembled(self.count, *pieces, coefficients)
+        return self._fitted(checked, *pieces, name)
+
+    def _fitted(self, values: _Finite, owners: Integers, left: Array, right: Array, name: str) -> Bundle:
+        """Halve pieces of degree `CONVERSION_DEGREE` until each of them fits."""
         scale = float(np.finfo(np.float64).tiny)
         done: list[tuple[Integers, Array, Array, Array]] = []
         found = 0
         while left.size:
-            coefficients, errors, largest = self._interpolated(
-                checked, owners, left, right, CONVERSION_DEGREE, checks=24
-            )
-            scale = max(scale, largest)
+            coefficients, largest = self._interpolated(values, owners, left, right, CONVERSION_DEGREE)
+            errors, larger = self._misfit(values, owners, left, right, coefficients)
+            scale = max(scale, largest, larger)
             share = np.minimum((right - left) / (self.upper - self.lower), 1.0)
             fits = errors <= CONVERSION_ACCURACY * scale
             fits |= errors * share <= 0.1 * CONVERSION_ACCURACY * scale
             done.append((owners[fits], left[fits], right[fits], coefficients[fits]))
             found += int(fits.sum())
-            owners, left, right = owners[~fits], left[~fits], right[~fits]
-            if found + 2 * left.size > MAXIMAL_PIECES * self.count:
+            if found + 2 * int((~fits).sum()) > MAXIMAL_PIECES * self.count:
+                worst = int(np.argmax(np.where(fits, 0.0, errors)))
                 raise InputError(
                     f"{name} cannot be turned into a piecewise polynomial of relative accuracy "
                     f"{CONVERSION_ACCURACY:g} along coordinate {self.coordinate + 1} with fewer than "
                     f"{MAXIMAL_PIECES} pieces on a segment; the largest error is near "
-                    f"x = {left[0]:.6g}. Preintegrate along another coordinate, or announce its kinks."
+                    f"x = {left[worst]:.6g}. Preintegrate along another coordinate, or announce its kinks."
                 )
-            middle = 0.5 * left + 0.5 * right
-            owners = np.repeat(owners, 2)
+            owners = np.repeat(owners[~fits], 2)
+            middle = 0.5 * left[~fits] + 0.5 * right[~fits]
             left, right = (
-                np.stack([left, middle], axis=1).ravel(),
-                np.stack([middle, right], axis=1).ravel(),
+                np.stack([left[~fits], middle], axis=1).ravel(),
+                np.stack([middle, right[~fits]], axis=1).ravel(),
             )
         parts = [np.concatenate([part[i] for part in done]) for i in range(4)]
         return _assembled(self.count, parts[0].astype(np.int64), parts[1], parts[2], parts[3])
@@ -219,25 +225,36 @@ class Lines:
         return owners.astype(np.int64), left, right
 
     def _interpolated(
-        self, values: _Finite, owners: Integers, left: Array, right: Array, degree: int, *, checks: int
-    ) -> tuple[Array, Array, float]:
-        """Interpolate on pieces; return coefficients (n, K, degree + 1), errors (n,), the largest value."""
+        self, values: _Finite, owners: Integers, left: Array, right: Array, degree: int
+    ) -> tuple[Array, float]:
+        """Interpolate on pieces; return coefficients, shape (n, K, degree + 1), and the largest value."""
         nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-        probes = np.cos(np.pi * (np.arange(1, checks + 1) - 0.381966) / checks) if checks else np.empty(0)
-        s = np.concatenate([nodes, probes])
-        x = (0.5 * left + 0.5 * right)[:, None] + (0.5 * right - 0.5 * left)[:, None] * s
-        table = values(self.points(owners, x)).reshape(len(left), s.size, -1)
-        at_nodes, at_probes = table[:, : degree + 1], table[:, degree + 1 :]
-        series = np.einsum("dn,jnk->jkd", np.linalg.inv(chebyshev.chebvander(nodes, degree)), at_nodes)
+        x = (0.5 * left + 0.5 * right)[:, None] + (0.5 * right - 0.5 * left)[:, None] * nodes
+        table = values(self.points(owners, x)).reshape(*x.shape, -1)
+        series = np.einsum("dn,jnk->jkd", np.linalg.inv(chebyshev.chebvander(nodes, degree)), table)
         monomials = np.zeros((degree + 1, degree + 1))
         for d in range(degree + 1):
             column = chebyshev.cheb2poly(np.eye(degree + 1)[d])
             monomials[d, : column.size] = column
-        errors = np.zeros(len(left))
-        if checks:
-            fitted = np.einsum("jkd,cd->jck", series, chebyshev.chebvander(probes, degree))
-            errors = np.abs(fitted - at_probes).max(axis=(1, 2))
-        return series @ monomials, errors, float(np.abs(table).max(initial=0.0))
+        return series @ monomials, float(np.abs(table).max(initial=0.0))
+
+    def _misfit(
+        self, values: _Finite, owners: Integers, left: Array, right: Array, coefficients: Array
+    ) -> tuple[Array, float]:
+        """Return the largest error found on each piece, shape (n,), and the largest value."""
+        centre, half = 0.5 * left + 0.5 * right, 0.5 * right - 0.5 * left
+        # A jump between the end of a piece and the first probe would not be seen: two of them are as near
+        # to the ends as kinks are known.
+        near = max(1e-13 * (self.upper - self.lower), 2 * np.spacing(max(abs(self.lower), abs(self.upper))))
+        end = 1.0 - np.minimum(near / half, 1e-3)
+        s = np.concatenate([np.tile(_PROBES, (left.size, 1)), end[:, None], -end[:, None]], axis=1)
+        x = centre[:, None] + half[:, None] * s
+        table = values(self.points(owners, x)).reshape(*x.shape, -1)
+        s = (x - centre[:, None]) / half[:, None]
+        fitted = np.zeros_like(table)
+        for d in range(coefficients.shape[2] - 1, -1, -1):
+            fitted = fitted * s[:, :, None] + coefficients[:, None, :, d]
+        return np.abs(fitted - table).max(axis=(1, 2)), float(np.abs(table).max(initial=0.0))
 
 
 class _Finite:

@@ -1,4 +1,4 @@
-"""Target and density on an interval, turned into the arrays that the line kernels walk over."""
+"""Target and density on an interval or on lines through a box, as the arrays that the kernels walk over."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 
 from gfcompare.kernels.line import Integrals, LineData, Values
+from gfcompare.kernels.line_set import LineMoments, LineSet, Segments, SegmentValues
+from gfcompare.lines import Bundle, Lines
 from gfcompare.piecewise import PiecewisePolynomial, common_knots
 
 Array = NDArray[np.float64]
@@ -88,3 +90,109 @@ def _antiderivatives(
 
 def _descending(coefficients: Array) -> Array:
     return np.ascontiguousarray(coefficients[..., ::-1])
+
+
+def single_line(density: PiecewisePolynomial, target: PiecewisePolynomial) -> LineSet:
+    """Prepare target and density on one interval, as a set of one line."""
+    knots = common_knots(target, density)
+    p, f = density.refined(knots), target.refined(knots)
+    line = Lines(float(knots[0]), float(knots[-1]), 0, np.zeros((1, 1)))
+    offsets = np.array([0, len(knots) - 1])
+    bundles = [Bundle(offsets, knots[:-1], knots[1:], part.high) for part in (f, p)]
+    prepared = line_set(line, bundles[0], bundles[1], np.ones(1))
+    return prepared._replace(values=prepared.values._replace(target_low=_descending(f.low)))
+
+
+def line_set(lines: Lines, target: Bundle, density: Bundle, shares: Array) -> LineSet:
+    """Prepare a target and a density on lines for the kernels.
+
+    Parameters
+    ----------
+    lines : the B lines
+    target : on them, K components
+    density : on them, one component, mass per unit of the coordinate
+    shares : weight of each line, shape (B,)
+    """
+    f, p = target.refined(density), density.refined(target)
+    middle, half = 0.5 * lines.lower + 0.5 * lines.upper, 0.5 * lines.upper - 0.5 * lines.lower
+    positions = lines.nodes.copy()
+    positions[:, lines.coordinate] = 0.0
+    knots = np.insert((f.left - middle) / half, f.offsets[1:], 1.0)
+    knots[f.offsets[:-1] + np.arange(lines.count)] = -1.0
+    degree = 2 * max(f.coefficients.shape[2] - 1, 1) + p.coefficients.shape[2] - 1
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    segments = Segments(
+        coordinate=lines.coordinate,
+        middle=middle,
+        half=half,
+        shares=np.ascontiguousarray(shares),
+        positions=np.ascontiguousarray(positions),
+        offsets=f.offsets.astype(np.int64),
+        knots=knots,
+        centres=(f.centres - middle) / half,
+        scales=half / f.half_widths,
+    )
+    values = SegmentValues(
+        density=_descending(p.coefficients[:, 0]),
+        target=_descending(f.coefficients),
+        target_low=np.zeros_like(f.coefficients),
+        target_bound=float(np.abs(f.coefficients).sum(axis=2).max()),
+        nodes=nodes,
+        weights=weights,
+    )
+    return LineSet(segments, values)
+
+
+def line_moments(lines: LineSet) -> LineMoments:
+    """Return the antiderivatives that the gradient of one hidden layer needs, on every piece."""
+    density = lines.segments.half * lines.values.density[:, ::-1]
+    target = lines.values.target[:, :, ::-1]
+    y = np.stack([lines.segments.centres, 1.0 / lines.segments.scales], axis=1)
+    first = _product(density, y)
+    mass = _stacked([density, first, _product(first, y)])
+    products = []
+    for k in range(target.shape[1]):
+        weighted = _product(density, target[:, k])
+        products += [weighted, _product(weighted, y)]
+    mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
+    target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
+    return LineMoments(
+        mass=mass_antiderivatives,
+        mass_total=mass_total,
+        target=target_antiderivatives,
+        target_total=np.ascontiguousarray(target_total.reshape(len(lines.segments.shares), -1, 2)),
+    )
+
+
+def _product(first: Array, second: Array) -> Array:
+    """Return the products of polynomials, ascending coefficients in the rows."""
+    result = np.zeros((len(first), first.shape[1] + second.shape[1] - 1))
+    for d in range(second.shape[1]):
+        result[:, d : d + first.shape[1]] += first * second[:, d : d + 1]
+    return result
+
+
+def _stacked(polynomials: list[Array]) -> Array:
+    """Return polynomials (n, any length) as one array (n, R, longest)."""
+    longest = max(q.shape[1] for q in polynomials)
+    return np.stack([np.pad(q, ((0, 0), (0, longest - q.shape[1]))) for q in polynomials], axis=1)
+
+
+def _primitives(segments: Segments, integrands: Array) -> tuple[Array, Array]:
+    """Antiderivatives in y of polynomials in s, (n, R, degree + 1), 0 at the left end of each line.
+
+    Returns descending coefficients, shape (n, R, degree + 2), and the values at the right ends, (B, R).
+    """
+    powers = np.arange(1, integrands.shape[2] + 1)
+    primitive = np.zeros((*integrands.shape[:2], integrands.shape[2] + 1))
+    primitive[:, :, 1:] = integrands / powers / segments.scales[:, None, None]
+    signs = np.where(np.arange(primitive.shape[2]) % 2, -1.0, 1.0)
+    at_start, at_stop = (primitive * signs).sum(axis=2), primitive.sum(axis=2)
+    counts = np.diff(segments.offsets)
+    reached = np.zeros((len(counts), integrands.shape[1]))
+    # Piece by piece from the left, on all lines at once.
+    for number in range(int(counts.max())):
+        pieces = segments.offsets[:-1][counts > number] + number
+        primitive[pieces, :, 0] = reached[counts > number] - at_start[pieces]
+        reached[counts > number] += at_stop[pieces] - at_start[pieces]
+    return _descending(primitive), reached

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.components import require
+from gfcompare.curvature import Curvature, differences, extreme_eigenvalues
 from gfcompare.errors import InputError
-from gfcompare.evaluators.base import Counts, Evaluator, Streams
+from gfcompare.evaluators.along_lines import AlongLines
+from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, Sampler, Streams
+from gfcompare.evaluators.on_points import OnPoints
+from gfcompare.evaluators.preintegration import Preintegration
+from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
 from gfcompare.evaluators.shallow_line import ShallowLine
-from gfcompare.measures import LineMeasure, Measure
+from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
+from gfcompare.moments import single_line
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
-from gfcompare.targets import Target
+from gfcompare.quadrature import Quadrature, Rule
+from gfcompare.targets import Labels, Target
 
 Array = NDArray[np.float64]
 
@@ -21,34 +30,109 @@ class Problem:
     """The risk L(theta) = integral of |N_theta(x) - f(x)|^2 mu(dx) and its generalised gradient.
 
     The generalised gradient (Jentzen, Riekert, arXiv:2107.04479) is the limit of the gradients of
-    smoothings of the ReLU: what back-propagation gives with derivative 0 at 0. Everything is integrated
-    exactly, against the measure itself; no points are sampled unless a method asks for them.
+    smoothings of the ReLU: what back-propagation gives with derivative 0 at 0. A problem knows the best way
+    to evaluate itself:
+
+    - one input, a measure with a density: everything is integrated exactly, for any depth;
+    - several inputs, a measure with a density: exactly along one coordinate, with a quadrature rule in
+      the others, which makes the risk smooth in theta;
+    - finitely many points: a sum over them. This risk is not smooth, and its gradient flow is the generalised
+      (Filippov) flow.
 
     Parameters
     ----------
-    network : with one input and one hidden layer (more inputs or more hidden layers are not supported yet)
-    target : with as many outputs as the network
+    network : the architecture, with d inputs and K outputs
+    target : the function to be learnt, with as many
     measure : the input measure
+    quadrature : the rule for a measure on a box; by default chosen by estimated accuracy
+
+    Raises
+    ------
+    InputError
+        if network, target and measure disagree on d or K, or a value of the target is no finite number
     """
 
-    def __init__(self, network: ReLUNetwork, target: Target, measure: Measure) -> None:
-        if network.inputs != 1 or network.depth != 2:
-            raise InputError(
-                f"a problem needs widths [1, H, K] (one input, one hidden layer), got {list(network.widths)}."
-            )
-        require(isinstance(measure, LineMeasure), "not yet")
-        assert isinstance(measure, LineMeasure)
+    def __init__(
+        self, network: ReLUNetwork, target: Target, measure: Measure, quadrature: Quadrature | None = None
+    ) -> None:
         self._network = network
         self._target = target
         self._measure = measure
-        self._density = measure.density()
-        self._pieces = target.on(*measure.interval)
-        if self._pieces.components != network.outputs:
+        self._quadrature = quadrature or Quadrature()
+        _check_inputs(network, target, measure)
+        self._density: PiecewisePolynomial | None = None
+        self._pieces: PiecewisePolynomial | None = None
+        self._preintegration: Preintegration | None = None
+        self._values: Array | None = None
+        if isinstance(measure, LineMeasure):
+            self._density = measure.density()
+            self._pieces = target.on(*measure.interval)
+            outputs = self._pieces.components
+        elif isinstance(measure, PointMeasure):
+            self._values = _labelled(target, measure)
+            outputs = self._values.shape[1]
+        elif isinstance(measure, BoxMeasure):
+            if isinstance(target, Labels):
+                raise InputError(_NO_LABELS)
+            sampler = OfTarget(measure, target)
+            self._preintegration = Preintegration(network, target, measure, self._quadrature, sampler)
+            outputs = _finite(target, measure.box.mean(axis=1)[None]).shape[1]
+        else:
             raise InputError(
-                f"the target has K = {self._pieces.components} outputs, the network K = {network.outputs}: "
-                f"use widths {[*network.widths[:-1], self._pieces.components]}, or another target."
+                f"the measure {measure.name!r} must be a LineMeasure, a BoxMeasure or a PointMeasure."
             )
-        self._evaluator: Evaluator = ShallowLine(network.hidden[0], self._pieces, self._density)
+        if outputs != network.outputs:
+            raise InputError(
+                f"the target has K = {outputs} outputs, the network K = {network.outputs}: "
+                f"use widths {[*network.widths[:-1], outputs]}, or another target."
+            )
+
+    @cached_property
+    def _chosen(self) -> tuple[Evaluator, Rule | None]:
+        """The evaluator, and the quadrature rule if there is one; found when first needed."""
+        network, measure = self._network, self._measure
+        if self._preintegration is not None:
+            return self._preintegration.chosen()
+        if isinstance(measure, PointMeasure) and self._values is not None:
+            sampler: Sampler = OfPoints(measure, self._values)
+            return OnPoints(network, sampler, measure.points, self._values, measure.weights), None
+        sampler = OfPieces(measure, self.target_pieces)
+        if network.depth == 2:
+            return ShallowLine(network, sampler, self.target_pieces, self.density), None
+        return AlongLines(network, sampler, single_line(self.density, self.target_pieces)), None
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        return self._chosen[0]
+
+    @property
+    def quadrature(self) -> Quadrature | None:
+        """What is wanted of the quadrature rule on a box; None where none is needed."""
+        return None if self._preintegration is None else self._quadrature
+
+    @property
+    def rule(self) -> Rule | None:
+        """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
+        return self._chosen[1]
+
+    @property
+    def kind(self) -> str:
+        """The way risk and gradient are evaluated: which compiled kernels it needs."""
+        return f"{type(self._evaluator).__name__}, {min(self._network.depth, 3)} layers"
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
+        return not isinstance(self._measure, PointMeasure)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of everything that determines risk, gradient and test risk besides the network."""
+        digest = hashlib.sha256()
+        held_out = self._measure.test if isinstance(self._measure, PointMeasure) else None
+        for array in (*self._evaluator.data(), *(held_out or ())):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     @property
     def network(self) -> ReLUNetwork:
@@ -68,11 +152,15 @@ class Problem:
     @property
     def target_pieces(self) -> PiecewisePolynomial:
         """The target on the measure's interval, as the piecewise polynomial that is integrated."""
+        if self._pieces is None:
+            raise InputError("only a target on the line is a piecewise polynomial.")
         return self._pieces
 
     @property
     def density(self) -> PiecewisePolynomial:
         """The density of the measure, as the piecewise polynomial that is integrated."""
+        if self._density is None:
+            raise InputError("only a measure on the line has a piecewise polynomial density.")
         return self._density
 
     def risk(self, theta: ArrayLike) -> Array:
@@ -84,6 +172,28 @@ class Problem:
         """Return the generalised gradient of the risk, shape (..., P), at theta, shape (..., P)."""
         rows, _ = self._network.rows(theta)
         return self._evaluator.gradients(rows).reshape(np.shape(theta))
+
+    def gradient_with(self, theta: Array, slopes: Array) -> Array:
+        """Return the gradient at theta, shape (P,), with the activations held, on finitely many points.
+
+        Parameters
+        ----------
+        theta : shape (P,)
+        slopes : shape (sum of H_k, N), the derivative of each activation at each point, in place of 1 where
+            the pre-activation is positive and 0 elsewhere
+        """
+        return self._on_points.gradients(theta[None], slopes)[0]
+
+    def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
+        """Return the pre-activations, (sum of H_k, N), of all hidden neurons on finitely many points."""
+        return self._on_points.pre_activations(theta, slopes)
+
+    @property
+    def _on_points(self) -> OnPoints:
+        evaluator = self._evaluator
+        if not isinstance(evaluator, OnPoints):
+            raise InputError("activations at points need a measure on points.")
+        return evaluator
 
     def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
         """Return an unbiased estimate of the gradient from a fresh batch for each theta.
@@ -97,8 +207,123 @@ class Problem:
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}.")
         rows, _ = self._network.rows(theta)
-        points = self._measure.sample(rng, (len(rows), batch_size))
-        return self._evaluator.batch_gradients(rows, points).reshape(np.shape(theta))
+        if isinstance(self._measure, PointMeasure) and self._values is not None:
+            chosen = self._measure.indices(rng.random((len(rows), batch_size)))
+            points, values = self._measure.points[chosen], self._values[chosen]
+        else:
+            shape = (len(rows), batch_size, self._network.inputs)
+            points = self._measure.sample(rng, shape[:2]).reshape(shape)
+            values = self._values_at(points.reshape(-1, shape[2]))
+            values = values.reshape(*shape[:2], self._network.outputs)
+        return self._evaluator.batch_gradients(rows, points, values).reshape(np.shape(theta))
+
+    def _values_at(self, points: Array) -> Array:
+        """Return the target, shape (n, K), at points of shape (n, d)."""
+        values = self._target.at(points) if self._pieces is None else self._pieces(points[:, 0])
+        return np.asarray(values, dtype=np.float64)
+
+    def hessian(self, theta: ArrayLike) -> Array:
+        """Return the Hessian of the risk, shape (..., P, P), at theta, shape (..., P).
+
+        Exact, for one input and one hidden layer; elsewhere use `hessian_product` or `curvature`.
+        """
+        evaluator = self._evaluator
+        if not isinstance(evaluator, ShallowLine):
+            raise InputError(
+                "the exact Hessian is known for widths [1, H, K] and a measure with a density; "
+                "hessian_product and curvature work for every problem."
+            )
+        rows, leading = self._network.rows(theta)
+        count = self._network.parameter_count
+        return evaluator.hessians(rows).reshape(*leading, count, count)
+
+    def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:
+        """Return the Hessian times a vector, both of shape (..., P).
+
+        Exact where `hessian` is; otherwise by central differences of exact gradients (see
+        `gfcompare.curvature.differences`), to about ten digits.
+        """
+        rows, leading = self._network.rows(theta)
+        vectors = np.broadcast_to(self._network.check(vector), (*leading, self._network.parameter_count))
+        products = [
+            self._products(row, v[None])[0] for row, v in zip(rows, vectors.reshape(rows.shape), strict=True)
+        ]
+        return np.stack(products).reshape(*leading, self._network.parameter_count)
+
+    def curvature(self, theta: ArrayLike, k: int = 1) -> Curvature:
+        """Return the k smallest and k largest eigenvalues of the Hessian at theta, shape (P,).
+
+        All eigenvalues are computed for up to 400 parameters; beyond, Lanczos' method (ARPACK) finds the
+        extreme ones.
+        """
+        rows, leading = self._network.rows(theta)
+        count = self._network.parameter_count
+        if leading:
+            raise InputError(f"curvature needs theta of shape ({count},), got {np.shape(theta)}.")
+        if not 1 <= k <= count // 2:
+            raise InputError(f"k must lie between 1 and {max(count // 2, 1)}, got {k}.")
+        if isinstance(self._evaluator, ShallowLine):
+            hessian = self._evaluator.hessians(rows)[0]
+            return extreme_eigenvalues(lambda v: v @ hessian, count, k)
+        return extreme_eigenvalues(lambda v: self._products(rows[0], v), count, k)
+
+    def _products(self, theta: Array, vectors: Array) -> Array:
+        """Return the Hessian at theta, (P,), times each of the vectors, (n, P)."""
+        if isinstance(self._evaluator, ShallowLine):
+            return np.asarray(vectors @ self._evaluator.hessians(theta[None])[0])
+        return differences(lambda rows: self._evaluator.gradients(rows), theta, vectors)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the measure holds points out, on which `test_risk` is defined."""
+        return isinstance(self._measure, PointMeasure) and self._measure.test is not None
+
+    @property
+    def values_on_points(self) -> Array:
+        """What is to be learnt on the points of a measure on points, shape (N, K)."""
+        if self._values is None:
+            raise InputError("only a measure on points has values on them.")
+        return self._values
+
+    @property
+    def test_points(self) -> tuple[Array, Array]:
+        """Points held out, shape (n, d), and what is to be learnt there, shape (n, K)."""
+        held_out = self._measure.test if isinstance(self._measure, PointMeasure) else None
+        if held_out is None:
+            raise InputError("the measure holds no points out: there is no test risk.")
+        points, values = held_out
+        return points, values if isinstance(self._target, Labels) else _finite(self._target, points)
+
+    @cached_property
+    def _test(self) -> OnPoints:
+        points, values = self.test_points
+        weights = np.full(len(points), 1.0 / len(points))
+        sampler = OfTarget(self._measure, self._target)  # nothing is drawn
+        return OnPoints(self._network, sampler, points, values, weights)
+
+    def test_risk(self, theta: ArrayLike) -> Array:
+        """Return the mean of |N - y|^2 over the points held out, shape (...), at theta, shape (..., P)."""
+        rows, leading = self._network.rows(theta)
+        return self._test.risks(rows).reshape(leading)
+
+    @cached_property
+    def _finer(self) -> Evaluator:
+        rule = self.rule
+        if rule is None or self._preintegration is None:
+            raise InputError("this problem is integrated exactly: there is no quadrature error.")
+        return self._preintegration.finer(rule)
+
+    def quadrature_error(self, theta: ArrayLike) -> Array:
+        """Return the estimated relative error of the gradient by quadrature, shape (...), on a box.
+
+        The difference to the gradient by twice as many nodes, relative to its norm.
+        """
+        rows, leading = self._network.rows(theta)
+        fine = self._finer.gradients(rows)
+        error = np.linalg.norm(self._evaluator.gradients(rows) - fine, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = np.where(error == 0, error, error / np.linalg.norm(fine, axis=1))
+        return np.asarray(relative).reshape(leading)
 
     def descend(
         self, theta: Array, step_sizes: Array, *, normalize: bool = False, bound: float = np.inf
@@ -141,3 +366,43 @@ class Problem:
             rows, step_sizes, batch_size=batch_size, streams=states, normalize=normalize, bound=bound
         )
         return rows, taken, states
+
+
+_NO_LABELS = "the target 'labels' needs a measure on points that has them, such as 'data-set'."
+
+
+def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> None:
+    """Raise InputError unless network, target and measure have the same number of inputs."""
+    d = network.inputs
+    if measure.dimension == d and target.dimension in (None, d):
+        return
+    fix = f"widths {[measure.dimension, *network.widths[1:]]}"
+    if measure.dimension == 1 and d > 1 and target.dimension in (None, d):
+        fix = f"a measure on a box, such as measures.Box(0.0, 1.0, dimension={d})"
+    elif measure.dimension == d:
+        fix = f"a target with d = {d}"
+    raise InputError(
+        f"the network has d = {d} inputs (widths {list(network.widths)}), the measure {measure.name!r} "
+        f"d = {measure.dimension}, the target {target.name!r} d = "
+        f"{'any' if target.dimension is None else target.dimension}; they must agree: use {fix}."
+    )
+
+
+def _labelled(target: Target, measure: PointMeasure) -> Array:
+    """Return the values to be learnt on the points, shape (N, K)."""
+    if not isinstance(target, Labels):
+        return _finite(target, measure.points)
+    if measure.labels is None:
+        raise InputError(_NO_LABELS)
+    return measure.labels
+
+
+def _finite(target: Target, points: Array) -> Array:
+    """Return the target at points, shape (n, K), or raise InputError where it is not finite."""
+    values = np.asarray(target.at(points), dtype=np.float64)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"the target {target.name!r} is not a finite number at x = {points[bad][0].tolist()}."
+        )
+    return values

@@ -170,7 +170,7 @@ def run_study(
     shown.begin(cells, finished)
     try:
         if todo:
-            warm_up(todo[0], shown)
+            warm_up(todo, shown)
             workers = min(jobs or parallel.available_cores(), len(todo))
             if workers == 1:
                 with _one_thread():
@@ -225,11 +225,12 @@ def _compute(cell: Cell, folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def warm_up(cell: Cell, shown: Progress) -> None:
+def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
     began = time.perf_counter()
     shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
-    _load_kernels(cell)
+    for cell in todo:
+        _load_kernels(cell)
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
 
 
@@ -238,17 +239,16 @@ def _import_solver() -> None:
     importlib.import_module("sksundae.cvode")
 
 
-_kernels_loaded = False
+_loaded: set[str] = set()
 
 
 def _load_kernels(cell: Cell) -> None:
     """Call every kernel once in this process, so that no wall time of a method contains their loading."""
-    global _kernels_loaded
     if isinstance(cell.integrator, FlowIntegrator):
         _import_solver()
-    if _kernels_loaded:
-        return
     problem, network = cell.problem.problem, cell.problem.network
+    if problem.kind in _loaded:
+        return
     theta = np.zeros((1, network.parameter_count))
     problem.risk(theta)
     problem.gradient(theta)
@@ -258,7 +258,7 @@ def _load_kernels(cell: Cell) -> None:
     network.project(network.normalize(theta), theta)
     network.polar(theta)
     network.row_norms(theta)
-    _kernels_loaded = True
+    _loaded.add(problem.kind)
 
 
 @contextmanager

@@ -21,15 +21,14 @@ from gfcompare import __version__
 from gfcompare.diagnostics import Diagnostic
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
+from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import PluginWarning, registry
+from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.0"
-
-#: Points of the grid on which the target and the density are stored.
-GRID_POINTS = 401
+SCHEMA_VERSION = "1.1"
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,44 @@ VARIABLES: dict[str, Variable] = {
     "end_time": Variable(_OUTCOME, "f", "flow time at which the trajectory ended", "parameter^2 / risk"),
     "on_manifold": Variable(("integrator",), "i", "1 if the method lives on the submanifold M, else 0", "1"),
     "options": Variable(("integrator",), "U", "name and options of the method, JSON", "1"),
+}
+
+#: Target and measure on an interval.
+INTERVAL_VARIABLES = {
     "x": Variable(("x",), "f", "input", "input"),
     "target": Variable(("x", "output"), "f", "target function", "output"),
     "density": Variable(("x",), "f", "density of the input measure", "1 / input"),
+}
+
+#: Target and measure on a rectangle, besides the sample.
+PLANE_VARIABLES = {
+    "x_1": Variable(("x_1",), "f", "first input", "input"),
+    "x_2": Variable(("x_2",), "f", "second input", "input"),
+    "target": Variable(("x_1", "x_2", "output"), "f", "target function", "output"),
+    "density": Variable(("x_1", "x_2"), "f", "density of the input measure", "1 / input^2"),
+}
+
+#: Points of the measure and the target there, for every measure but those on an interval.
+SAMPLE_VARIABLES = {
+    "sample_x": Variable(("point", "input"), "f", "points of the input measure", "input"),
+    "sample_target": Variable(("point", "output"), "f", "target at the points", "output"),
+    "sample_weight": Variable(("point",), "f", "mass of each point", "1"),
+}
+
+#: Points of a data set that were held out.
+TEST_VARIABLES = {
+    "test_x": Variable(("test_point", "input"), "f", "points held out", "input"),
+    "test_target": Variable(("test_point", "output"), "f", "target at the points held out", "output"),
+}
+
+#: Variables of problems whose risk is not smooth.
+POINT_VARIABLES = {
+    "activation_changes": Variable(
+        _TRAJECTORY,
+        "i",
+        "activation changes that the method located, -1 where it locates none or the trajectory has ended",
+        "1",
+    ),
 }
 
 #: Attributes of the root group, all text.
@@ -91,7 +125,16 @@ ROOT_ATTRIBUTES = (
 )
 
 #: Attributes of a problem group.
-GROUP_ATTRIBUTES = ("problem", "widths", "target", "measure", "initialization", "lower", "upper")
+GROUP_ATTRIBUTES = (
+    "problem",
+    "widths",
+    "target",
+    "measure",
+    "initialization",
+    "evaluation",
+    "lower",
+    "upper",
+)
 
 
 def layer_variables(network: ReLUNetwork) -> dict[str, Variable]:
@@ -107,12 +150,24 @@ def layer_variables(network: ReLUNetwork) -> dict[str, Variable]:
     return result
 
 
-def diagnostic_variables() -> dict[str, Variable]:
-    """Return the variables of the diagnostics in use."""
-    return {
-        cls.name: Variable(_TRAJECTORY, "f", cls.long_name, cls.units)
-        for cls in registry().all("diagnostics")
+def diagnostics_of(problem: Problem) -> list[type[Diagnostic]]:
+    """Return the diagnostics that are defined for a problem."""
+    return [cls for cls in registry().all("diagnostics") if cls.applies(problem)]
+
+
+def variables(problem: Problem) -> dict[str, Variable]:
+    """Return every variable that the group of a problem has."""
+    found = VARIABLES | layer_variables(problem.network)
+    found |= {
+        cls.name: Variable(_TRAJECTORY, "f", cls.long_name, cls.units) for cls in diagnostics_of(problem)
     }
+    if not problem.smooth:
+        found |= POINT_VARIABLES
+    if isinstance(problem.measure, LineMeasure):
+        return found | INTERVAL_VARIABLES
+    if problem.smooth and problem.network.inputs == 2:
+        found |= PLANE_VARIABLES
+    return found | SAMPLE_VARIABLES | (TEST_VARIABLES if problem.has_test else {})
 
 
 def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.Dataset:
@@ -122,7 +177,7 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    for cls in registry().all("diagnostics"):
+    for cls in diagnostics_of(problem):
         values[cls.name] = _diagnosed(cls, problem, record)
     for name in ("flow_time", "steps", "gradient_evaluations", "sample_gradients", "risk_evaluations"):
         values[name] = getattr(record, name)
@@ -132,7 +187,9 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
         "message": np.array(record.messages, dtype=object),
         "end_time": record.end_time,
     }
-    meanings = VARIABLES | layer_variables(problem.network) | diagnostic_variables()
+    if not problem.smooth:
+        values["activation_changes"] = record.activation_changes
+    meanings = variables(problem)
     data = xr.Dataset(
         {name: (meanings[name].dims[1:], array) for name, array in values.items()},
         coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
@@ -188,29 +245,29 @@ def problem_group(
     descriptions : "target", "measure", "initialization" and "integrators", each as plain data
     parts : for each method its trajectories over all seeds
     """
-    lower, upper = (float(end) for end in problem.measure.box[0])
-    x = np.linspace(lower, upper, GRID_POINTS)
-    meanings = VARIABLES | layer_variables(problem.network) | diagnostic_variables()
+    box = problem.measure.box
+    lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
     data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
-    data = data.assign_coords(integrator=np.array(list(integrators), dtype=object), x=x)
+    data = data.assign_coords(integrator=np.array(list(integrators), dtype=object))
     data["on_manifold"] = (
         "integrator",
         np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
     )
     options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
     data["options"] = ("integrator", np.array(options, dtype=object))
-    data["target"] = (("x", "output"), problem.target_pieces(x))
-    data["density"] = ("x", problem.density(x)[:, 0])
+    for key, (dims, values) in portrait(problem).items():
+        data[key] = (dims, values)
     data.attrs = {
         "problem": name,
         "widths": np.array(problem.network.widths, dtype=np.int64),
         "target": json.dumps(descriptions["target"]),
         "measure": json.dumps(descriptions["measure"]),
         "initialization": json.dumps(descriptions["initialization"]),
+        "evaluation": json.dumps(evaluation(problem)),
         "lower": lower,
         "upper": upper,
     }
-    return annotated(data, meanings)
+    return annotated(data, variables(problem))
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
@@ -268,7 +325,7 @@ def _validate_group(data: xr.Dataset) -> list[str]:
         network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs.get("widths", ()))])
     except (TypeError, ValueError) as error:
         return [*found, f"the attribute 'widths' is wrong: {error}"]
-    expected = VARIABLES | layer_variables(network)
+    expected = VARIABLES | layer_variables(network) | _shown_variables(data)
     for name in ("risk", "gradient_norm"):
         expected[name] = Variable(_TRAJECTORY, "f", "", "")
     for name, meaning in expected.items():
@@ -289,6 +346,16 @@ def _validate_group(data: xr.Dataset) -> list[str]:
     for key, attributes in ((key, variable.attrs) for key, variable in data.variables.items()):
         found += [f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in attributes]
     return found or _validate_values(data)
+
+
+def _shown_variables(data: xr.Dataset) -> dict[str, Variable]:
+    """Return the variables that a group must have for its kind of measure."""
+    kind = json.loads(data.attrs.get("evaluation", '{"kind": "exact"}')).get("kind")
+    if kind == "exact":
+        return INTERVAL_VARIABLES
+    if kind == "points":
+        return SAMPLE_VARIABLES | POINT_VARIABLES
+    return SAMPLE_VARIABLES | (PLANE_VARIABLES if data.sizes.get("input") == 2 else {})
 
 
 _KINDS = {"f": "float64", "i": "integer", "U": "text"}

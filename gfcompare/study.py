@@ -24,6 +24,7 @@ from gfcompare.measures import Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import provenance, registry
 from gfcompare.problem import Problem
+from gfcompare.quadrature import Quadrature
 from gfcompare.schema import SCHEMA_VERSION
 from gfcompare.sources import fingerprint
 from gfcompare.targets import Target
@@ -45,12 +46,13 @@ class ProblemSpec:
     network: ReLUNetwork
     measure: Measure
     initialization: Initialization
+    quadrature: Quadrature | None = None
 
     @cached_property
     def problem(self) -> Problem:
         """The problem."""
         try:
-            return Problem(self.network, self.target, self.measure)
+            return Problem(self.network, self.target, self.measure, self.quadrature)
         except InputError as error:
             raise error.within(f"problem {self.name!r}") from None
         except Exception as error:  # of a target or measure that somebody else wrote
@@ -69,14 +71,9 @@ class ProblemSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return everything about the problem that determines numbers."""
-        problem = self.problem
-        digest = hashlib.sha256()
-        for pieces in (problem.target_pieces, problem.density):
-            for array in (pieces.knots, pieces.high, pieces.low):
-                digest.update(np.ascontiguousarray(array).tobytes())
         return {
             "widths": list(self.network.widths),
-            "target and density": digest.hexdigest(),
+            "target and measure": self.problem.digest,
             "initialization": identity(self.initialization.options()) | provenance(self.initialization),
         }
 
@@ -138,6 +135,7 @@ class Study:
     integrators : methods by name
     network : architecture
     measure : input measure
+    quadrature : rule for measures on a box; by default chosen by estimated accuracy
     initialization : distribution of the initial networks
     times : save times
     seeds : number of initial networks
@@ -155,6 +153,7 @@ class Study:
         integrators: Mapping[str, Integrator | Sequence[Integrator]],
         network: ReLUNetwork | Sequence[ReLUNetwork] = ReLUNetwork((1, 16, 1)),  # noqa: B008 (immutable)
         measure: Measure | Sequence[Measure] = Uniform(),  # noqa: B008
+        quadrature: Quadrature | None = None,
         initialization: Initialization | Sequence[Initialization] = He(),  # noqa: B008
         times: Times = Times(),  # noqa: B008
         seeds: int = 16,
@@ -168,6 +167,8 @@ class Study:
         check_type(seed, int, "seed")
         check_type(description, str, "description")
         check_type(times, Times, "times")
+        if quadrature is not None:
+            check_type(quadrature, Quadrature, "quadrature")
         require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
         require(seed >= 0, f"seed must not be negative, got {seed}.")
         if time_limit is not None:
@@ -189,7 +190,14 @@ class Study:
         measures = labelled(listed(measure, Measure, "measure"), "measure")
         initializations = labelled(listed(initialization, Initialization, "initialization"), "initialization")
         self.problems = tuple(
-            ProblemSpec(joined(target_name, (n, m, i)), target, networks[n], measures[m], initializations[i])
+            ProblemSpec(
+                joined(target_name, (n, m, i)),
+                target,
+                networks[n],
+                measures[m],
+                initializations[i],
+                quadrature,
+            )
             for target_name, target in expanded(targets, Target, "targets").items()
             for n, m, i in itertools.product(networks, measures, initializations)
         )
@@ -238,6 +246,7 @@ class Study:
                     "target": describe(spec.target),
                     "network": {"widths": list(spec.network.widths)},
                     "measure": describe(spec.measure),
+                    "quadrature": plain(spec.quadrature),
                     "initialization": describe(spec.initialization),
                 }
                 for spec in self.problems

@@ -20,6 +20,7 @@ from gfcompare.interface import Integrator
 from gfcompare.measures import Measure
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import Kind, registry
+from gfcompare.quadrature import Quadrature
 from gfcompare.targets import Target
 from gfcompare.times import Times
 
@@ -33,6 +34,7 @@ FIELDS = (
     "times",
     "network",
     "measure",
+    "quadrature",
     "initialization",
     "targets",
     "integrators",
@@ -92,6 +94,11 @@ class _Reader:
             fields["network"] = self._networks(self._table(table["network"], "network"))
         if "measure" in table:
             fields["measure"] = self._component("measures", table["measure"], "measure")
+        if "quadrature" in table:
+            entries = self._table(table["quadrature"], "quadrature")
+            fields["quadrature"] = self._single(
+                self._dataclass(Quadrature, entries, "quadrature"), "quadrature"
+            )
         if "initialization" in table:
             fields["initialization"] = self._component(
                 "initializations", table["initialization"], "initialization"

@@ -35,6 +35,8 @@ from gfcompare import parallel
 INTERVALS = ((0.0, 1.0), (-3.0, 2.0), (100.0, 101.0))
 #: What the issue demands of the gradient, in the maximum norm relative to the largest entry.
 GRADIENT_ACCURACY = 1e-11
+#: The line evaluator knows the target at every point by itself.
+NO_VALUES = np.empty((0, 0, 0))
 
 
 def make_problem(hidden, outputs, target, measure=None):
@@ -538,7 +540,7 @@ def test_batch_gradient_is_back_propagation(hidden, outputs, batch, interval):
     problem = make_problem(hidden, outputs, case.target, gfc.measures.Uniform(*interval))
     theta = np.stack([random_theta(rng, hidden, outputs, *interval) for _ in range(2)])
     points = rng.uniform(*interval, size=(2, batch))
-    found = problem._evaluator.batch_gradients(theta, points)
+    found = problem._evaluator.batch_gradients(theta, points[..., None], NO_VALUES)
     for m in range(2):
         expected = backprop(theta[m], hidden, points[m], case.formula(points[m]), np.full(batch, 1 / batch))
         # Rounding grows with the distance of the interval from the origin.
@@ -557,7 +559,7 @@ def test_batch_gradient_with_points_on_breakpoints(data):
     extra = inner_breakpoints(theta, hidden, -2.0, 2.0)
     points = np.array(points + extra * data.draw(st.integers(0, 2)))
     problem = make_problem(hidden, 1, gfc.targets.Affine(0.5, 0.25), gfc.measures.Uniform(-2.0, 2.0))
-    found = problem._evaluator.batch_gradients(theta[None], points[None])[0]
+    found = problem._evaluator.batch_gradients(theta[None], points[None, :, None], NO_VALUES)[0]
     expected = backprop(
         theta, hidden, points, 0.5 * points[:, None] + 0.25, np.full(points.size, 1 / points.size)
     )

@@ -128,7 +128,7 @@ def test_a_function_with_an_error_is_named():
         (lambda: T.PiecewiseLinear([0, 0], [1.0, 2.0]), "knots must increase strictly"),
         (lambda: T.PiecewiseLinear([0, 1], [1.0, np.nan]), "values at the knots must be finite"),
         (lambda: T.Sine(frequency=np.inf), "frequency must be finite"),
-        (lambda: T.Teacher((2, 3, 1)), "a teacher has one input"),
+        (lambda: T.Teacher((2, 3, 1)).on(0.0, 1.0), "has d = 2 inputs: it is no function on an interval"),
         (lambda: T.Teacher((1, 1)), "at least three positive integers"),
         (lambda: T.Teacher(seed=-1), "seed must not be negative"),
         (lambda: T.Teacher(scale=np.nan), "scale must be finite"),

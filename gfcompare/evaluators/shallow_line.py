@@ -7,9 +7,10 @@ import threading
 import numpy as np
 
 from gfcompare import parallel
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Streams
-from gfcompare.kernels import descent, line, line_batch, line_risk
+from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
+from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
 from gfcompare.moments import line_data
+from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
 
 
@@ -28,7 +29,8 @@ class ShallowLine(Evaluator):
 
     Parameters
     ----------
-    hidden : number of hidden neurons H
+    network : with one input, one hidden layer of H neurons, K outputs
+    sampler : draws points from the measure
     target : K components
     density : one component, total mass 1
     """
@@ -36,13 +38,21 @@ class ShallowLine(Evaluator):
     # A thread pays off past about this many neurons times rows times steps.
     _WORTH_A_THREAD = 20_000
 
-    def __init__(self, hidden: int, target: PiecewisePolynomial, density: PiecewisePolynomial) -> None:
-        self._hidden = hidden
+    def __init__(
+        self,
+        network: ReLUNetwork,
+        sampler: Sampler,
+        target: PiecewisePolynomial,
+        density: PiecewisePolynomial,
+    ) -> None:
+        super().__init__(network, sampler)
+        self._hidden = network.hidden[0]
+        self._pieces = (target, density)
         self._data = line_data(density, target)
-        self._memory = _Memory(hidden)
+        self._memory = _Memory(self._hidden)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_hidden": self._hidden, "_data": self._data}
+        return {key: value for key, value in self.__dict__.items() if key != "_memory"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -50,6 +60,10 @@ class ShallowLine(Evaluator):
 
     def _threads(self, rows: int, steps: int) -> int:
         return 1 if rows * self._hidden * steps < self._WORTH_A_THREAD else parallel.thread_count()
+
+    def data(self) -> tuple[Array, ...]:
+        """Return knots and coefficients of target and density."""
+        return tuple(a for pieces in self._pieces for a in (pieces.knots, pieces.high, pieces.low))
 
     def risks(self, thetas: Array) -> Array:
         """Return the risk at each row, shape (M,)."""
@@ -63,10 +77,21 @@ class ShallowLine(Evaluator):
         line.gradients(self._data.integrals, thetas, results, self._memory.order)
         return results
 
-    def batch_gradients(self, thetas: Array, points: Array) -> Array:
-        """Return the mean gradient over row m of `points`, shape (M, n), at each row of thetas."""
+    def hessians(self, thetas: Array) -> Array:
+        """Return the Hessian of the risk at each row, shape (M, P, P), symmetric to the bit.
+
+        Where the gradient itself has a kink (a breakpoint on an end of the interval or on a jump of
+        target or density, a zero weight), the conventions of kernels.line_hessian hold.
+        """
+        rows, parameters = thetas.shape
+        results = np.empty((rows, parameters, parameters))
+        line_hessian.hessians(self._data, thetas, results, self._memory.order)
+        return results
+
+    def batch_gradients(self, thetas: Array, points: Array, values: Array) -> Array:
+        """Return the mean gradient over row m of `points`, (M, n, 1), at each row; the target is known."""
         results = np.empty_like(thetas)
-        line_batch.batch_gradients(self._data, thetas, points, results, self._hidden)
+        line_batch.batch_gradients(self._data, thetas, points[..., 0], results, self._hidden)
         return results
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:

@@ -193,11 +193,40 @@ def count_up_to(keys, start, limit):
 
 
 @leaf
-def _moments(data, k, work):
+def _moments_one_by_one(data, k, work):
+    """As `moments`, breakpoint by breakpoint: for pieces that hold few of them."""
+    keys = work.keys
+    mass, target = data.mass, data.target
+    piece = 0
+    for j in range(keys.shape[0]):
+        piece = piece_of(data.knots, keys[j], piece)
+        s = (keys[j] - data.centres[piece]) * data.scales[piece]
+        if k == 0:
+            m0, m1, m2 = mass[piece, 0, 0], mass[piece, 1, 0], mass[piece, 2, 0]
+            for d in range(1, mass.shape[2]):
+                m0 = m0 * s + mass[piece, 0, d]
+                m1 = m1 * s + mass[piece, 1, d]
+                m2 = m2 * s + mass[piece, 2, d]
+            work.mass0[j] = m0
+            work.mass1[j] = m1
+            work.mass2[j] = m2
+        f0, f1 = target[piece, 2 * k, 0], target[piece, 2 * k + 1, 0]
+        for d in range(1, target.shape[2]):
+            f0 = f0 * s + target[piece, 2 * k, d]
+            f1 = f1 * s + target[piece, 2 * k + 1, d]
+        work.target0[j] = f0
+        work.target1[j] = f1
+
+
+@leaf
+def moments(data, k, work):
     """Antiderivatives for output k at the sorted breakpoints; those of p only with k = 0."""
     keys = work.keys
     hidden = keys.shape[0]
     last = data.centres.shape[0] - 1
+    if last > 0 and hidden < 8 * (last + 1):
+        _moments_one_by_one(data, k, work)
+        return
     piece = 0
     start = 0
     while start < hidden:
@@ -240,7 +269,7 @@ def leftmost_line(slope, value, v):
 
 
 @leaf
-def _walk(work, v, line_slope, line_value, mass_total, target_total):
+def walk(work, v, line_slope, line_value, mass_total, target_total):
     """Integrals of r and y r from y = -1 to each breakpoint; return those to y = 1.
 
     By parts: the integral of the network times p up to t is slope(t) m1(t) + value(t) m0(t) less
@@ -268,7 +297,7 @@ def _walk(work, v, line_slope, line_value, mass_total, target_total):
 
 
 @leaf
-def _gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
+def gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
     """Write the gradient of one output.
 
     A neuron that is dead on the whole interval gets exactly 0, not what rounding leaves of a difference.
@@ -289,7 +318,7 @@ def _gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
 @cold_leaf
 def _add_gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
     """Add the gradient of a further output."""
-    _gradient_of(middle, half, v, work, total0, total1, work.target0, work.target1, g_v)
+    gradient_of(middle, half, v, work, total0, total1, work.target0, work.target1, g_v)
     for i in range(g_w.shape[0]):
         g_w[i] += work.target0[i]
         g_b[i] += work.target1[i]
@@ -299,7 +328,7 @@ def _add_gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
 def collect(k, middle, half, v, work, total0, total1, g_w, g_b, g_v):
     """Turn the integrals up to the breakpoints into the gradient of output k, added to those before it."""
     if k == 0:
-        _gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v)
+        gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v)
     else:
         _add_gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v)
 
@@ -326,10 +355,10 @@ def gradient_into(data, theta, gradient, work):
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
         g_v = gradient[(2 + k) * hidden : (3 + k) * hidden]
-        _moments(data, k, work)
+        moments(data, k, work)
         line_slope, line_value = leftmost_line(work.slope, work.value, v)
         line_value += theta[(2 + outputs) * hidden + k]
-        total0, total1 = _walk(work, v, line_slope, line_value, data.mass_total, data.target_total[k])
+        total0, total1 = walk(work, v, line_slope, line_value, data.mass_total, data.target_total[k])
         collect(k, data.middle, data.half, v, work, total0, total1, g_w, g_b, g_v)
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 

@@ -11,7 +11,7 @@ from gfcompare.kernels.line import copy, line_work, sort_breakpoints
 
 # Below this risk, relative to the square of the largest intermediate value, float64 would leave
 # fewer than nine digits of the risk: it is then computed with twice the digits.
-_CANCELLATION = 1e-9
+CANCELLATION = 1e-9
 
 
 @leaf_exact
@@ -89,7 +89,7 @@ def _start_lines(theta, hidden, slope, lines):
 
 
 @leaf
-def _sweep(data, theta, work, exact):
+def sweep(data, theta, work, exact):
     """Risk from the sorted breakpoints, interval by interval."""
     keys, order, lines, knots = work.keys, work.order, work.lines, data.integrals.knots
     hidden = order.shape[0]
@@ -147,8 +147,8 @@ def risks(data, thetas, results, order):
         sort_breakpoints(data.integrals, theta, work)
         risk = 0.0
         for exact in (False, True):
-            risk = _sweep(data, theta, work, exact)
-            if risk >= _CANCELLATION * scale * scale:
+            risk = sweep(data, theta, work, exact)
+            if risk >= CANCELLATION * scale * scale:
                 break
         results[m] = risk
     copy(work.order, order)

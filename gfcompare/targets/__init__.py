@@ -1,29 +1,32 @@
 """Target functions f, on the line and in space, scalar or vector-valued."""
 
 from gfcompare.targets.base import SpaceTarget, Target
+from gfcompare.targets.general import Affine, Constant, Function, Labels, Stack
 from gfcompare.targets.line import (
     AbsoluteValue,
-    Affine,
-    Constant,
-    Function,
     PiecewiseLinear,
     PiecewisePolynomial,
     Polynomial,
     Sine,
-    Stack,
     Step,
     Table,
-    Teacher,
 )
+from gfcompare.targets.space import MultivariatePolynomial, ProductOfSines, RadialBump, Ridge
+from gfcompare.targets.teacher import Teacher
 
 __all__ = [
     "AbsoluteValue",
     "Affine",
     "Constant",
     "Function",
+    "Labels",
+    "MultivariatePolynomial",
     "PiecewiseLinear",
     "PiecewisePolynomial",
     "Polynomial",
+    "ProductOfSines",
+    "RadialBump",
+    "Ridge",
     "Sine",
     "SpaceTarget",
     "Stack",

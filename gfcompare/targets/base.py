@@ -21,7 +21,8 @@ Numbers = float | Sequence[float]
 class Target(Component, abc.ABC):
     """A function f to be learnt, from an interval or a box to R^K.
 
-    A target on the line writes `outputs` and `on`. A target of more inputs derives from `SpaceTarget`.
+    A target on the line writes `outputs` and `on`, and `at` where the values at points are easier to have. A
+    target of more inputs derives from `SpaceTarget`.
     """
 
     @property
@@ -34,27 +35,60 @@ class Target(Component, abc.ABC):
         """Number of inputs d, or None for a target that is defined in every dimension."""
         return 1
 
+    @property
+    def called(self) -> str:
+        """What error messages call the target."""
+        return f"target {self.name!r}"
+
     @abc.abstractmethod
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper] as a piecewise polynomial with K components; d = 1."""
 
     def at(self, x: Array) -> Array:
         """Return f, shape (n, K), at the points x, shape (n, d)."""
-        points = x[:, 0]
+        points = self.checked(x)[:, 0]
+        if not points.size:
+            return np.empty((0, self.outputs))
         lower, upper = float(points.min()), float(points.max())
-        return self.on(lower, upper if lower < upper else np.nextafter(lower, np.inf))(points)
+        return self.on(lower, upper if lower < upper else float(np.nextafter(lower, np.inf)))(points)
 
     def along(self, lines: Lines) -> Bundle:
         """Return f on segments parallel to one axis, as polynomials on pieces of each."""
-        return lines.convert(self.at, name=f"target {self.name!r}")
+        self.checked(lines.nodes)
+        pieces = self.on(lines.lower, lines.upper)
+        return Bundle(
+            np.arange(lines.count + 1) * len(pieces.high),
+            np.tile(pieces.knots[:-1], lines.count),
+            np.tile(pieces.knots[1:], lines.count),
+            np.tile(pieces.high, (lines.count, 1, 1)),
+        )
+
+    def degree(self, coordinate: int) -> int | None:
+        """Return the degree of f along a coordinate between its kinks; None if it is no polynomial."""
+        return None
+
+    def kinks(self, lines: Lines) -> Array:
+        """Return where f is not smooth on each segment, shape (B, q), in any order, NaN for none."""
+        return np.empty((lines.count, 0))
+
+    def checked(self, x: Array) -> Array:
+        """Return points as an array of shape (n, d), or raise InputError if f has other inputs."""
+        points = numbers(x, "points")
+        d = self.dimension
+        require(
+            points.ndim == 2 and points.shape[1] == (points.shape[1] if d is None else d),
+            f"the {self.called} takes points of shape (n, {'d' if d is None else d}), "
+            f"got an array of shape {points.shape}.",
+        )
+        return points
 
 
 class SpaceTarget(Target):
-    """A target given by its values at points; what is not smooth in it may be announced by `kinks`.
+    """A target of any number of inputs, given by its values at points.
 
     A subclass writes `outputs`, `dimension` and `at`. On the way to a piecewise polynomial the function
-    is split at its kinks; where it is a polynomial along every axis between them, `degree` says so, and the
-    conversion is exact to rounding.
+    is split at what `kinks` announces; where it is a polynomial along every axis between them, `degree` says
+    so, and the conversion is exact to rounding.
     """
 
     @property
@@ -66,34 +100,47 @@ class SpaceTarget(Target):
     def at(self, x: Array) -> Array:
         """Return f, shape (n, K), at the points x, shape (n, d)."""
 
-    def degree(self, coordinate: int) -> int | None:
-        """Return the degree of f along a coordinate between its kinks; None if it is no polynomial."""
-        return None
-
-    def kinks(self, lines: Lines) -> Array:
-        """Return where f is not smooth on each segment, shape (B, n), in any order, NaN for none."""
-        return np.empty((lines.count, 0))
-
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], for d = 1."""
-        line = Lines(lower, upper, 0, np.zeros((1, 1)))
+        line = self.line(lower, upper)
+        if self.degree(0) is not None:
+            return as_pieces(self.along(line))
         kinks = self.kinks(line)[0]
         return piecewise.from_function(
             lambda x: self.at(x[:, None]),
             lower,
             upper,
             knots=[float(k) for k in kinks if lower < k < upper],
-            name=f"target {self.name!r}",
+            name=self.called,
         )
 
     def along(self, lines: Lines) -> Bundle:
         """Return f on segments parallel to one axis, as polynomials on pieces of each."""
-        return lines.convert(
-            self.at,
-            kinks=self.kinks(lines),
-            degree=self.degree(lines.coordinate),
-            name=f"target {self.name!r}",
+        degree = self.degree(lines.coordinate)
+        if degree is None and lines.nodes.shape[1] == 1:
+            return super().along(lines)  # more accurate, and at the same cost for all segments
+        self.checked(lines.nodes)
+        return lines.convert(self.at, kinks=self.kinks(lines), degree=degree, name=self.called)
+
+    def line(self, lower: float, upper: float) -> Lines:
+        """Return an interval as the one segment of a box with d = 1, or raise InputError for other d."""
+        require(
+            self.dimension in (1, None),
+            f"the {self.called} has d = {self.dimension} inputs: it is no function on an interval.",
         )
+        return Lines(lower, upper, 0, np.zeros((1, 1)))
+
+
+def as_pieces(bundle: Bundle) -> piecewise.PiecewisePolynomial:
+    """Return a piecewise polynomial on a single segment as one on an interval."""
+    knots = np.append(bundle.left, bundle.right[-1])
+    return piecewise.PiecewisePolynomial(knots, bundle.coefficients, np.zeros_like(bundle.coefficients))
+
+
+def inner_knots(lower: float, upper: float, candidates: Array) -> Array:
+    """Return lower, the candidates strictly between, and upper, sorted and each once."""
+    inside = candidates[(candidates > lower) & (candidates < upper)]
+    return np.union1d([lower, upper], inside)
 
 
 def numbers(value: object, key: str) -> Array:

@@ -1,78 +1,23 @@
-"""Target functions on the line, and those that are defined in every dimension."""
+"""Target functions on the line."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.polynomial import polynomial
 
 from gfcompare import piecewise
 from gfcompare.components import require
 from gfcompare.errors import InputError, unknown_name
-from gfcompare.network import ReLUNetwork
 from gfcompare.tables import read_table
-from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows
-
-
-@dataclass(frozen=True)
-class Constant(Target):
-    """f(x) = value.
-
-    Parameters
-    ----------
-    value : a number, or one for each output
-    """
-
-    name: ClassVar[str] = "constant"
-    value: Numbers = 1.0
-
-    def __post_init__(self) -> None:
-        broadcast(value=self.value)
-
-    @property
-    def outputs(self) -> int:
-        """Number of components K."""
-        return len(broadcast(value=self.value)[0])
-
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper]."""
-        (value,) = broadcast(value=self.value)
-        return piecewise.from_pieces([lower, upper], [[[v] for v in value]])
-
-
-@dataclass(frozen=True)
-class Affine(Target):
-    """f(x) = intercept + slope x.
-
-    Parameters
-    ----------
-    slope, intercept : a number, or one for each output
-    """
-
-    name: ClassVar[str] = "affine"
-    slope: Numbers = 1.0
-    intercept: Numbers = 0.0
-
-    def __post_init__(self) -> None:
-        broadcast(slope=self.slope, intercept=self.intercept)
-
-    @property
-    def outputs(self) -> int:
-        """Number of components K."""
-        return len(broadcast(slope=self.slope, intercept=self.intercept)[0])
-
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper]."""
-        slope, intercept = broadcast(slope=self.slope, intercept=self.intercept)
-        return piecewise.from_pieces(
-            [lower, upper], [[[c, m] for c, m in zip(intercept, slope, strict=True)]]
-        )
+from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows, inner_knots
 
 
 @dataclass(frozen=True)
@@ -99,6 +44,12 @@ class Polynomial(Target):
         """Return f on [lower, upper]."""
         return piecewise.from_pieces([lower, upper], [coefficient_rows(self.coefficients, "coefficients")])
 
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1)."""
+        points = self.checked(x)[:, 0]
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        return np.stack([polynomial.polyval(points, row) for row in rows], axis=1)
+
 
 @dataclass(frozen=True)
 class PiecewisePolynomial(Target):
@@ -117,8 +68,9 @@ class PiecewisePolynomial(Target):
     def __post_init__(self) -> None:
         rows = {len(coefficient_rows(piece, "coefficients")) for piece in self.coefficients}
         require(len(rows) <= 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
-        self._whole()
+        _ = self._whole
 
+    @cached_property
     def _whole(self) -> piecewise.PiecewisePolynomial:
         return piecewise.from_pieces(
             self.knots, [coefficient_rows(piece, "coefficients") for piece in self.coefficients]
@@ -131,7 +83,11 @@ class PiecewisePolynomial(Target):
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], which the knots must cover."""
-        return _restricted(self._whole(), lower, upper, "knots")
+        return _restricted(self._whole, lower, upper, "knots")
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1), which the knots must cover."""
+        return _evaluated(self._whole, self.checked(x), "knots")
 
 
 @dataclass(frozen=True)
@@ -149,8 +105,9 @@ class PiecewiseLinear(Target):
     values: Sequence[float] | Sequence[Sequence[float]]
 
     def __post_init__(self) -> None:
-        self._whole()
+        _ = self._whole
 
+    @cached_property
     def _whole(self) -> piecewise.PiecewisePolynomial:
         try:
             values = np.asarray(self.values, dtype=np.float64)
@@ -161,11 +118,15 @@ class PiecewiseLinear(Target):
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return self._whole().components
+        return self._whole.components
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], which the knots must cover."""
-        return _restricted(self._whole(), lower, upper, "knots")
+        return _restricted(self._whole, lower, upper, "knots")
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1), which the knots must cover."""
+        return _evaluated(self._whole, self.checked(x), "knots")
 
 
 @dataclass(frozen=True)
@@ -199,15 +160,18 @@ class Sine(Target):
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], to a relative accuracy of 1e-14 unless rounding is larger."""
-        amplitude, frequency, phase, offset = self._fields()
-
-        def sine(x: Array) -> Array:
-            return np.asarray(offset + amplitude * np.sin(2 * np.pi * frequency * x[:, None] + phase))
-
+        _, frequency, phase, _ = self._fields()
         # The argument itself is only known to rounding, which matters far from the origin.
         largest = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max() + np.abs(phase).max()
         accuracy = max(1e-14, 4 * float(largest) * np.finfo(float).eps)
-        return piecewise.from_function(sine, lower, upper, accuracy=accuracy, name="sine")
+        return piecewise.from_function(
+            lambda x: self.at(x[:, None]), lower, upper, accuracy=accuracy, name="sine"
+        )
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1)."""
+        amplitude, frequency, phase, offset = self._fields()
+        return np.asarray(offset + amplitude * np.sin(2 * np.pi * frequency * self.checked(x) + phase))
 
 
 @dataclass(frozen=True)
@@ -235,7 +199,7 @@ class AbsoluteValue(Target):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
         fields = broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
-        knots = _inner_knots(lower, upper, fields[0])
+        knots = inner_knots(lower, upper, fields[0])
         pieces = []
         for left, right in itertools.pairwise(knots):
             signs = np.where(0.5 * left + 0.5 * right > fields[0], 1.0, -1.0) * fields[1]
@@ -244,6 +208,11 @@ class AbsoluteValue(Target):
                 [_shifted_line(o, s, c) for c, s, o in zip(fields[0], signs, fields[2], strict=True)]
             )
         return piecewise.from_pieces(knots, pieces)
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1)."""
+        centre, slope, offset = broadcast(centre=self.centre, slope=self.slope, offset=self.offset)
+        return np.asarray(offset + slope * np.abs(self.checked(x) - centre))
 
 
 @dataclass(frozen=True)
@@ -271,101 +240,16 @@ class Step(Target):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
         location, left, right = broadcast(location=self.location, left=self.left, right=self.right)
-        knots = _inner_knots(lower, upper, location)
+        knots = inner_knots(lower, upper, location)
         centres = 0.5 * knots[:-1] + 0.5 * knots[1:]
         return piecewise.from_pieces(
             knots, [[[value] for value in np.where(c < location, left, right)] for c in centres]
         )
 
-
-@dataclass(frozen=True)
-class Teacher(Target):
-    """The function of a random ReLU network: every parameter is normal, hidden rows of norm about 1.
-
-    Parameters
-    ----------
-    widths : sizes of the network's layers, one input
-    seed : chooses the network
-    scale : factor on the function
-    """
-
-    name: ClassVar[str] = "teacher"
-    widths: Sequence[int] = (1, 4, 1)
-    seed: int = 0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(self.network.inputs == 1, f"a teacher has one input, got widths {list(self.widths)}.")
-        require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")
-        require(bool(np.isfinite(self.scale)), f"scale must be finite, got {self.scale}.")
-
-    @property
-    def network(self) -> ReLUNetwork:
-        """The network."""
-        return ReLUNetwork(tuple(self.widths))
-
-    @property
-    def theta(self) -> Array:
-        """The parameters, shape (P,): variance 1 / (fan in + 1) below, 2 / fan in on top."""
-        rng = np.random.Generator(np.random.PCG64(self.seed))
-        layers: list[tuple[Array, Array]] = []
-        widths = self.network.widths
-        for before, after in itertools.pairwise(widths):
-            last = len(layers) == len(widths) - 2
-            deviation = self.scale * np.sqrt(2.0 / before) if last else np.sqrt(1.0 / (before + 1))
-            layers.append((deviation * rng.normal(size=(after, before)), deviation * rng.normal(size=after)))
-        return self.network.join(layers)
-
-    @property
-    def outputs(self) -> int:
-        """Number of components K."""
-        return self.network.outputs
-
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper], with the network's breakpoints as knots."""
-        inner = [b.position for b in self.network.breakpoints(self.theta, lower, upper)]
-        knots = _inner_knots(lower, upper, np.array(inner))
-        return piecewise.from_values(knots, self.network.realize(self.theta, knots))
-
-
-@dataclass(frozen=True)
-class Function(Target):
-    """Any Python function, turned once into a piecewise polynomial.
-
-    Parameters
-    ----------
-    function : maps x, shape (n,), to values of shape (n,) or (n, K)
-    accuracy : largest error allowed relative to the largest value
-    knots : places where the function is known not to be smooth; others are found. A feature narrower than
-        1/4000 of the interval must be announced here
-    label : what to call the function in messages
-    """
-
-    name: ClassVar[str] = "function"
-    function: Callable[[Array], ArrayLike]
-    accuracy: float = 1e-12
-    knots: Sequence[float] = ()
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        require(callable(self.function), f"function must be callable, got {self.function!r}.")
-        require(1e-15 <= self.accuracy < 1, f"accuracy must lie between 1e-15 and 1, got {self.accuracy}.")
-
-    @property
-    def _called(self) -> str:
-        return f"function {self.label or getattr(self.function, '__name__', 'target')!r}"
-
-    @property
-    def outputs(self) -> int:
-        """Number of components K, found by one call."""
-        probe = np.asarray(self.function(np.array([0.0, 1.0])))
-        return int(probe.shape[1]) if probe.ndim == 2 else 1
-
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper] to the stated accuracy."""
-        return piecewise.from_function(
-            self.function, lower, upper, accuracy=self.accuracy, knots=self.knots, name=self._called
-        )
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1)."""
+        location, left, right = broadcast(location=self.location, left=self.left, right=self.right)
+        return np.where(self.checked(x) < location, left, right)
 
 
 @dataclass(frozen=True)
@@ -390,7 +274,7 @@ class Table(Target):
         kinds = ("linear", "cubic", "pchip")
         if self.interpolation not in kinds:
             raise unknown_name("interpolation", self.interpolation, kinds)
-        self._points()
+        _ = self._whole
 
     @property
     def _columns(self) -> list[str]:
@@ -419,6 +303,13 @@ class Table(Target):
         require(not twice.size, f"{self.path}: x = {x[twice[0]] if twice.size else 0} occurs twice.")
         return x, values
 
+    @cached_property
+    def _whole(self) -> piecewise.PiecewisePolynomial:
+        x, values = self._points()
+        if self.interpolation == "linear":
+            return piecewise.from_values(x, values)
+        return _spline(x, values, self.interpolation)
+
     @property
     def outputs(self) -> int:
         """Number of components K."""
@@ -426,56 +317,11 @@ class Table(Target):
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return the interpolant on [lower, upper], which the points must cover."""
-        x, values = self._points()
-        if self.interpolation == "linear":
-            whole = piecewise.from_values(x, values)
-        else:
-            whole = _spline(x, values, self.interpolation)
-        return _restricted(whole, lower, upper, f"points of {self.path}")
+        return _restricted(self._whole, lower, upper, f"points of {self.path}")
 
-
-@dataclass(frozen=True)
-class Stack(Target):
-    """Several targets as the components of one vector-valued target.
-
-    Parameters
-    ----------
-    components : the targets, one above the other
-    """
-
-    name: ClassVar[str] = "stack"
-    components: Sequence[Target]
-
-    def __post_init__(self) -> None:
-        require(len(self.components) > 0, "components must not be empty.")
-
-    @property
-    def outputs(self) -> int:
-        """Number of components K."""
-        return sum(target.outputs for target in self.components)
-
-    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
-        """Return f on [lower, upper]."""
-        parts = [target.on(lower, upper) for target in self.components]
-        knots = parts[0].knots
-        for part in parts[1:]:
-            knots = np.union1d(knots, part.knots)
-        refined = [part.refined(knots) for part in parts]
-        length = max(part.degree for part in refined) + 1
-        high, low = (
-            np.concatenate([_padded(getattr(part, side), length) for part in refined], axis=1)
-            for side in ("high", "low")
-        )
-        return piecewise.PiecewisePolynomial(knots, high, low)
-
-
-def _padded(coefficients: Array, length: int) -> Array:
-    return np.pad(coefficients, ((0, 0), (0, 0), (0, length - coefficients.shape[2])))
-
-
-def _inner_knots(lower: float, upper: float, candidates: Array) -> Array:
-    inside = candidates[(candidates > lower) & (candidates < upper)]
-    return np.union1d([lower, upper], inside)
+    def at(self, x: Array) -> Array:
+        """Return the interpolant, shape (n, K), at x, shape (n, 1), which the points must cover."""
+        return _evaluated(self._whole, self.checked(x), f"points of {self.path}")
 
 
 def _shifted_line(offset: float, slope: float, centre: float) -> list[Fraction]:
@@ -486,12 +332,23 @@ def _restricted(
     whole: piecewise.PiecewisePolynomial, lower: float, upper: float, what: str
 ) -> piecewise.PiecewisePolynomial:
     """Return `whole` on [lower, upper], or raise InputError if it does not cover that."""
+    _check_cover(whole, lower, upper, what)
+    return whole.refined(inner_knots(lower, upper, whole.knots))
+
+
+def _evaluated(whole: piecewise.PiecewisePolynomial, x: Array, what: str) -> Array:
+    """Return `whole` at points, shape (n, 1), or raise InputError if it does not cover them."""
+    if x.size:
+        _check_cover(whole, float(x.min()), float(x.max()), what)
+    return whole(x[:, 0])
+
+
+def _check_cover(whole: piecewise.PiecewisePolynomial, lower: float, upper: float, what: str) -> None:
     first, last = float(whole.knots[0]), float(whole.knots[-1])
     require(
         first <= lower and upper <= last,
         f"the {what} cover [{first:g}, {last:g}], but the measure lives on [{lower:g}, {upper:g}].",
     )
-    return whole.refined(_inner_knots(lower, upper, whole.knots))
 
 
 def _spline(x: Array, values: Array, kind: str) -> piecewise.PiecewisePolynomial:

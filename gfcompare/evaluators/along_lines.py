@@ -1,0 +1,94 @@
+"""Exact along lines parallel to one axis: deep networks on the line, and any network on a box."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.evaluators.base import Array, Evaluator, Sampler
+from gfcompare.kernels import deep_line, line_set
+from gfcompare.kernels.line_set import LineSet
+from gfcompare.moments import line_moments
+from gfcompare.network import ReLUNetwork
+
+Orders = NDArray[np.uint64]
+
+
+class _Memory(threading.local):
+    """The last orders of the breakpoints in each thread; they only save time (kernels.sorting)."""
+
+    orders: Orders | None = None
+
+
+class AlongLines(Evaluator):
+    """A network of any depth against a piecewise polynomial target and density on B lines.
+
+    Parameters
+    ----------
+    network : with d inputs and K outputs
+    sampler : draws points from the measure
+    lines : target and density
+    """
+
+    def __init__(self, network: ReLUNetwork, sampler: Sampler, lines: LineSet) -> None:
+        super().__init__(network, sampler)
+        self.lines = lines
+        self._moments = line_moments(lines) if network.depth == 2 else None
+        self._memory = _Memory()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_memory"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._memory = _Memory()
+
+    def data(self) -> tuple[Array, ...]:
+        """Return the arrays of the lines."""
+        return tuple(np.asarray(part) for group in self.lines for part in group)
+
+    def risks(self, thetas: Array) -> Array:
+        """Return the risk at each row, shape (M,)."""
+        results = np.empty(len(thetas))
+
+        def work(rows: slice) -> None:
+            if self._moments is None:
+                nothing = np.empty((1, 0))
+                deep_line.evaluate(self.lines, self._widths, thetas[rows], results[rows], nothing, False)
+            else:
+                hidden = self.network.hidden[0]
+                line_set.risks(self.lines, self._moments, thetas[rows], results[rows], hidden)
+
+        self._share(len(thetas), self._cost, work)
+        return results
+
+    def gradients(self, thetas: Array) -> Array:
+        """Return the generalised gradient at each row, shape (M, P)."""
+        results = np.empty_like(thetas)
+
+        def work(rows: slice) -> None:
+            if self._moments is None:
+                risks = np.empty(rows.stop - rows.start)
+                deep_line.evaluate(self.lines, self._widths, thetas[rows], risks, results[rows], True)
+            else:
+                orders = self._orders(rows.stop - rows.start)
+                line_set.gradients(self.lines.segments, self._moments, thetas[rows], results[rows], orders)
+
+        self._share(len(thetas), self._cost, work)
+        return results
+
+    @property
+    def _cost(self) -> float:
+        """Roughly the operations for one row."""
+        return len(self.lines.segments.shares) * 30.0 * self.network.parameter_count
+
+    def _orders(self, rows: int) -> Orders:
+        """Return the orders to start sorting from, shape (M, B, H): those of this thread's last call."""
+        known = self._memory.orders
+        if known is None or len(known) < rows:
+            first = np.arange(self.network.hidden[0], dtype=np.uint64)
+            known = np.tile(first, (rows, len(self.lines.segments.shares), 1))
+            self._memory.orders = known
+        return known[:rows]

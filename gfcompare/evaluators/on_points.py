@@ -1,0 +1,90 @@
+"""Finitely many points: back-propagation through the network at each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gfcompare.evaluators.base import NOTHING, Array, Evaluator, Sampler
+from gfcompare.kernels import points as points_kernel
+from gfcompare.network import ReLUNetwork
+
+
+class OnPoints(Evaluator):
+    """A network of any depth on weighted points.
+
+    Parameters
+    ----------
+    network : with d inputs and K outputs
+    sampler : draws points from the measure
+    points, values, weights : shapes (N, d), (N, K) and (N,), the weights of sum 1
+    """
+
+    def __init__(
+        self, network: ReLUNetwork, sampler: Sampler, points: Array, values: Array, weights: Array
+    ) -> None:
+        super().__init__(network, sampler)
+        self.points = np.array(points, order="C")
+        self.values = np.array(values, order="C")
+        self.weights = np.array(weights, order="C")
+
+    def data(self) -> tuple[Array, ...]:
+        """Return points, values and weights."""
+        return self.points, self.values, self.weights
+
+    def risks(self, thetas: Array) -> Array:
+        """Return the risk at each row, shape (M,)."""
+        results = np.empty(len(thetas))
+
+        def work(rows: slice) -> None:
+            self._evaluate(thetas[rows], results[rows], np.empty((0, thetas.shape[1])))
+
+        self._share(len(thetas), self._cost, work)
+        return results
+
+    def gradients(self, thetas: Array, slopes: Array = NOTHING) -> Array:
+        """Return the generalised gradient at each row, shape (M, P).
+
+        Parameters
+        ----------
+        thetas : shape (M, P)
+        slopes : derivative of each neuron's activation at each point, shape (sum of H_k, N), in place of 1
+            where the pre-activation is positive and 0 elsewhere
+        """
+        results = np.empty_like(thetas)
+
+        def work(rows: slice) -> None:
+            self._evaluate(thetas[rows], np.empty(rows.stop - rows.start), results[rows], slopes)
+
+        self._share(len(thetas), self._cost, work)
+        return results
+
+    def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
+        """Return the pre-activation of each hidden neuron at each point, shape (sum of H_k, N)."""
+        trace = np.empty((sum(self.network.hidden), len(self.points)))
+        self._evaluate(theta[None], np.empty(1), np.empty((0, theta.size)), slopes, trace)
+        return trace
+
+    def _evaluate(
+        self,
+        thetas: Array,
+        risks: Array,
+        gradients: Array,
+        slopes: Array = NOTHING,
+        trace: Array = NOTHING,
+    ) -> None:
+        points_kernel.evaluate(
+            self._widths,
+            thetas,
+            self.points[None],
+            self.values[None],
+            self.weights,
+            slopes,
+            trace,
+            risks,
+            gradients,
+        )
+
+    @property
+    def _cost(self) -> float:
+        """Roughly the operations for one row."""
+        return 3.0 * len(self.points) * self.network.parameter_count

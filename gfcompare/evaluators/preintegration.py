@@ -1,0 +1,118 @@
+"""The choice of a quadrature rule on a box: the coordinate, and how many nodes an accuracy needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gfcompare.errors import InputError
+from gfcompare.evaluators.along_lines import AlongLines
+from gfcompare.evaluators.base import Array, Sampler
+from gfcompare.initializations import He
+from gfcompare.measures import BoxMeasure
+from gfcompare.network import ReLUNetwork
+from gfcompare.quadrature import ACCURACY, ACCURACY_ABOVE, MOST_NODES, Quadrature, Rule, preintegrated
+from gfcompare.targets import Target
+
+# Random networks on which the error of a rule is estimated.
+_NETWORKS = 8
+# Nodes with which the coordinates are compared, and from which their number is doubled.
+_FIRST = 64
+
+
+class Preintegration:
+    """Finds the rule for a problem on a box, and builds its evaluators.
+
+    Parameters
+    ----------
+    network, target, measure : the problem
+    quadrature : what the user wants of the rule
+    sampler : draws points from the measure
+    """
+
+    def __init__(
+        self,
+        network: ReLUNetwork,
+        target: Target,
+        measure: BoxMeasure,
+        quadrature: Quadrature,
+        sampler: Sampler,
+    ) -> None:
+        quadrature.check(measure.dimension)
+        self._network = network
+        self._target = target
+        self._measure = measure
+        self._quadrature = quadrature
+        self._sampler = sampler
+
+    def evaluator(self, nodes: int, coordinate: int) -> AlongLines:
+        """Return the evaluator with a rule; the coordinate counts from 1."""
+        lines = preintegrated(self._target, self._measure, nodes, coordinate - 1)
+        return AlongLines(self._network, self._sampler, lines)
+
+    def finer(self, rule: Rule) -> AlongLines:
+        """Return the evaluator with a finer rule, to which a rule is compared."""
+        return self.evaluator(self._doubled(rule.nodes), rule.coordinate)
+
+    def chosen(self) -> tuple[AlongLines, Rule]:
+        """Return the evaluator of the rule to be used, and the rule with its estimated error."""
+        coordinate = self._quadrature.coordinate or self._best_coordinate()
+        gradients = self._gradients(coordinate)
+        wanted = self._quadrature.nodes
+        nodes = _FIRST if wanted is None else wanted
+        goal = ACCURACY.get(self._measure.dimension, ACCURACY_ABOVE)
+        while True:
+            error = gradients.difference(nodes, self._doubled(nodes))
+            if wanted is not None or error <= goal or self._doubled(nodes) > MOST_NODES:
+                return gradients.evaluators[nodes], Rule(nodes, coordinate, error)
+            nodes = self._doubled(nodes)
+
+    def _doubled(self, nodes: int) -> int:
+        """Return about twice as many nodes, a number that the rule allows."""
+        if self._measure.dimension != 3:
+            return 2 * nodes
+        return round((2 * nodes) ** 0.5) ** 2 if nodes > 1 else 4
+
+    def _best_coordinate(self) -> int:
+        """Return the coordinate, from 1, with which few nodes are the most accurate."""
+        found: dict[int, float] = {}
+        refusals: list[InputError] = []
+        for coordinate in range(1, self._measure.dimension + 1):
+            try:
+                gradients = self._gradients(coordinate)
+                found[coordinate] = gradients.difference(_FIRST, self._doubled(_FIRST))
+            except InputError as error:  # perhaps it is a polynomial along another one
+                refusals.append(error)
+        if not found:
+            raise refusals[0]
+        # Within a factor of two the estimates mean the same: then the first coordinate.
+        return next(c for c, error in found.items() if error <= 2.0 * min(found.values()))
+
+    def _gradients(self, coordinate: int) -> _Gradients:
+        rng = np.random.Generator(np.random.PCG64(0))
+        thetas = np.stack([He().draw(self._network, rng) for _ in range(_NETWORKS)])
+        return _Gradients(lambda nodes: self.evaluator(nodes, coordinate), thetas)
+
+
+class _Gradients:
+    """Gradients of a few networks by rules with any number of nodes, each computed once."""
+
+    def __init__(self, evaluator: Callable[[int], AlongLines], thetas: Array) -> None:
+        self._evaluator = evaluator
+        self._thetas = thetas
+        self.evaluators: dict[int, AlongLines] = {}
+        self._known: dict[int, Array] = {}
+
+    def _of(self, nodes: int) -> Array:
+        if nodes not in self._known:
+            self.evaluators[nodes] = self._evaluator(nodes)
+            self._known[nodes] = self.evaluators[nodes].gradients(self._thetas)
+        return self._known[nodes]
+
+    def difference(self, nodes: int, more: int) -> float:
+        """Return the largest relative difference of the gradients by two rules."""
+        coarse, fine = self._of(nodes), self._of(more)
+        scale = np.linalg.norm(fine, axis=1)
+        differences = np.linalg.norm(coarse - fine, axis=1)
+        return float(np.max(differences / np.where(scale > 0, scale, 1.0)))

@@ -1,0 +1,273 @@
+"""One hidden layer on a line: the Hessian of the population risk, exactly, in O(H^2).
+
+With r = N - f and I_i the half line where neuron i is active, cut to the interval, it is the sum of
+
+- 2 sum_k int d_a N_k d_b N_k p: every entry combines the integrals of p, x p and x^2 p over the overlap
+  of I_i and I_j, which is an interval between two breakpoints: differences of antiderivatives;
+- 2 sum_k int r_k d_a d_b N_k p away from the kinks: int of x r_k over I_i for (w_i, v_ki), of r_k for
+  (b_i, v_ki), the running integrals that give the gradient;
+- the same at the kinks: N bends at t_i = -b_i / w_i, and moving a bend costs
+  2 sum_k v_ki r_k(t_i) p(t_i) / |w_i| times t_i^2, t_i, 1 for (w_i, w_i), (w_i, b_i), (b_i, b_i).
+
+Conventions, all of them the limit from one side where the gradient has a kink in theta itself: a
+breakpoint on an end of the interval, or outside, gives no term of the third kind; where f or p jumps at
+t_i, their values from the left are taken; w_i = 0 gives no such term either. See `line` for the notation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gfcompare.kernels.compiled import allocator, entry, leaf
+from gfcompare.kernels.line import (
+    LineWork,
+    copy,
+    gradient_of,
+    leftmost_line,
+    line_work,
+    moments,
+    piece_of,
+    sort_breakpoints,
+    walk,
+)
+
+# Edge of the square tiles in which the upper triangle is copied to the lower one: column by column every
+# number would come from another cache line.
+_TILE = 16
+
+
+class HessianWork(NamedTuple):
+    """Scratch memory for one Hessian."""
+
+    line: LineWork
+    starts: np.ndarray  # (H,): where I_i begins, in y
+    stops: np.ndarray  # (H,): where it ends; for a dead neuron where it begins
+    start_mass: np.ndarray  # (3, H): antiderivatives of p, y p and y^2 p there
+    stop_mass: np.ndarray  # (3, H)
+    overlap: np.ndarray  # (3, H): integrals of p, x p and x^2 p over I_i and I_j, for one i
+    activation: np.ndarray  # (3, H): those of a_j p, y a_j p and x a_j p, a_j the activation of neuron j
+    coupling: np.ndarray  # (H,): 2 sum_k v_ki v_kj, for one i
+    bends: np.ndarray  # (H,): sum_k v_ki r_k(t_i)
+    ones: np.ndarray  # (H,)
+    residual: np.ndarray  # (3, H): twice the integrals over I_i of x r_k, r_k and a_i r_k
+
+
+@allocator
+def hessian_work(hidden, outputs):
+    """Return the scratch memory for H hidden neurons and K outputs."""
+    return HessianWork(
+        line_work(hidden, outputs),
+        np.empty(hidden),
+        np.empty(hidden),
+        np.empty((3, hidden)),
+        np.empty((3, hidden)),
+        np.empty((3, hidden)),
+        np.empty((3, hidden)),
+        np.empty(hidden),
+        np.empty(hidden),
+        np.ones(hidden),
+        np.empty((3, hidden)),
+    )
+
+
+@leaf
+def _half_lines(mass_total, work):
+    """Fill in both ends of every I_i and the antiderivatives there.
+
+    A dead neuron has its clipped breakpoint on an end of the interval and no room behind it: it begins
+    where it ends, and all its overlaps are exactly empty.
+    """
+    line = work.line
+    for j in range(line.order.shape[0]):
+        i = line.order[j]
+        falling = line.slope[i] < 0.0
+        work.starts[i] = -1.0 if falling else line.keys[j]
+        work.stops[i] = line.keys[j] if falling else 1.0
+        for d, m in enumerate((line.mass0[j], line.mass1[j], line.mass2[j])):
+            work.start_mass[d, i] = 0.0 if falling else m
+            work.stop_mass[d, i] = m if falling else mass_total[d]
+
+
+@leaf
+def _overlaps(middle, half, i, work):
+    """Integrate over the overlap of I_i with every I_j."""
+    starts, stops, start_mass, stop_mass = work.starts, work.stops, work.start_mass, work.stop_mass
+    overlap, activation = work.overlap, work.activation
+    for j in range(starts.shape[0]):
+        first = i if starts[i] > starts[j] else j
+        last = i if stops[i] < stops[j] else j
+        empty = stops[last] <= starts[first]
+        m0 = 0.0 if empty else stop_mass[0, last] - start_mass[0, first]
+        m1 = 0.0 if empty else stop_mass[1, last] - start_mass[1, first]
+        m2 = 0.0 if empty else stop_mass[2, last] - start_mass[2, first]
+        x1 = middle * m0 + half * m1
+        overlap[0, j] = m0
+        overlap[1, j] = x1
+        overlap[2, j] = middle * x1 + half * (middle * m1 + half * m2)
+        slope, value = work.line.slope[j], work.line.value[j]
+        a0 = slope * m1 + value * m0
+        a1 = slope * m2 + value * m1
+        activation[0, j] = a0
+        activation[1, j] = a1
+        activation[2, j] = middle * a0 + half * a1
+
+
+@leaf
+def _product(factor, source, target):
+    """Write factor * source into target."""
+    for j in range(source.shape[0]):
+        target[j] = factor * source[j]
+
+
+@leaf
+def _products(factors, source, target):
+    """Write factors * source into target, entry by entry."""
+    for j in range(source.shape[0]):
+        target[j] = factors[j] * source[j]
+
+
+@leaf
+def _fill_rows(theta, outputs, i, work, hessian):
+    """Write the products of first derivatives in the rows of neuron i, right of the diagonal.
+
+    Whole blocks are written; what lies left of the diagonal in them is overwritten later.
+    """
+    hidden = work.starts.shape[0]
+    biases = (2 + outputs) * hidden
+    overlap, activation, coupling = work.overlap, work.activation, work.coupling
+    row_w, row_b = hessian[i], hessian[hidden + i]
+    for j in range(hidden):
+        coupling[j] = 0.0
+    for k in range(outputs):
+        start, stop = (2 + k) * hidden, (3 + k) * hidden
+        weight = 2.0 * theta[start + i]
+        for j in range(hidden):
+            coupling[j] += weight * theta[start + j]
+        _product(weight, activation[2], row_w[start:stop])
+        _product(weight, activation[0], row_b[start:stop])
+        row_w[biases + k] = weight * overlap[1, i]
+        row_b[biases + k] = weight * overlap[0, i]
+        row_v = hessian[start + i]
+        for j in range(stop, row_v.shape[0]):
+            row_v[j] = 0.0
+        slope, value = 2.0 * work.line.slope[i], 2.0 * work.line.value[i]
+        for j in range(hidden):
+            row_v[start + j] = slope * activation[1, j] + value * activation[0, j]
+        row_v[biases + k] = 2.0 * activation[0, i]
+    _products(coupling, overlap[2], row_w[:hidden])
+    _products(coupling, overlap[1], row_w[hidden : 2 * hidden])
+    _products(coupling, overlap[0], row_b[hidden : 2 * hidden])
+
+
+@leaf
+def _fill_products(data, theta, work, hessian):
+    """Write 2 sum_k int d_a N_k d_b N_k p on and above the diagonal."""
+    hidden = work.starts.shape[0]
+    outputs = data.target_total.shape[0]
+    biases = (2 + outputs) * hidden
+    _half_lines(data.mass_total, work)
+    for i in range(hidden):
+        _overlaps(data.middle, data.half, i, work)
+        _fill_rows(theta, outputs, i, work, hessian)
+    for k in range(outputs):
+        for other in range(k, outputs):
+            hessian[biases + k, biases + other] = 2.0 * data.mass_total[0] if other == k else 0.0
+
+
+@leaf
+def _at(data, coefficients, piece, y):
+    """Evaluate the polynomial of a piece at y."""
+    s = (y - data.integrals.centres[piece]) * data.integrals.scales[piece]
+    result = coefficients[0]
+    for d in range(1, coefficients.shape[0]):
+        result = result * s + coefficients[d]
+    return result
+
+
+@leaf
+def _add_bends(data, k, v, line_slope, line_value, work):
+    """Add v_ki r_k(t_i), walking over the sorted breakpoints with the line of the network."""
+    line, bends = work.line, work.bends
+    piece = 0
+    for j in range(line.order.shape[0]):
+        i, y = line.order[j], line.keys[j]
+        piece = piece_of(data.integrals.knots, y, piece)
+        f = _at(data, data.values.value_high[piece, k], piece, y)
+        bends[i] += v[i] * ((line_slope * y + line_value) - f)
+        weight = -v[i] if line.slope[i] < 0.0 else v[i]
+        line_slope += weight * line.slope[i]
+        line_value += weight * line.value[i]
+
+
+@leaf
+def _add_curvature(data, theta, work, hessian):
+    """Add what moving the bends costs: on the diagonals of the blocks (w, w), (w, b) and (b, b)."""
+    line = work.line
+    hidden = line.order.shape[0]
+    piece = 0
+    for j in range(hidden):
+        i, y = line.order[j], line.keys[j]
+        if y <= -1.0 or y >= 1.0:
+            continue
+        piece = piece_of(data.integrals.knots, y, piece)
+        density = _at(data, data.values.density[piece], piece, y)
+        curvature = 2.0 * density * work.bends[i] / abs(theta[i])
+        t = data.integrals.middle + data.integrals.half * y
+        hessian[i, i] += curvature * t * t
+        hessian[i, hidden + i] += curvature * t
+        hessian[hidden + i, hidden + i] += curvature
+
+
+@leaf
+def _mirror(matrix):
+    """Copy what lies above the diagonal below it: the result is symmetric to the bit."""
+    size = matrix.shape[0]
+    for top in range(0, size, _TILE):
+        for left in range(0, top + 1, _TILE):
+            for a in range(top, min(top + _TILE, size)):
+                for b in range(left, min(left + _TILE, a)):
+                    matrix[a, b] = matrix[b, a]
+
+
+@leaf
+def hessian_into(data, theta, hessian, work):
+    """Write the Hessian at `theta`, shape (P,), into `hessian`, shape (P, P)."""
+    integrals, line = data.integrals, work.line
+    hidden = line.order.shape[0]
+    outputs = integrals.target_total.shape[0]
+    sort_breakpoints(integrals, theta, line)
+    for i in range(hidden):
+        work.bends[i] = 0.0
+    for k in range(outputs):
+        start, stop = (2 + k) * hidden, (3 + k) * hidden
+        v = theta[start:stop]
+        moments(integrals, k, line)
+        if k == 0:  # now that the antiderivatives of p at the breakpoints are there
+            _fill_products(integrals, theta, work, hessian)
+        line_slope, line_value = leftmost_line(line.slope, line.value, v)
+        line_value += theta[(2 + outputs) * hidden + k]
+        total0, total1 = walk(
+            line, v, line_slope, line_value, integrals.mass_total, integrals.target_total[k]
+        )
+        # What (w_i, v_ki) and (b_i, v_ki) need is the gradient in w_i and b_i, were v_ki = 1.
+        r = work.residual
+        gradient_of(integrals.middle, integrals.half, work.ones, line, total0, total1, r[0], r[1], r[2])
+        for i in range(hidden):
+            hessian[i, start + i] += r[0, i]
+            hessian[hidden + i, start + i] += r[1, i]
+        _add_bends(data, k, v, line_slope, line_value, work)
+    _add_curvature(data, theta, work, hessian)
+    _mirror(hessian)
+
+
+@entry
+def hessians(data, thetas, results, order):
+    """Write the Hessian at each row of `thetas`, shape (M, P), into `results`, shape (M, P, P).
+
+    `order` as for `line.gradients`.
+    """
+    work = hessian_work(order.shape[0], data.integrals.target_total.shape[0])
+    copy(order, work.line.order)
+    for m in range(thetas.shape[0]):
+        hessian_into(data, thetas[m], results[m], work)
+    copy(work.line.order, order)

@@ -1,0 +1,322 @@
+"""Target functions of several inputs, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gfcompare import piecewise
+from gfcompare.components import require
+from gfcompare.errors import InputError
+from gfcompare.lines import Bundle, Lines
+from gfcompare.targets.base import (
+    Array,
+    Numbers,
+    SpaceTarget,
+    Target,
+    as_pieces,
+    broadcast,
+    coefficient_rows,
+    numbers,
+)
+
+#: A normal density is below rounding this many widths away from its centre.
+_REACH = 9.0
+
+
+def _vector(value: object, key: str) -> Array:
+    """Return one finite number for each input, shape (d,), or raise InputError."""
+    array = numbers(value, key)
+    require(
+        array.ndim == 1 and array.size > 0,
+        f"{key} must be a list of d numbers, one for each input, got {value!r}.",
+    )
+    require(bool(np.isfinite(array).all()), f"{key} must be finite, got {array.tolist()}.")
+    return array
+
+
+@dataclass(frozen=True)
+class MultivariatePolynomial(SpaceTarget):
+    """A polynomial in d variables: a sum of terms coefficient * x_1^p_1 ... x_d^p_d.
+
+    Parameters
+    ----------
+    powers : for each term its d powers (p_1, ..., p_d), whole numbers from 0; each term once
+    coefficients : one number for each term, or one such list for each output
+    """
+
+    name: ClassVar[str] = "multivariate-polynomial"
+    powers: Sequence[Sequence[int]]
+    coefficients: Sequence[float] | Sequence[Sequence[float]]
+
+    def __post_init__(self) -> None:
+        terms = self._terms()
+        require(len(terms) > 0, "powers must not be empty.")
+        lengths = sorted({len(term) for term in terms})
+        require(
+            len(lengths) == 1 and lengths[0] > 0,
+            f"powers must be lists of d whole numbers, one for each input, got lists of {lengths} numbers.",
+        )
+        twice = [term for number, term in enumerate(terms) if term in terms[:number]]
+        require(
+            not twice,
+            f"the powers {list(twice[0]) if twice else []} are given twice: add their coefficients.",
+        )
+        for row in coefficient_rows(self.coefficients, "coefficients"):
+            require(
+                len(row) == len(terms),
+                f"powers have {len(terms)} terms, coefficients {len(row)} numbers for an output: "
+                "give one for each term.",
+            )
+
+    def _terms(self) -> list[tuple[int, ...]]:
+        """Return the powers of each term, or raise InputError."""
+        for term in self.powers:
+            listed = isinstance(term, Sequence | np.ndarray) and not isinstance(term, str)
+            require(listed, f"powers must be a list of d whole numbers for each term, got {term!r}.")
+            for power in term:
+                whole = isinstance(power, int | np.integer) and not isinstance(power, bool)
+                require(whole and power >= 0, f"powers must be whole numbers from 0, got {power!r}.")
+        return [tuple(int(power) for power in term) for term in self.powers]
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(coefficient_rows(self.coefficients, "coefficients"))
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of inputs d."""
+        return len(self.powers[0])
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+        points = self.checked(x)
+        rows = np.array(coefficient_rows(self.coefficients, "coefficients"))
+        values = np.zeros((len(points), len(rows)))
+        for term, coefficients in zip(self._terms(), rows.T, strict=True):
+            values += np.prod(points ** np.array(term), axis=1)[:, None] * coefficients
+        return values
+
+    def degree(self, coordinate: int) -> int | None:
+        """Return the highest power of the coordinate in a term that is not 0."""
+        used = np.any(np.atleast_2d(self.coefficients), axis=0)
+        return max(
+            (t[coordinate] for t, nonzero in zip(self._terms(), used, strict=True) if nonzero), default=0
+        )
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], for d = 1."""
+        self.line(lower, upper)
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        powers = [term[0] for term in self._terms()]
+        ascending = np.zeros((len(rows), 1 + max(powers)))
+        ascending[:, powers] = rows
+        return piecewise.from_pieces([lower, upper], [ascending.tolist()])
+
+
+@dataclass(frozen=True)
+class RadialBump(SpaceTarget):
+    """f(x) = offset + height exp(-|x - centre|^2 / (2 width^2)).
+
+    Parameters
+    ----------
+    centre : d numbers
+    height, width, offset : a number, or one for each output; the width is positive
+    """
+
+    name: ClassVar[str] = "radial-bump"
+    centre: Sequence[float]
+    height: Numbers = 1.0
+    width: Numbers = 0.2
+    offset: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        _vector(self.centre, "centre")
+        width = self._fields()[1]
+        require(bool((width > 0).all()), f"width must be positive, got {width.tolist()}.")
+
+    def _fields(self) -> tuple[Array, ...]:
+        return broadcast(height=self.height, width=self.width, offset=self.offset)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(self._fields()[0])
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of inputs d."""
+        return len(self.centre)
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+        height, width, offset = self._fields()
+        away = self.checked(x) - _vector(self.centre, "centre")
+        with np.errstate(over="ignore"):  # far away from a narrow bump: exp(-inf) = 0
+            squares = ((away[:, :, None] / width) ** 2).sum(axis=1)
+        return np.asarray(offset + height * np.exp(-0.5 * squares))
+
+    def kinks(self, lines: Lines) -> Array:
+        """Return places in and around the bump, so that a narrow one is seen, shape (B, 3 K)."""
+        centre, width = _vector(self.centre, "centre"), self._fields()[1]
+        away = np.delete(lines.nodes - centre, lines.coordinate, axis=1)
+        near = np.sqrt((away**2).sum(axis=1))[:, None] < _REACH * width
+        places = centre[lines.coordinate] + _REACH * width * np.array([[-1.0], [0.0], [1.0]])
+        return np.where(near[:, None, :], places, np.nan).reshape(lines.count, -1)
+
+
+@dataclass(frozen=True)
+class Ridge(SpaceTarget):
+    """f(x) = profile(direction . x): a function of one variable across parallel hyperplanes.
+
+    Parameters
+    ----------
+    profile : any target of one input
+    direction : d numbers, not all of them 0
+    """
+
+    name: ClassVar[str] = "ridge"
+    profile: Target
+    direction: Sequence[float]
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.profile, Target), f"profile must be a target, got {self.profile!r}.")
+        require(
+            self.profile.dimension in (1, None),
+            f"the profile of a ridge must have one input, {self.profile.name!r} has d = "
+            f"{self.profile.dimension}.",
+        )
+        require(
+            bool(_vector(self.direction, "direction").any()),
+            "direction must not be zero: the function would be constant, see the target 'constant'.",
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return self.profile.outputs
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of inputs d."""
+        return len(self.direction)
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+        places = self.checked(x) @ _vector(self.direction, "direction")
+        try:
+            return self.profile.at(places[:, None])
+        except InputError as error:
+            raise error.within("the profile of a ridge, a function of direction . x") from None
+
+    def degree(self, coordinate: int) -> int | None:
+        """Return what the profile says, and 0 where the direction is orthogonal to the coordinate."""
+        return self.profile.degree(0) if self.direction[coordinate] else 0
+
+    def kinks(self, lines: Lines) -> Array:
+        """Return where direction . x crosses a knot of the profile, shape (B, q)."""
+        pieces = self._pieces(lines)
+        return np.empty((lines.count, 0)) if pieces is None else self._crossings(lines, pieces.knots)
+
+    def along(self, lines: Lines) -> Bundle:
+        """Return f on segments parallel to one axis: the profile's own pieces, moved there."""
+        self.checked(lines.nodes)
+        pieces = self._pieces(lines)
+        if pieces is None:
+            return lines.convert(self.at, degree=0, name=self.called)
+        direction = _vector(self.direction, "direction")
+        return lines.convert(
+            lambda x: pieces(x @ direction),
+            kinks=self._crossings(lines, pieces.knots),
+            degree=pieces.degree,
+            name=self.called,
+        )
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper], for d = 1."""
+        return as_pieces(self.along(self.line(lower, upper)))
+
+    def _pieces(self, lines: Lines) -> piecewise.PiecewisePolynomial | None:
+        """Return the profile where direction . x is on the segments, None if it is constant on each."""
+        start = self._starts(lines)
+        slope = float(self.direction[lines.coordinate])
+        ends = np.concatenate([start + slope * lines.lower, start + slope * lines.upper])
+        lower, upper = float(ends.min()), float(ends.max())
+        if slope == 0 or lower == upper:
+            return None
+        try:
+            return self.profile.on(lower, upper)
+        except InputError as error:
+            raise error.within("the profile of a ridge, a function of direction . x") from None
+
+    def _starts(self, lines: Lines) -> Array:
+        """Return direction . x on each segment where the coordinate is 0, shape (B,)."""
+        others = np.delete(lines.nodes, lines.coordinate, axis=1)
+        return np.asarray(others @ np.delete(_vector(self.direction, "direction"), lines.coordinate))
+
+    def _crossings(self, lines: Lines, knots: Array) -> Array:
+        with np.errstate(over="ignore"):  # a direction nearly orthogonal to the coordinate: far outside
+            return np.asarray(
+                (knots[1:-1] - self._starts(lines)[:, None]) / float(self.direction[lines.coordinate])
+            )
+
+
+@dataclass(frozen=True)
+class ProductOfSines(SpaceTarget):
+    """f(x) = offset + amplitude times the product of sin(2 pi frequency_m x_m + phase_m) over the inputs m.
+
+    Parameters
+    ----------
+    frequency : d numbers, periods per unit of each input
+    amplitude, offset : a number, or one for each output
+    phase : a number, or one for each input, in radians
+    """
+
+    name: ClassVar[str] = "product-of-sines"
+    frequency: Sequence[float]
+    amplitude: Numbers = 1.0
+    phase: Numbers = 0.0
+    offset: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        self._phases()
+        self._fields()
+
+    def _fields(self) -> tuple[Array, ...]:
+        return broadcast(amplitude=self.amplitude, offset=self.offset)
+
+    def _phases(self) -> tuple[Array, Array]:
+        """Return frequency and phase of each input, each of shape (d,)."""
+        frequency = _vector(self.frequency, "frequency")
+        (phase,) = broadcast(phase=self.phase)
+        require(
+            phase.size in (1, frequency.size),
+            f"phase has {phase.size} numbers where frequency has {frequency.size}: give 1 or "
+            f"{frequency.size}.",
+        )
+        return frequency, np.broadcast_to(phase, frequency.shape)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(self._fields()[0])
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of inputs d."""
+        return len(self.frequency)
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, d)."""
+        amplitude, offset = self._fields()
+        frequency, phase = self._phases()
+        product = np.prod(np.sin(2 * np.pi * frequency * self.checked(x) + phase), axis=1)
+        return np.asarray(offset + amplitude * product[:, None])
+
+    def degree(self, coordinate: int) -> int | None:
+        """Return 0 where the frequency is 0, otherwise None: no polynomial."""
+        return None if self.frequency[coordinate] else 0
