@@ -80,10 +80,8 @@ class Kinks:
         leaving = bool(self._sliding) and self._excess(y) > 0.0
         if not len(changed) and not leaving:
             return None
-        if len(changed) and changed[-1, 0] >= self._problem.network.hidden[0]:
-            lateness = self._lateness_of_all
-        else:
-            lateness = self._lateness_of(changed)
+        deep = len(changed) > 0 and changed[-1, 0] >= self._problem.network.hidden[0]
+        lateness = self._lateness_of_all if deep else self._lateness_of(changed)
 
         def late(share: float) -> float:
             y = made.at(share)
@@ -176,7 +174,7 @@ class Kinks:
         return _TOLERANCE * self._reach * float(np.abs(y).max())
 
     def _shares(self, y: Array) -> Array:
-        """Return the share of the active side in each sliding velocity; where it leaves [0, 1], sliding ends."""
+        """Return the share of the active side in each sliding velocity; it slides while all are in [0, 1]."""
         slopes = self._slopes.copy()
         for pair in self._sliding:
             slopes[pair] = 1.0

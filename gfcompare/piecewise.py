@@ -340,7 +340,7 @@ class _Checked:
 
 
 _NODES = np.cos(np.pi * (np.arange(CONVERSION_DEGREE + 1) + 0.5) / (CONVERSION_DEGREE + 1))
-_CHECKS = np.concatenate([np.cos(np.pi * np.arange(1, 16) / 16), [-0.9999, 0.9999]])
+_CHECKS = np.cos(np.pi * np.arange(1, 16) / 16)
 _TO_MONOMIALS = np.stack(
     [
         np.append(c, np.zeros(CONVERSION_DEGREE + 1 - len(c)))
@@ -352,13 +352,19 @@ _FROM_VALUES = np.linalg.inv(chebyshev.chebvander(_NODES, CONVERSION_DEGREE))
 
 def _interpolate(evaluate: _Checked, left: Array, right: Array) -> tuple[Array, Array, float]:
     """Interpolate on each interval; return coefficients (n, K, D), errors (n,) and the largest value."""
-    centres, halves = 0.5 * left + 0.5 * right, 0.5 * right - 0.5 * left
+    centres, halves = (0.5 * left + 0.5 * right)[:, None], (0.5 * right - 0.5 * left)[:, None]
+    # A jump between an end and the first check would not be seen: two checks are as near to the ends as
+    # rounding allows.
+    near = np.maximum(1e-13 * (right[-1] - left[0]), 2 * np.spacing(np.maximum(np.abs(left), np.abs(right))))
+    end = 1.0 - np.minimum(near[:, None] / halves, 1e-3)
+    inner = np.tile(np.concatenate([_NODES, _CHECKS]), (left.size, 1))
     points = np.clip(
-        centres[:, None] + halves[:, None] * np.concatenate([_NODES, _CHECKS]), left[:, None], right[:, None]
+        centres + halves * np.concatenate([inner, end, -end], axis=1), left[:, None], right[:, None]
     )
     values = evaluate(points.ravel()).reshape(*points.shape, -1)
     at_nodes, at_checks = values[:, : len(_NODES)], values[:, len(_NODES) :]
     series = np.einsum("dn,jnk->jkd", _FROM_VALUES, at_nodes)
-    fitted = np.einsum("jkd,cd->jck", series, chebyshev.chebvander(_CHECKS, CONVERSION_DEGREE))
+    s = (points[:, len(_NODES) :] - centres) / halves
+    fitted = np.einsum("jkd,jcd->jck", series, chebyshev.chebvander(s, CONVERSION_DEGREE))
     errors = np.abs(fitted - at_checks).max(axis=(1, 2))
     return series @ _TO_MONOMIALS, errors, float(np.abs(values).max())

@@ -182,7 +182,7 @@ class Problem:
         slopes : shape (sum of H_k, N), the derivative of each activation at each point, in place of 1 where
             the pre-activation is positive and 0 elsewhere
         """
-        return self._on_points.gradients(theta[None], slopes)[0]
+        return np.asarray(self._on_points.gradients(theta[None], slopes)[0])
 
     def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
         """Return the pre-activations, (sum of H_k, N), of all hidden neurons on finitely many points."""
@@ -383,8 +383,8 @@ def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> Non
         fix = f"a target with d = {d}"
     raise InputError(
         f"the network has d = {d} inputs (widths {list(network.widths)}), the measure {measure.name!r} "
-        f"d = {measure.dimension}, the target {target.name!r} d = "
-        f"{'any' if target.dimension is None else target.dimension}; they must agree: use {fix}."
+        f"d = {measure.dimension}, the target {target.name!r} "
+        f"{'any d' if target.dimension is None else f'd = {target.dimension}'}; they must agree: use {fix}."
     )
 
 

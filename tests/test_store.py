@@ -37,8 +37,7 @@ def test_a_result_is_valid(small_tree: xr.DataTree) -> None:
 def test_a_result_holds_exactly_the_schema(small_tree: xr.DataTree, small_study: gfc.Study) -> None:
     assert set(small_tree.attrs) == set(schema.ROOT_ATTRIBUTES)
     assert list(small_tree.children) == ["sine", "step"]
-    layers = schema.layer_variables(small_study.problems[0].network)
-    meanings = schema.VARIABLES | layers | schema.diagnostic_variables()
+    meanings = schema.variables(small_study.problems[0].problem)
     for node in small_tree.children.values():
         data = node.to_dataset()
         assert set(data.attrs) == set(schema.GROUP_ATTRIBUTES)

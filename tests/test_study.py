@@ -445,7 +445,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         GD,
         f"{GD}\n[measure]\nlower = 0.0",
-        "measure: the key 'name' is missing. Allowed: density, piecewise-poly...",
+        "measure: the key 'name' is missing. Allowed: box, box-dens...",
     ),
     # Types
     ('name = "tiny"', "name = 3", "name: must be text, got 3."),
@@ -689,9 +689,9 @@ BAD: list[tuple[str, str, str]] = [
     (
         "[1, 3, 1]",
         "[2, 3, 1]",
-        "problem 'sine': a problem needs widths [1, H, K] (one input, one hidden layer), got...",
+        "problem 'sine': the network has d = 2 inputs (widths [2, 3, 1]), the measure 'uniform' d = 1, "
+        "the target 'sine' d = 1; they must agree: use widths [1, 3, 1].",
     ),
-    ("[1, 3, 1]", "[1, 3, 3, 1]", "problem 'sine': a problem needs widths [1, H, K]..."),
     (
         "[1, 3, 1]",
         "[1, 3, 2]",
@@ -875,7 +875,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, cause: str) -> Non
         ({"integrators": {}}, "integrators must name at least one method"),
         ({"integrators": {"gd": gfc.targets.Sine()}}, "integrators.gd must be a Integrator"),
         ({"network": (1, 3, 1)}, "network must be a ReLUNetwork or a list of them, got 1"),
-        ({"network": gfc.ReLUNetwork((1, 3, 3, 1))}, "problem 'sine': a problem needs widths"),
+        ({"network": gfc.ReLUNetwork((2, 3, 1))}, "problem 'sine': the network has d = 2 inputs"),
         ({"measure": "uniform"}, "measure must be a Measure or a list of them, got 'uniform'"),
         ({"initialization": []}, "initialization must not be an empty list"),
     ],
