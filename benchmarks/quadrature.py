@@ -1,4 +1,4 @@
-"""Error of the gradient on a box against the number of nodes, beside plain Sobol and plain Monte Carlo points.
+"""Error of the gradient on a box against the number of nodes, beside plain Sobol and Monte Carlo points.
 
 python -m benchmarks.quadrature draws docs/images/quadrature.png.
 """

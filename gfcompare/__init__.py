@@ -39,10 +39,13 @@ _HOMES = {
     "open_study": "store",
     "validate": "schema",
 }
-_MODULES = frozenset({"diagnostics", "figures", "initializations", "measures", "piecewise", "targets"})
+_MODULES = frozenset(
+    {"critical_points", "diagnostics", "figures", "initializations", "measures", "piecewise", "targets"}
+)
 
 if TYPE_CHECKING:
     from gfcompare import (
+        critical_points,
         diagnostics,
         figures,
         initializations,
@@ -92,6 +95,7 @@ __all__ = [
     "Target",
     "Times",
     "__version__",
+    "critical_points",
     "diagnostics",
     "figures",
     "hookimpl",

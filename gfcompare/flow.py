@@ -45,8 +45,8 @@ class FlowIntegrator(Integrator, abc.ABC):
     Where the risk is smooth, with CVODE: variable-order BDF (order 1 to 5) with Newton's method and
     matrix-free GMRES. The cost of a step is a few gradients whatever the number of parameters, and stiffness
     does not limit the step. On finitely many points, where the velocity jumps, with an explicit method of
-    order 5 whose steps end at the jumps (`gfcompare.kinks`). Save times are read off the method's interpolant and
-    cost nothing.
+    order 5 whose steps end at the jumps (`gfcompare.kinks`). Save times are read off the method's
+    interpolant and cost nothing.
 
     Hindmarsh et al., "SUNDIALS", ACM TOMS 31 (2005), doi:10.1145/1089014.1089020; Dormand, Prince,
     doi:10.1016/0771-050X(80)90013-3.

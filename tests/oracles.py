@@ -569,3 +569,229 @@ def project(theta, gradient, hidden):
 def status(data):
     """Return how each trajectory of a dataset ended."""
     return [gfc.Status(int(s)) for s in data["status"].values]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Networks of any widths
+# ---------------------------------------------------------------------------------------------------
+
+
+def any_theta(rng: np.random.Generator, widths: Sequence[int], lower=0.0, upper=1.0) -> np.ndarray:
+    """Draw a network whose hidden neurons mostly switch in [lower, upper]^d, whatever the depth."""
+    middle, half = 0.5 * (lower + upper), 0.5 * (upper - lower)
+    parts = []
+    for number, (before, after) in enumerate(itertools.pairwise(widths)):
+        weight = rng.normal(size=(after, before)) * np.sqrt(2.0 / before)
+        bias = rng.normal(size=after) * (half if number == 0 else 1.0) * 0.5
+        if number == 0:
+            bias -= weight.sum(axis=1) * middle
+        parts += [weight.ravel(), bias]
+    return np.concatenate(parts)
+
+
+def any_layers(widths: Sequence[int], theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut theta into (weight, bias), layer by layer."""
+    return [(np.array(w), np.array(b)) for w, b in loop_layers(widths, theta)]
+
+
+def any_network(widths: Sequence[int], theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Evaluate a network at points, (n, d) -> (n, K)."""
+    layers = any_layers(widths, theta)
+    values = x
+    for weight, bias in layers[:-1]:
+        values = np.maximum(values @ weight.T + bias, 0.0)
+    return values @ layers[-1][0].T + layers[-1][1]
+
+
+def any_backprop(
+    widths: Sequence[int], theta: np.ndarray, x: np.ndarray, fx: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return sum_n weights[n] |N(x_n) - f(x_n)|^2 and its gradient, by back-propagation with s'(0) = 0.
+
+    x : (n, d); fx : (n, K); weights : (n,).
+    """
+    layers = any_layers(widths, theta)
+    inputs, signs = [x], []
+    for weight, bias in layers[:-1]:
+        z = inputs[-1] @ weight.T + bias
+        inputs.append(np.where(z > 0, z, 0.0))
+        signs.append(z > 0)
+    residual = inputs[-1] @ layers[-1][0].T + layers[-1][1] - fx
+    delta = 2.0 * weights[:, None] * residual
+    parts = []
+    for number in range(len(layers) - 1, -1, -1):
+        parts[:0] = [(delta.T @ inputs[number]).ravel(), delta.sum(axis=0)]
+        if number:
+            delta = (delta @ layers[number][0]) * signs[number - 1]
+    return float(weights @ (residual**2).sum(axis=1)), np.concatenate(parts)
+
+
+def any_breakpoints(widths: Sequence[int], theta: np.ndarray, lower: float, upper: float) -> np.ndarray:
+    """Return the zeros of all pre-activations of a network on the line, by refining a grid layer by layer."""
+    layers = any_layers(widths, theta)
+    grid = np.array([lower, upper])
+    for number in range(1, len(layers)):
+        values = grid[:, None]
+        for weight, bias in layers[: number - 1]:
+            values = np.maximum(values @ weight.T + bias, 0.0)
+        z = values @ layers[number - 1][0].T + layers[number - 1][1]
+        cell, neuron = np.nonzero(z[:-1] * z[1:] < 0)
+        left, right = z[cell, neuron], z[cell + 1, neuron]
+        zeros = grid[cell] + left / (left - right) * (grid[cell + 1] - grid[cell])
+        grid = np.unique(np.concatenate([grid, zeros]))
+    return grid[1:-1]
+
+
+def line_points(
+    target: TargetCase, measure: MeasureCase, widths: Sequence[int], theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points (n, 1), target values and weights: 20 Gauss-Legendre points between breakpoints.
+
+    Long pieces are cut, so that functions that are no polynomials are integrated to rounding too.
+    """
+    lower, upper = measure.measure.interval
+    inner = [*any_breakpoints(widths, theta, lower, upper), *target.knots, *measure.knots]
+    inner = [*inner, *np.linspace(lower, upper, 26)]
+    edges = np.unique(np.clip(inner, lower, upper))
+    half = 0.5 * np.diff(edges)
+    x = (0.5 * (edges[:-1] + edges[1:])[:, None] + half[:, None] * _NODES).ravel()
+    weights = (half[:, None] * _WEIGHTS).ravel() * measure.formula(x)
+    return x[:, None], target.formula(x), weights
+
+
+def line_quadrature(target: TargetCase, measure: MeasureCase, widths: Sequence[int], theta: np.ndarray):
+    """Return risk and gradient, by adaptive quadrature of back-propagation, given the breakpoints."""
+    lower, upper = measure.measure.interval
+
+    def integrand(x: float) -> np.ndarray:
+        point = np.array([x])
+        risk, gradient = any_backprop(
+            widths, theta, point[:, None], target.formula(point), measure.formula(point)
+        )
+        return np.append(gradient, risk)
+
+    places = np.array([*any_breakpoints(widths, theta, lower, upper), *target.knots, *measure.knots])
+    places = np.unique(places[(places > lower) & (places < upper)])
+    found = quad_vec(integrand, lower, upper, epsabs=0, epsrel=1e-13, norm="max", points=places, limit=20000)[
+        0
+    ]
+    return found[-1], found[:-1]
+
+
+@dataclass(frozen=True)
+class ExactDeep:
+    """Risk and gradient of a network of any depth on the line in rational arithmetic.
+
+    pieces[j] holds K target polynomials, density[j] one polynomial, on knots[j:j+2]; the density is
+    normalised here.
+    """
+
+    knots: Poly
+    pieces: list[list[Poly]]
+    density: list[Poly]
+
+    def both(self, widths: Sequence[int], theta: np.ndarray) -> tuple[Fraction, list[Fraction]]:
+        """Return risk and gradient, exactly."""
+        layers = [([fractions(row) for row in w], fractions(b)) for w, b in loop_layers(widths, theta)]
+        mass = Exact(self.knots, self.pieces, self.density).mass()
+        risk = Fraction(0)
+        total = [[[Fraction(0)] * len(row) for row in w] + [[Fraction(0)] * len(b)] for w, b in layers]
+        for j, (left, right) in enumerate(itertools.pairwise(self.knots)):
+            for a, b, lines in self._cells(layers, left, right, [[Fraction(0), Fraction(1)]]):
+                risk += self._add(layers, lines, a, b, j, total)
+        flat = [g for layer in total for row in layer for g in row]
+        return risk / mass, [g / mass for g in flat]
+
+    def _cells(self, layers, left, right, below):
+        """Yield (left, right, activations of every layer and the network's output, as lines)."""
+        weight, bias = layers[0]
+        z = [
+            [
+                b + sum((w * line[0] for w, line in zip(row, below, strict=True)), Fraction(0)),
+                sum((w * line[1] for w, line in zip(row, below, strict=True)), Fraction(0)),
+            ]
+            for row, b in zip(weight, bias, strict=True)
+        ]
+        if len(layers) == 1:
+            yield left, right, [below, z]
+            return
+        zeros = {-c / m for c, m in z if m}
+        for a, b in itertools.pairwise(sorted({left, right, *(t for t in zeros if left < t < right)})):
+            middle = (a + b) / 2
+            active = [line if value(line, middle) > 0 else [Fraction(0), Fraction(0)] for line in z]
+            for start, stop, above in self._cells(layers[1:], a, b, active):
+                yield start, stop, [below, *above]
+
+    def _add(self, layers, lines, left, right, piece, total) -> Fraction:
+        """Add the part of a cell to the gradient; return its part of the risk."""
+        p = self.density[piece]
+        risk = Fraction(0)
+        sums = []  # integrals over the cell of the derivative by each pre-activation, and of x times it
+        for line, f in zip(lines[-1], self.pieces[piece], strict=True):
+            length = max(2, len(f))
+            r = [a - q for a, q in itertools.zip_longest(line, f, fillvalue=Fraction(0))][:length]
+            anti = primitive(times(times(r, r), p))
+            risk += value(anti, right) - value(anti, left)
+            moments = [primitive(times(times([Fraction(2)], r), p))]
+            moments.append(primitive([Fraction(0), *times(times([Fraction(2)], r), p)]))
+            sums.append([value(m, right) - value(m, left) for m in moments])
+        for number in range(len(layers) - 1, -1, -1):
+            below, weight = lines[number], layers[number][0]
+            for i, (s0, s1) in enumerate(sums):
+                for h, (c, m) in enumerate(below):
+                    total[number][i][h] += c * s0 + m * s1
+                total[number][-1][i] += s0
+            middle = (left + right) / 2
+            on = [number > 0 and value(line, middle) > 0 for line in below]
+            sums = [
+                [
+                    sum((weight[i][h] * s[q] for i, s in enumerate(sums)), Fraction(0))
+                    if on[h]
+                    else Fraction(0)
+                    for q in (0, 1)
+                ]
+                for h in range(len(below))
+            ]
+        return risk
+
+
+def square_points(
+    theta: np.ndarray, hidden: int, target: Callable, density: Callable, nodes: int, cuts: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points, target values and weights that integrate a 2-H-K network over [0, 1]^2 cell by cell.
+
+    The kinks are the lines w_1 x_1 + w_2 x_2 + b = 0. Between two neighbouring x_2 at which lines cross each
+    other or enter or leave the square, integrals over x_1 between the lines are smooth in x_2: Gauss-Legendre
+    in both, exact for polynomials of a degree below 2 nodes - 1. `cuts` parts of each cell for others.
+    """
+    w, b = theta[: 2 * hidden].reshape(hidden, 2), theta[2 * hidden : 3 * hidden]
+    lines = np.concatenate([np.column_stack([w, b]), [[1.0, 0.0, 0.0], [1.0, 0.0, -1.0]]])
+    special = [0.0, 1.0]
+    for first, second in itertools.combinations(lines, 2):
+        # x_2 where both lines meet: eliminate x_1.
+        slope = first[1] * second[0] - second[1] * first[0]
+        if slope != 0:
+            special.append(-(first[2] * second[0] - second[2] * first[0]) / slope)
+    special += [-line[2] / line[1] for line in lines if line[0] == 0 and line[1] != 0]
+    x, v = np.polynomial.legendre.leggauss(nodes)
+
+    def rule(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        edges = np.unique(np.clip(places, 0.0, 1.0))
+        edges = np.unique(
+            np.interp(np.arange((len(edges) - 1) * cuts + 1) / cuts, np.arange(len(edges)), edges)
+        )
+        half = 0.5 * np.diff(edges)
+        return (0.5 * (edges[:-1] + edges[1:])[:, None] + half[:, None] * x).ravel(), np.outer(
+            half, v
+        ).ravel()
+
+    points, weights = [], []
+    for x2, weight in zip(*rule(np.array(special)), strict=True):
+        across = w[:, 0] != 0
+        zeros = -(b[across] + w[across, 1] * x2) / w[across, 0]
+        x1, along = rule(np.concatenate([[0.0, 1.0], zeros]))
+        points.append(np.column_stack([x1, np.full(x1.size, x2)]))
+        weights.append(weight * along)
+    table, mass = np.concatenate(points), np.concatenate(weights)
+    mass = mass * density(table)
+    return table, target(table), mass / mass.sum()
