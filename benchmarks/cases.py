@@ -13,6 +13,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
+from benchmarks.general import general
 from benchmarks.measure import Result, best_of
 
 ENSEMBLE = 64
@@ -142,4 +143,4 @@ def start() -> Iterator[Result]:
     yield Result("gfcompare --help", min(took), "process", 0.5)
 
 
-ALL = {"start": start, "descent": descent, "flows": flows}
+ALL = {"start": start, "descent": descent, "flows": flows, "general": general}

@@ -174,6 +174,14 @@ class CountedProblem:
             return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
         return self._problem.gradient(theta)
 
+    def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:
+        """Return the Hessian times a vector, both of shape (..., P); each counts as two gradients.
+
+        That is what it costs by differences; see `Problem.hessian_product`.
+        """
+        self.gradients[self._rows] += 2 * self._share(theta)
+        return self._problem.hessian_product(theta, vector)
+
     def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
         """Return the mean gradient over a fresh batch, shape (..., P)."""
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
