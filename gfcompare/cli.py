@@ -193,6 +193,7 @@ def list_(
 def info(path: _Either, plugin: _PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     _load_plugins(plugin)
+    from gfcompare.portraits import evaluation_text
     from gfcompare.store import is_result, open_study
 
     if is_result(path):
@@ -205,6 +206,7 @@ def info(path: _Either, plugin: _PluginFiles = None) -> None:
         for name, node in tree.children.items():
             sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
             _out.print(f"  {_plain(name)}: {sizes}")
+            _out.print(f"    {evaluation_text(node.attrs)}")
         _print_summary(tree)
         return
     from gfcompare.study import Study

@@ -6,6 +6,8 @@ a sample: the points themselves, or points drawn from the density.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,3 +95,17 @@ def evaluation(problem: Problem) -> dict[str, Any]:
         "coordinate": rule.coordinate,
         "gradient_error": rule.error,
     }
+
+
+def evaluation_text(attributes: Mapping[str, Any]) -> str:
+    """Return in words how risk and gradient of a stored problem were evaluated, from its attributes."""
+    found = json.loads(attributes.get("evaluation", '{"kind": "exact"}'))
+    if found["kind"] == "points":
+        return f"risk and gradient are sums over {found['points']} points"
+    if found["kind"] == "preintegration":
+        return (
+            f"risk and gradient are integrated exactly along coordinate {found['coordinate']}, "
+            f"with {found['nodes']} nodes in the others; "
+            f"estimated relative error of the gradient {found['gradient_error']:.1g}"
+        )
+    return "risk and gradient are integrated exactly"

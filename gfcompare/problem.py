@@ -376,11 +376,13 @@ def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> Non
     d = network.inputs
     if measure.dimension == d and target.dimension in (None, d):
         return
-    fix = f"widths {[measure.dimension, *network.widths[1:]]}"
-    if measure.dimension == 1 and d > 1 and target.dimension in (None, d):
-        fix = f"a measure on a box, such as measures.Box(0.0, 1.0, dimension={d})"
+    if target.dimension == d or (target.dimension is None and measure.dimension == 1):
+        example = "Uniform(0.0, 1.0)" if d == 1 else f"Box(0.0, 1.0, dimension={d})"
+        fix = f"a measure with d = {d}, such as measures.{example}"
     elif measure.dimension == d:
         fix = f"a target with d = {d}"
+    else:
+        fix = f"widths {[measure.dimension, *network.widths[1:]]}"
     raise InputError(
         f"the network has d = {d} inputs (widths {list(network.widths)}), the measure {measure.name!r} "
         f"d = {measure.dimension}, the target {target.name!r} "

@@ -603,7 +603,7 @@ def test_wrong_input_is_named():
         gfc.InputError, match=r"the target has K = 2 outputs, the network K = 1: use widths \[1, 3, 2\]"
     ):
         gfc.Problem(network, gfc.targets.Constant([1.0, 2.0]), gfc.measures.Uniform())
-    with pytest.raises(gfc.InputError, match=r"d = 2 inputs .* they must agree: use a measure on a box"):
+    with pytest.raises(gfc.InputError, match=r"d = 2 inputs .* they must agree: use a measure with d = 2"):
         gfc.Problem(gfc.ReLUNetwork([2, 3, 1]), gfc.targets.Constant(1.0), gfc.measures.Uniform())
     problem = gfc.Problem(network, gfc.targets.Constant(1.0), gfc.measures.Uniform())
     for call in (problem.risk, problem.gradient):
