@@ -41,7 +41,7 @@ def differences(gradient: Callable[[Array], Array], theta: Array, vectors: Array
     """Return the Hessian times vectors by central differences of the gradient.
 
     (G(theta + h v) - G(theta - h v)) / 2h with h |v| = 6e-6 (1 + |theta|), where the errors of the formula,
-    O(h^2), and of rounding, O(1e-16 / h), balance: some ten digits where the gradient is smooth.
+    O(h^2), and of rounding, O(1e-16 / h), balance: some eight digits where the gradient is smooth.
 
     Parameters
     ----------
@@ -59,14 +59,20 @@ def differences(gradient: Callable[[Array], Array], theta: Array, vectors: Array
 
 def extreme_eigenvalues(products: Products, parameters: int, count: int) -> Curvature:
     """Return the `count` smallest and largest eigenvalues of a symmetric matrix given by its products."""
+    unknown = Curvature(np.full(count, np.nan), np.full(count, np.nan))
     if parameters <= max(DENSE_PARAMETERS, 4 * count):
         matrix = products(np.eye(parameters))
+        if not np.isfinite(matrix).all():
+            return unknown
         values = np.linalg.eigvalsh(0.5 * (matrix + matrix.T)).astype(np.float64)
         return Curvature(values[:count].copy(), values[-count:].copy())
     operator = LinearOperator(
         (parameters, parameters), matvec=lambda v: products(np.reshape(v, (1, -1)))[0], dtype=np.float64
     )
     start = np.random.Generator(np.random.PCG64(0)).normal(size=parameters)
+
+    if not np.isfinite(products(start[None])).all():
+        return unknown
 
     def extreme(which: Literal["SA", "LA"]) -> Array:
         width = max(40, 4 * count)

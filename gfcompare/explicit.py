@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import comb
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,8 @@ Velocity = Callable[[Array], Array]
 
 _A, _B, _E, _P = RK45.A, RK45.B, RK45.E, RK45.P
 _ORDER = 5
+# The interpolant is start + h sum of (_P.T @ stages)_i share^i, i = 1, ..., 4; here in the Bernstein basis.
+_CONTROL = np.array([[comb(j, i) / comb(4, i) for i in range(1, 5)] for j in range(5)]) @ _P.T
 # Events without progress in flow time after which a trajectory ends.
 _MOST_IDLE = 1000
 _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
@@ -51,10 +54,18 @@ class Step:
         powers = np.cumprod(np.full(_P.shape[1], share))
         return np.asarray(self.start + self.size * ((_P @ powers) @ self.stages))
 
+    def control_points(self) -> Array:
+        """Return the Bezier control points of the interpolant, shape (5, P): it lies in their hull."""
+        return np.asarray(self.start + self.size * (_CONTROL @ self.stages))
+
+    def deviation(self) -> Array:
+        """Return the estimated error at the end: the difference to a method of order 4, shape (P,)."""
+        return np.asarray(self.size * (_E @ self.stages))
+
     def error(self, rtol: float, atol: float) -> float:
         """Return the estimated error, relative to the tolerance."""
         scale = atol + rtol * np.maximum(np.abs(self.start), np.abs(self.end))
-        return float(np.sqrt(np.mean((self.size * (_E @ self.stages) / scale) ** 2)))
+        return float(np.sqrt(np.mean((self.deviation() / scale) ** 2)))
 
 
 def step(velocity: Velocity, start: Array, first: Array, size: float) -> Step:
@@ -69,7 +80,10 @@ def step(velocity: Velocity, start: Array, first: Array, size: float) -> Step:
 
 
 def first_step_size(start: Array, first: Array, velocity: Velocity, rtol: float, atol: float) -> float:
-    """Return a first step size: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", II.4."""
+    """Return a first step size.
+
+    Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", 1993, II.4.
+    """
     scale = atol + rtol * np.abs(start)
     size, speed = (float(np.sqrt(np.mean((v / scale) ** 2))) for v in (start, first))
     guess = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
@@ -87,14 +101,14 @@ def next_size(size: float, error: float) -> float:
     return size * min(_LARGEST, max(_SMALLEST, factor))
 
 
-def first_positive(function: Callable[[float], float]) -> float:
-    """Return a share in [0, 1] just past a change of sign of a function that is positive at 1."""
-    if function(0.0) > 0.0:
-        return 0.0
-    share = float(brentq(function, 0.0, 1.0, xtol=1e-14, rtol=8.9e-16))
+def first_positive(function: Callable[[float], float], start: float = 0.0, end: float = 1.0) -> float:
+    """Return a share in [start, end] just past a change of sign of a function that is positive at the end."""
+    if function(start) > 0.0:
+        return start
+    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16))
     past = 1e-15
-    while share < 1.0 and not function(share) > 0.0:
-        share = min(share + past, 1.0)
+    while share < end and not function(share) > 0.0:
+        share = min(share + past, end)
         past *= 4.0
     return share
 
@@ -116,6 +130,15 @@ class Events(Protocol):
         StuckError
             where the flow cannot be followed
         """
+
+
+    @property
+    def changes(self) -> int:
+        """Events so far, -1 if there never are any."""
+
+    @property
+    def note(self) -> str:
+        """What there is to say about the solution so far."""
 
 
 class StuckError(Exception):
@@ -144,6 +167,16 @@ class ExplicitRun:
         self._idle = 0
         self.steps = 0
         self.reached = 0.0
+
+    @property
+    def changes(self) -> int:
+        """Events so far, -1 if there never are any."""
+        return self._events.changes
+
+    @property
+    def note(self) -> str:
+        """What there is to say about the solution so far."""
+        return self._events.note
 
     def to(self, time: float) -> tuple[Array, Status, str]:
         """Return y at `time`; with the status and message of a failure, y means nothing."""

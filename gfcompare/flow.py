@@ -1,68 +1,54 @@
-"""Base of the methods that integrate an ordinary differential equation, with SUNDIALS CVODE."""
+"""Base of the methods that integrate an ordinary differential equation."""
 
 from __future__ import annotations
 
 import abc
-import contextlib
-import io
-import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components import require
+from gfcompare.cvode import CvodeRun
 from gfcompare.errors import unknown_name
+from gfcompare.evaluators.base import FlowTables
 from gfcompare.explicit import ExplicitRun, Step
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+from gfcompare.kernels.ndf import TABLE_ROWS
 from gfcompare.kinks import Kinks
 
-_METHODS = ("auto", "bdf", "adams", "explicit")
-
-# Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
-# solver failed too often, or with the smallest step that floating point allows.
-_CANNOT_STEP = (-3, -4)
-
-# How scikit-sundae prints an error of CVODE.
-_PRINTED = re.compile(r"\n\[\w+, Error: -?\d+\][^\n]*\n\n")
-
-# Calls without progress after which a trajectory ends. Many: where a flow blows up in finite time, its steps
-# fall below the resolution of t long before its norm shows that it diverges.
-_STALLED = 10_000
-
-# With CVODE's own limit of 5 the linear solver often stops short, and the step is made again: at H = 512 a
-# flow to t = 10^4 then takes 2250 gradients instead of 1450 (with 8; no further gain beyond).
-_KRYLOV_DIMENSION = 8
+_METHODS = ("auto", "ndf", "bdf", "adams", "explicit")
 
 
 @dataclass(frozen=True)
 class FlowIntegrator(Integrator, abc.ABC):
     """Integrates y' = velocity(y), each trajectory with its own step sizes.
 
-    Where the risk is smooth, with CVODE: variable-order BDF (order 1 to 5) with Newton's method and
-    matrix-free GMRES. The cost of a step is a few gradients whatever the number of parameters, and stiffness
-    does not limit the step. On finitely many points, where the velocity jumps, with an explicit method of
-    order 5 whose steps end at the jumps (`gfcompare.kinks`). Save times are read off the method's
-    interpolant and cost nothing.
-
-    Hindmarsh et al., "SUNDIALS", ACM TOMS 31 (2005), doi:10.1145/1089014.1089020; Dormand, Prince,
-    doi:10.1016/0771-050X(80)90013-3.
+    Where the risk is smooth, implicitly, of variable order 1 to 5, with Newton's method and matrix-free
+    GMRES: the cost of a step is a few gradients whatever the number of parameters, and stiffness does
+    not limit the step. The standard and the normalised flow of networks with one input and one hidden layer
+    run in compiled code (`gfcompare.kernels.ndf`), others with SUNDIALS CVODE (`gfcompare.cvode`). On
+    finitely many points, where the velocity jumps, with an explicit method of order 5 whose steps end at the
+    jumps (`gfcompare.kinks`). Save times are read off the method's interpolant and cost nothing.
 
     Parameters
     ----------
     rtol : relative tolerance of each step
     atol : absolute tolerance of each step; None means rtol / 100
-    method : "auto" is "bdf" where the risk is smooth and "explicit" on finitely many points; "bdf" for stiff
-        flows, "adams" and "explicit" for flows that are known not to be
+    method : "ndf" (compiled), "bdf" (CVODE), both for stiff flows; "adams" (CVODE) and "explicit" for flows
+        that are known not to be. "auto" is "ndf" where it is there, otherwise "bdf", and "explicit" on
+        finitely many points
     max_steps : steps after which a trajectory ends with the status step_limit
     """
 
+    #: Which of the flows in compiled code this is: velocity must then be -G, or -rho P G at the retraction.
+    compiled_as: ClassVar[Literal["standard", "normalized"] | None] = None
+
     rtol: float = 1e-6
     atol: float | None = None
-    method: Literal["auto", "bdf", "adams", "explicit"] = "auto"
+    method: Literal["auto", "ndf", "bdf", "adams", "explicit"] = "auto"
     max_steps: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -76,6 +62,21 @@ class FlowIntegrator(Integrator, abc.ABC):
     def absolute(self) -> float:
         """The absolute tolerance in use."""
         return self.rtol / 100 if self.atol is None else self.atol
+
+    def method_for(self, problem: CountedProblem) -> str:
+        """Return the method in use for a problem: what "auto" means there."""
+        compiled = self.compiled_as is not None and problem.has_compiled_flow
+        if self.method == "ndf":
+            require(
+                compiled,
+                "the method 'ndf' is for the standard and the normalised flow of networks with one input and "
+                "one hidden layer, under a measure with a density: use 'auto'.",
+            )
+        if self.method != "auto":
+            return self.method
+        if not problem.smooth:
+            return "explicit"
+        return "ndf" if compiled else "bdf"
 
     @abc.abstractmethod
     def velocity(self, problem: CountedProblem, y: Array) -> Array:
@@ -91,25 +92,56 @@ class FlowIntegrator(Integrator, abc.ABC):
 
     def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
         """Return the state at flow time 0, with a solver for each trajectory."""
-        explicit = self.method == "explicit" or (self.method == "auto" and not problem.smooth)
-        kind: Callable[[FlowIntegrator, CountedProblem, Array], _Run]
-        kind = _ExplicitRun if explicit else _CvodeRun
-        runs = [kind(self, problem.only(m), row) for m, row in enumerate(theta)]
-        state = State.at(theta, memory=runs)
-        return state.moved(activation_changes=_changes(runs))
+        method = self.method_for(problem)
+        if method == "ndf":
+            tables = self._tables(problem, theta)
+            start = [self.parameters(problem.only(m), y) for m, y in enumerate(tables.differences[:, 0])]
+            return State.at(np.stack(start), memory=tables)
+        runs: list[_Run] = []
+        for m, row in enumerate(theta):
+            mine = problem.only(m)
+            y = np.array(self.coordinates(mine, row), dtype=np.float64)
+            runs.append(self._explicit(mine, y) if method == "explicit" else self._cvode(mine, y, method))
+        return State.at(theta, memory=runs).moved(activation_changes=_changes(runs))
+
+    def _cvode(self, problem: CountedProblem, y: Array, method: str) -> _Run:
+        return CvodeRun(
+            lambda y: self.velocity(problem, y),
+            y,
+            method="Adams" if method == "adams" else "BDF",
+            rtol=self.rtol,
+            atol=self.absolute,
+            max_steps=self.max_steps,
+        )
+
+    def _explicit(self, problem: CountedProblem, y: Array) -> _Run:
+        events = _Smooth(self, problem) if problem.smooth else Kinks(self, problem, y)
+        return ExplicitRun(y, events, self.rtol, self.absolute, self.max_steps)
+
+    def _tables(self, problem: CountedProblem, theta: Array) -> FlowTables:
+        """Return the start of the compiled integration: order 1, a first step of half the tolerance."""
+        y = np.stack([self.coordinates(problem.only(m), row) for m, row in enumerate(theta)])
+        velocity = np.stack([self.velocity(problem.only(m), row) for m, row in enumerate(y)])
+        speed = np.sqrt(np.mean((velocity / (self.absolute + self.rtol * np.abs(y))) ** 2, axis=1))
+        sizes = 0.5 / np.maximum(speed, 1e-200)
+        differences = np.zeros((len(y), TABLE_ROWS, y.shape[1]))
+        differences[:, 0], differences[:, 1] = y, velocity * sizes[:, None]
+        counts = np.tile(np.array([1, 0, 0, 0], dtype=np.int64), (len(y), 1))
+        return FlowTables(differences, np.stack([np.zeros(len(y)), sizes], axis=1), counts)
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`."""
+        if isinstance(state.memory, FlowTables):
+            return self._advance_compiled(problem, state, state.memory, time)
         theta, times, steps = state.theta.copy(), state.time.copy(), state.steps.copy()
         messages = list(state.messages)
         ends: list[tuple[int, Status, str]] = []
         for m in np.flatnonzero(state.running).tolist():
             run: _Run = state.memory[m]
-            with _without_its_words():
-                y, status, message = run.to(time)
+            y, status, message = run.to(time)
             steps[m], messages[m] = run.steps, run.note
             if status is Status.RUNNING:
-                theta[m], times[m] = self.parameters(run.problem, y), time
+                theta[m], times[m] = self.parameters(problem.only(m), y), time
             else:
                 times[m] = run.reached
                 ends.append((m, status, message))
@@ -125,29 +157,48 @@ class FlowIntegrator(Integrator, abc.ABC):
             result = result.ended(np.arange(len(times)) == m, status, message)
         return result
 
+    def _advance_compiled(
+        self, problem: CountedProblem, state: State, tables: FlowTables, time: float
+    ) -> State:
+        """Return the state at flow time `time`, every trajectory integrated in compiled code."""
+        if time == 0.0:
+            return state
+        running = state.running
+        moved, y, ends = problem.only(running).advance_flow(
+            tables,
+            time,
+            rtol=self.rtol,
+            atol=self.absolute,
+            max_steps=self.max_steps,
+            normalize=self.compiled_as == "normalized",
+        )
+        theta, times = state.theta.copy(), state.time.copy()
+        for m in np.flatnonzero(running):
+            theta[m], times[m] = self.parameters(problem, y[m]), time
+            if ends[m]:
+                times[m] = moved.clocks[m, 0]
+        result = state.moved(
+            theta=np.where(ends[:, None] > 0, state.theta, theta),
+            time=times,
+            steps=moved.counts[:, 2].copy(),
+            memory=moved,
+        )
+        for m in np.flatnonzero(ends):
+            status = Status(int(ends[m]))
+            reason = _REASONS[status].format(steps=moved.counts[m, 2], reached=times[m], time=time)
+            result = result.ended(np.arange(len(times)) == m, status, reason)
+        return result
 
-@contextlib.contextmanager
-def _without_its_words() -> Iterator[None]:
-    """Keep from standard output what the solver's Python interface prints there of an error.
 
-    The message comes back with the result. What somebody else prints meanwhile is passed on.
-    """
-    caught = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(caught):
-            yield
-    finally:
-        others = _PRINTED.sub("", caught.getvalue())
-        if others:
-            print(others, end="")
+_REASONS = {
+    Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
+    Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
+    Status.DIVERGED: f"|y| left {DIVERGENCE_NORM:g} at flow time {{reached:.6g}}",
+}
 
 
 class _Run(Protocol):
     """A method on one trajectory."""
-
-    @property
-    def problem(self) -> CountedProblem:
-        """The problem, which counts for the trajectory."""
 
     @property
     def steps(self) -> int:
@@ -157,9 +208,6 @@ class _Run(Protocol):
     def reached(self) -> float:
         """Flow time reached."""
 
-    def to(self, time: float) -> tuple[Array, Status, str]:
-        """Return y at `time`; with the status and message of a failure, y means nothing."""
-
     @property
     def changes(self) -> int:
         """Activation changes located, -1 if none are."""
@@ -168,47 +216,19 @@ class _Run(Protocol):
     def note(self) -> str:
         """What there is to say about the solution so far."""
 
+    def to(self, time: float) -> tuple[Array, Status, str]:
+        """Return y at `time`; with the status and message of a failure, y means nothing."""
+
 
 def _changes(runs: Sequence[_Run]) -> NDArray[np.int64]:
     return np.array([run.changes for run in runs], dtype=np.int64)
 
 
-class _ExplicitRun:
-    """The explicit method on one trajectory, with events where the problem is not smooth."""
-
-    def __init__(self, integrator: FlowIntegrator, problem: CountedProblem, theta: Array) -> None:
-        self.problem = problem
-        start = np.array(integrator.coordinates(problem, theta), dtype=np.float64)
-        self._kinks = None if problem.smooth else Kinks(integrator, problem, start)
-        events = self._kinks or _Smooth(integrator, problem)
-        self._run = ExplicitRun(start, events, integrator.rtol, integrator.absolute, integrator.max_steps)
-
-    @property
-    def steps(self) -> int:
-        return self._run.steps
-
-    @property
-    def reached(self) -> float:
-        return self._run.reached
-
-    @property
-    def changes(self) -> int:
-        return -1 if self._kinks is None else self._kinks.changes
-
-    @property
-    def note(self) -> str:
-        slides = 0 if self._kinks is None else self._kinks.slides
-        if not slides:
-            return ""
-        kinks = "a kink" if slides == 1 else f"{slides} kinks"
-        return f"slid along {kinks}: the flow is that of Filippov, and not unique backward in time"
-
-    def to(self, time: float) -> tuple[Array, Status, str]:
-        return self._run.to(time)
-
-
 class _Smooth:
     """The velocity of a flow that has no events."""
+
+    changes = -1
+    note = ""
 
     def __init__(self, integrator: FlowIntegrator, problem: CountedProblem) -> None:
         self._integrator = integrator
@@ -221,79 +241,4 @@ class _Smooth:
         return None
 
     def switch(self, y: Array) -> Array:
-        raise AssertionError("a smooth flow has no events")  # never called
-
-
-class _CvodeRun:
-    """CVODE on one trajectory."""
-
-    changes = -1
-    note = ""
-
-    def __init__(self, integrator: FlowIntegrator, problem: CountedProblem, theta: Array) -> None:
-        # CVODE's words come back with its result; by itself it would also log them.
-        for stream in ("ERROR", "WARNING"):
-            os.environ.setdefault(f"SUNLOGGER_{stream}_FILENAME", os.devnull)
-        from sksundae.cvode import CVODE
-
-        self.problem = problem
-        self.steps = 0
-        self._limit = integrator.max_steps
-
-        def right_hand_side(t: float, y: Array, velocity: Array) -> None:
-            velocity[:] = integrator.velocity(problem, y)
-
-        self._solver: Any = CVODE(
-            right_hand_side,
-            method="Adams" if integrator.method == "adams" else "BDF",
-            rtol=integrator.rtol,
-            atol=integrator.absolute,
-            linsolver="gmres",
-            krylov_dim=_KRYLOV_DIMENSION,
-        )
-        self.reached = 0.0
-        self._start = np.array(integrator.coordinates(problem, theta), dtype=np.float64)
-        self._solver.init_step(0.0, self._start)
-
-    def to(self, time: float) -> tuple[Array, Status, str]:
-        """Return y at `time`; with the status and message of a failure, y means nothing."""
-        if time == 0.0:
-            return self._start, Status.RUNNING, ""
-        stalled = 0
-        while self.reached < time:
-            if self.steps >= self._limit:
-                return (
-                    self._start,
-                    Status.STEP_LIMIT,
-                    (
-                        f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; "
-                        "raise max_steps."
-                    ),
-                )
-            outcome = self._solver.step(time, "onestep")
-            if not np.isfinite(outcome.y).all():
-                return (
-                    self._start,
-                    Status.FAILED,
-                    f"the velocity is not finite after flow time {self.reached:.6g}",
-                )
-            if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:
-                return (
-                    self._start,
-                    Status.DIVERGED,
-                    f"|y| left {DIVERGENCE_NORM:g} at flow time {outcome.t:.6g}",
-                )
-            if outcome.status < 0:
-                status = Status.STEP_TOO_SMALL if outcome.status in _CANNOT_STEP else Status.FAILED
-                return self._start, status, f"CVODE at flow time {outcome.t:.6g}: {outcome.message}"
-            # After an interpolation CVODE first returns the end of the step that it had made already; if it
-            # does so again and again, its steps are too small to change t.
-            moved = outcome.t > self.reached
-            stalled = 0 if moved else stalled + 1
-            if stalled > _STALLED:
-                message = f"the steps of CVODE no longer change flow time {outcome.t:.6g}"
-                return self._start, Status.STEP_TOO_SMALL, message
-            self.steps += moved
-            self.reached = outcome.t
-        outcome = self._solver.step(time, "normal")
-        return outcome.y, Status.RUNNING, ""
+        return y  # never called

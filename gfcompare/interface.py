@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components import Component
 from gfcompare.errors import InputError
+from gfcompare.evaluators.base import FlowTables
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -186,6 +187,44 @@ class CountedProblem:
         """Return the mean gradient over a fresh batch, shape (..., P)."""
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
         return self._problem.sample_gradient(theta, batch_size, rng)
+
+    @property
+    def has_compiled_flow(self) -> bool:
+        """Whether the flows of this problem are integrated in compiled code."""
+        return self._problem.has_compiled_flow
+
+    def advance_flow(
+        self,
+        tables: FlowTables,
+        time: float,
+        *,
+        rtol: float,
+        atol: float,
+        max_steps: int,
+        normalize: bool,
+    ) -> tuple[FlowTables, Array, Integers]:
+        """Integrate a flow to `time`; see `Problem.advance_flow`.
+
+        Returns
+        -------
+        tables : moved on, for the trajectories that are counted for
+        y : shape (M, P), the solver's variable at `time`
+        ends : shape (M,), the `Status` of those that could not be followed so far, 0 for the others
+        """
+        moved = tables.copy()
+        ends = np.where(self.counted, 0, -1)
+        y = self._problem.advance_flow(
+            moved,
+            time,
+            ends,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            normalize=normalize,
+            bound=DIVERGENCE_NORM,
+        )
+        self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
+        return moved, y, np.maximum(ends, 0)
 
     def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Integers]:
         """Make many steps of gradient descent in compiled code; see `Problem.descend`.

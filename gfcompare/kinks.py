@@ -14,7 +14,9 @@ discontinuous right-hand side", doi:10.1016/j.cam.2012.02.011.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
+from math import comb
 from typing import Protocol
 
 import numpy as np
@@ -25,9 +27,21 @@ from gfcompare.interface import CountedProblem
 
 Array = NDArray[np.float64]
 
-# A pre-activation counts as having changed its sign when it is beyond 0 by this, relative to the largest
-# product of a row and a point: enough for rounding.
+# A pre-activation counts as having changed its sign when it is beyond 0 by this, relative to the size of its
+# neuron's row and of the points: enough for rounding.
 _TOLERANCE = 1e-13
+
+# Shares of a step at which it is looked whether an activation has changed: one that changes and changes back
+# between two of them is missed.
+_SHARES = np.linspace(0.0, 1.0, 9).tolist()
+# The control points of the chord from those at its ends, and the values of a polynomial at `_SHARES` from
+# its control points.
+_CHORD = np.column_stack([np.linspace(1.0, 0.0, 5), np.linspace(0.0, 1.0, 5)])
+_BERNSTEIN = np.array([[comb(4, j) * s**j * (1.0 - s) ** (4 - j) for j in range(5)] for s in _SHARES])
+
+# Singular values of the points that a neuron slides on count as 0 below this, relative to the largest:
+# points as near to each other as rounding are one point.
+_SAME_POINT = 1e-11
 
 
 class Flow(Protocol):
@@ -58,16 +72,29 @@ class Kinks:
         self._flow = flow
         self._problem = problem
         self._points = np.column_stack([problem.points, np.ones(len(problem.points))])
+        self._columns = np.ascontiguousarray(self._points.T)
+        self._reach = float(np.linalg.norm(self._points, axis=1).max())
+        inputs, self._first = problem.network.widths[:2]
+        weights = np.arange(self._first * inputs).reshape(self._first, inputs)
+        # Where weights and bias of each neuron of the first layer are in theta and y.
+        self._rows = np.column_stack([weights, weights.size + np.arange(self._first)])
         z = problem.pre_activations(flow.parameters(problem, y))
         self._slopes = (z > 0.0).astype(np.float64)
         # -1 where the neuron is active, so that signs * z > 0 where the sign has changed; 0 where it slides.
         self._signs = 1.0 - 2.0 * self._slopes
         self._sliding: list[tuple[int, int]] = []
-        self._slider = _Slider([], self._row, self._points)
+        self._slider = _Slider([], self._rows, self._points)
         self._held = problem.frozen(self._slopes)
         self.changes = 0
         self.slides = 0
-        self._reach = float(np.linalg.norm(self._points, axis=1).max())
+
+    @property
+    def note(self) -> str:
+        """What there is to say about the solution so far."""
+        if not self.slides:
+            return ""
+        kinks = "a kink" if self.slides == 1 else f"{self.slides} kinks"
+        return f"slid along {kinks}: the flow is that of Filippov, and not unique backward in time"
 
     def velocity(self, y: Array) -> Array:
         """Return the velocity with the activations held."""
@@ -75,34 +102,77 @@ class Kinks:
 
     def first_change(self, made: Step) -> float | None:
         """Return the share of a step after which an activation changes, None if none does."""
-        y, tolerance = made.end, self._tolerance(made.end)
-        changed = np.argwhere(self._signs * self._pre_activations(y) > tolerance)
-        leaving = bool(self._sliding) and self._excess(y) > 0.0
-        if not len(changed) and not leaving:
+        share = self._first_layer(made)
+        if len(self._signs) > self._first:
+            share = self._earlier(share, made, lambda y: float(self._lateness_of_deep(y).max()), _SHARES)
+        if self._sliding:
+            share = self._earlier(share, made, self._excess, [0.0, 1.0])
+        return share
+
+    def _earlier(
+        self, share: float | None, made: Step, lateness: Callable[[Array], float], grid: Sequence[float]
+    ) -> float | None:
+        """Return the share of a step just after which a function is positive, if it is so before `share`."""
+        latest = 1.0 if share is None else share
+        for before, after in itertools.pairwise(min(at, latest) for at in grid):
+            if lateness(made.at(after)) > 0.0:
+                return first_positive(lambda at: lateness(made.at(at)), before, after)
+        return share
+
+    def _first_layer(self, made: Step) -> float | None:
+        """Return the share of a step after which an activation of the first layer changes, or None."""
+        # A curve lies in the convex hull of its control points: how far they are from its chord bounds how
+        # far a pre-activation comes beyond its values at the ends. Few need a closer look.
+        control = made.control_points()
+        bend = np.linalg.norm((control - _CHORD @ control[[0, -1]])[:, self._rows], axis=2).max(axis=0)
+        ends = self._signs[: self._first] * (control[[0, -1]][:, self._rows] @ self._columns)
+        neurons, points = np.nonzero(ends.max(axis=0) > -self._reach * bend[:, None])
+        if not len(neurons):
             return None
-        deep = len(changed) > 0 and changed[-1, 0] >= self._problem.network.hidden[0]
-        lateness = self._lateness_of_all if deep else self._lateness_of(changed)
+        rows = self._rows[neurons]
+        vectors = self._points[points] * self._signs[neurons, points][:, None]
+        tolerance = _TOLERANCE * self._reach * np.linalg.norm(made.end[rows], axis=1)
+        late = _BERNSTEIN @ np.einsum("cpj,pj->cp", control[:, rows], vectors) - tolerance
+        # Before the end of the step the interpolant has to be trusted too. Without this margin, what has just
+        # left a kink, slowly, might seem to be back.
+        margin = 10.0 * self._reach * np.linalg.norm(made.deviation()[rows], axis=1)
+        surely = late > np.where(np.arange(len(_SHARES))[:, None] < len(_SHARES) - 1, margin, 0.0)
+        if not surely.any():
+            return None
+        after = int(np.argmax(surely.any(axis=1)))
+        chosen = surely[after]
+        before = after - 1
+        while before > 0 and late[before, chosen].max() > 0.0:
+            before -= 1
+        lateness = self._lateness_of(rows[chosen], vectors[chosen])
+        return self._earlier(None, made, lateness, [_SHARES[before], _SHARES[after]])
 
-        def late(share: float) -> float:
-            y = made.at(share)
-            furthest = lateness(y) - tolerance
-            return max(furthest, self._excess(y)) if leaving else furthest
+    def _lateness_of(self, rows: NDArray[np.int64], vectors: Array) -> Callable[[Array], float]:
+        """Return how far beyond 0 the furthest of some pre-activations in the first layer is: a function."""
+        tolerance = _TOLERANCE * self._reach
 
-        return first_positive(late)
+        def furthest(y: Array) -> float:
+            own = y[rows]
+            z = np.einsum("pj,pj->p", own, vectors)
+            return float(np.max(z - tolerance * np.linalg.norm(own, axis=1)))
 
-    def _lateness_of(self, pairs: NDArray[np.int64]) -> Callable[[Array], float]:
-        """Return how far beyond 0 the furthest of some pre-activations of the first layer is, as a function."""
-        if not len(pairs):
-            return lambda y: -np.inf
-        rows = np.stack([self._row(neuron) for neuron in pairs[:, 0].tolist()])
-        vectors = self._points[pairs[:, 1]] * self._signs[pairs[:, 0], pairs[:, 1]][:, None]
-        return lambda y: float(np.max(np.einsum("pj,pj->p", y[rows], vectors)))
+        return furthest
 
-    def _lateness_of_all(self, y: Array) -> float:
-        return float(np.max(self._signs * self._pre_activations(y)))
+    def _lateness_of_deep(self, y: Array, tolerance: float = _TOLERANCE) -> Array:
+        """Return how far beyond 0 the pre-activations of the deeper layers are."""
+        z = self._problem.pre_activations(self._flow.parameters(self._problem, y))
+        late = self._signs * z - tolerance * self._reach * np.abs(y).max()
+        return np.asarray(late[self._first :])
 
-    def _pre_activations(self, y: Array) -> Array:
-        return self._problem.pre_activations(self._flow.parameters(self._problem, y))
+    def _late(self, y: Array) -> list[tuple[int, int]]:
+        """Return the neurons and points whose pre-activation has changed its sign."""
+        # Half the tolerance: that a change was located must not depend on rounding.
+        own, tolerance = y[self._rows], 0.5 * _TOLERANCE
+        sizes = np.linalg.norm(own, axis=1)[:, None]
+        late = self._signs[: self._first] * (own @ self._columns) - tolerance * self._reach * sizes
+        if len(self._signs) > self._first:
+            late = np.concatenate([late, self._lateness_of_deep(y, tolerance)])
+        return [(neuron, point) for neuron, point in np.argwhere(late > 0.0).tolist()]
 
     def switch(self, y: Array) -> Array:
         """Change what has to change at y; return y, moved onto the kinks that it begins to slide on.
@@ -112,38 +182,39 @@ class Kinks:
         StuckError
             if the flow slides along a kink of a deeper layer
         """
-        if self._sliding:
-            shares = self._shares(y).tolist()
-            for (neuron, point), share in zip(self._sliding.copy(), shares, strict=True):
-                if not 0.0 <= share <= 1.0:
-                    self._slide([pair for pair in self._sliding if pair != (neuron, point)])
-                    self._hold(neuron, point, share > 1.0)
-        # Half the tolerance: that a change was located must not depend on rounding.
-        changed = np.argwhere(self._signs * self._pre_activations(y) > 0.5 * self._tolerance(y))
-        for neuron, point in changed.tolist():
-            y = self._cross(y, neuron, point)
+        # All of them before any is judged: several change at once where a row vanishes, or points coincide.
+        late = self._late(y)
+        for neuron, point in late:
+            self._hold(neuron, point, self._slopes[neuron, point] == 0.0)
+        self._release(y)
+        for neuron, point in late:
+            rate = self._rate(y, neuron, point)
+            if not (rate > 0.0 if self._slopes[neuron, point] else rate < 0.0):
+                y = self._begin_slide(y, neuron, point)
         return y
 
-    def _cross(self, y: Array, neuron: int, point: int) -> Array:
-        """Change an activation if the velocity on the other side leads on; otherwise slide."""
-        active = self._slopes[neuron, point] == 0.0
-        self._hold(neuron, point, active)
-        rate = self._rate(y, neuron, point)
-        if rate > 0.0 if active else rate < 0.0:
-            return y
-        if neuron >= self._problem.network.hidden[0]:
+    def _release(self, y: Array) -> None:
+        """End the slides whose share has left [0, 1]."""
+        if not self._sliding:
+            return
+        shares = dict(zip(self._sliding, self._shares(y).tolist(), strict=True))
+        self._slide([pair for pair, share in shares.items() if 0.0 <= share <= 1.0])
+        for (neuron, point), share in shares.items():
+            if not 0.0 <= share <= 1.0:
+                self._hold(neuron, point, share > 1.0)
+
+    def _begin_slide(self, y: Array, neuron: int, point: int) -> Array:
+        """Slide along a kink from now on; return y, moved onto it."""
+        if neuron >= self._first:
             raise StuckError(f"neuron {neuron + 1} slides along the kink at point {point + 1}")
         self._slopes[neuron, point] = self._signs[neuron, point] = 0.0
         self._slide([*self._sliding, (neuron, point)])
         self.slides += 1
-        row, vector = self._row(neuron), self._points[point]
-        on_kink = y.copy()
-        on_kink[row] -= (vector @ y[row]) / (vector @ vector) * vector
-        return on_kink
+        return self._slider.tangential(y)
 
     def _slide(self, pairs: list[tuple[int, int]]) -> None:
         self._sliding = pairs
-        self._slider = _Slider(pairs, self._row, self._points)
+        self._slider = _Slider(pairs, self._rows, self._points)
 
     def _hold(self, neuron: int, point: int, active: bool) -> None:
         self._slopes[neuron, point] = 1.0 if active else 0.0
@@ -153,8 +224,8 @@ class Kinks:
     def _rate(self, y: Array, neuron: int, point: int) -> float:
         """Return the rate of change of a pre-activation, with the activations held."""
         velocity = self.velocity(y)
-        if neuron < self._problem.network.hidden[0]:
-            return float(self._points[point] @ velocity[self._row(neuron)])
+        if neuron < self._first:
+            return float(self._points[point] @ velocity[self._rows[neuron]])
         # Deeper down it is a polynomial in y: a central difference.
         size = 1e-6 * (1.0 + float(np.linalg.norm(y))) / max(float(np.linalg.norm(velocity)), 1e-300)
         ends = [
@@ -170,9 +241,6 @@ class Kinks:
         shares = self._shares(y)
         return float(np.max(np.maximum(-shares, shares - 1.0)))
 
-    def _tolerance(self, y: Array) -> float:
-        return _TOLERANCE * self._reach * float(np.abs(y).max())
-
     def _shares(self, y: Array) -> Array:
         """Return the share of the active side in each sliding velocity; it slides while all are in [0, 1]."""
         slopes = self._slopes.copy()
@@ -181,11 +249,6 @@ class Kinks:
         inactive = self._flow.velocity(self._held, y)
         return self._slider.shares(inactive, self._flow.velocity(self._problem.frozen(slopes), y) - inactive)
 
-    def _row(self, neuron: int) -> NDArray[np.int64]:
-        """Return where weights and bias of a neuron of the first layer are in theta."""
-        inputs, hidden = self._problem.network.widths[:2]
-        return np.append(np.arange(neuron * inputs, (neuron + 1) * inputs), hidden * inputs + neuron)
-
 
 class _Slider:
     """Velocities of the rows of neurons that slide, with their vectors (x, 1).
@@ -193,13 +256,11 @@ class _Slider:
     Parameters
     ----------
     pairs : neurons and points
-    row : returns where a neuron's weights and bias are in theta
+    rows : where weights and bias of each neuron are in y, shape (H, d + 1)
     points : the vectors (x, 1), shape (N, d + 1)
     """
 
-    def __init__(
-        self, pairs: list[tuple[int, int]], row: Callable[[int], NDArray[np.int64]], points: Array
-    ) -> None:
+    def __init__(self, pairs: list[tuple[int, int]], rows: NDArray[np.int64], points: Array) -> None:
         groups: dict[int, list[int]] = {}
         for number, (neuron, _) in enumerate(pairs):
             groups.setdefault(neuron, []).append(number)
@@ -207,7 +268,8 @@ class _Slider:
         self._groups = []
         for neuron, numbers in groups.items():
             basis = points[[pairs[number][1] for number in numbers]]
-            self._groups.append((row(neuron), numbers, basis, np.linalg.pinv(basis.T)))
+            inverse = np.linalg.pinv(basis.T, rcond=_SAME_POINT)
+            self._groups.append((rows[neuron], numbers, basis, inverse))
         self._count = len(pairs)
 
     def tangential(self, velocity: Array) -> Array:

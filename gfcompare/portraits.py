@@ -97,7 +97,7 @@ def evaluation(problem: Problem) -> dict[str, Any]:
     }
 
 
-def evaluation_text(attributes: Mapping[str, Any]) -> str:
+def evaluation_text(attributes: Mapping[Any, Any]) -> str:
     """Return in words how risk and gradient of a stored problem were evaluated, from its attributes."""
     found = json.loads(attributes.get("evaluation", '{"kind": "exact"}'))
     if found["kind"] == "points":

@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import qmc
 
 from gfcompare.curvature import Curvature, differences, extreme_eigenvalues
 from gfcompare.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
-from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, Sampler, Streams
+from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Sampler, Streams
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
@@ -76,7 +77,7 @@ class Problem:
                 raise InputError(_NO_LABELS)
             sampler = OfTarget(measure, target)
             self._preintegration = Preintegration(network, target, measure, self._quadrature, sampler)
-            outputs = _finite(target, measure.box.mean(axis=1)[None]).shape[1]
+            outputs = _finite(target, _probes(measure.box)).shape[1]
         else:
             raise InputError(
                 f"the measure {measure.name!r} must be a LineMeasure, a BoxMeasure or a PointMeasure."
@@ -129,8 +130,8 @@ class Problem:
     def digest(self) -> str:
         """A hash of everything that determines risk, gradient and test risk besides the network."""
         digest = hashlib.sha256()
-        held_out = self._measure.test if isinstance(self._measure, PointMeasure) else None
-        for array in (*self._evaluator.data(), *(held_out or ())):
+        held_out = self.test_points if self.has_test else ()
+        for array in (*self._evaluator.data(), *held_out):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -241,14 +242,20 @@ class Problem:
         """Return the Hessian times a vector, both of shape (..., P).
 
         Exact where `hessian` is; otherwise by central differences of exact gradients (see
-        `gfcompare.curvature.differences`), to about ten digits.
+        `gfcompare.curvature.differences`), to about eight digits.
         """
         rows, leading = self._network.rows(theta)
-        vectors = np.broadcast_to(self._network.check(vector), (*leading, self._network.parameter_count))
-        products = [
-            self._products(row, v[None])[0] for row, v in zip(rows, vectors.reshape(rows.shape), strict=True)
-        ]
-        return np.stack(products).reshape(*leading, self._network.parameter_count)
+        given = self._network.check(vector)
+        try:
+            vectors = np.broadcast_to(given, (*leading, self._network.parameter_count))
+        except ValueError:
+            raise InputError(
+                f"vector must have the shape of theta, {np.shape(theta)}, got {given.shape}."
+            ) from None
+        products = np.empty_like(rows)
+        for m, (row, v) in enumerate(zip(rows, vectors.reshape(rows.shape), strict=True)):
+            products[m] = self._products(row, v[None])[0]
+        return products.reshape(*leading, self._network.parameter_count)
 
     def curvature(self, theta: ArrayLike, k: int = 1) -> Curvature:
         """Return the k smallest and k largest eigenvalues of the Hessian at theta, shape (P,).
@@ -325,6 +332,54 @@ class Problem:
             relative = np.where(error == 0, error, error / np.linalg.norm(fine, axis=1))
         return np.asarray(relative).reshape(leading)
 
+    @property
+    def has_compiled_flow(self) -> bool:
+        """Whether `advance_flow` integrates the flows of this problem: for one input, one hidden layer."""
+        return isinstance(self._evaluator, ShallowLine)
+
+    def advance_flow(
+        self,
+        tables: FlowTables,
+        time: float,
+        ends: Counts,
+        *,
+        rtol: float,
+        atol: float,
+        max_steps: int,
+        normalize: bool,
+        bound: float,
+    ) -> Array:
+        """Integrate the standard or the normalised flow of M trajectories to `time` in compiled code.
+
+        Numerical differentiation formulas of order 1 to 5, Newton's method, GMRES: `gfcompare.kernels.ndf`.
+
+        Parameters
+        ----------
+        tables : where they are; moved on in place
+        time : flow time to be reached
+        ends : shape (M,), 0 for those that go on; receives the `Status` of those that cannot
+        rtol, atol, max_steps : tolerances of a step, and the largest number of steps
+        normalize : the normalised flow, its rows having any norm
+        bound : a trajectory ends as diverged where |y| exceeds it
+
+        Returns
+        -------
+        ndarray, shape (M, P), the solver's variable at `time`
+        """
+        evaluator = self._evaluator
+        if not isinstance(evaluator, ShallowLine):
+            raise InputError("compiled flows need widths [1, H, K] and a measure with a density.")
+        return evaluator.advance_flow(
+            tables,
+            time,
+            ends,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            normalize=normalize,
+            bound=bound,
+        )
+
     def descend(
         self, theta: Array, step_sizes: Array, *, normalize: bool = False, bound: float = np.inf
     ) -> tuple[Array, Counts]:
@@ -388,6 +443,11 @@ def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> Non
         f"d = {measure.dimension}, the target {target.name!r} "
         f"{'any d' if target.dimension is None else f'd = {target.dimension}'}; they must agree: use {fix}."
     )
+
+
+def _probes(box: Array) -> Array:
+    """Return some points of a box, shape (n, d): a target that is no number there is refused at once."""
+    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * qmc.Sobol(len(box), rng=0).random(256))
 
 
 def _labelled(target: Target, measure: PointMeasure) -> Array:

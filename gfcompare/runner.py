@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import signal
@@ -28,7 +27,7 @@ from gfcompare.components import require
 from gfcompare.errors import InputError, RunError
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record, check_times, run_block
-from gfcompare.interface import Integrator
+from gfcompare.interface import CountedProblem, Integrator
 from gfcompare.plugins import PluginWarning
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
@@ -234,9 +233,16 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
 
 
-@functools.cache
-def _import_solver() -> None:
-    importlib.import_module("sksundae.cvode")
+def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
+    """Import or load what integrates a flow."""
+    method = integrator.method_for(CountedProblem(problem, 1))
+    if method in ("bdf", "adams"):
+        importlib.import_module("sksundae.cvode")
+    elif method == "ndf" and method not in _loaded:
+        origin = np.zeros((1, problem.network.parameter_count))
+        counted = CountedProblem(problem, 1)
+        integrator.advance(counted, integrator.start(counted, origin, []), 1e-6)
+        _loaded.add(method)
 
 
 _loaded: set[str] = set()
@@ -244,9 +250,9 @@ _loaded: set[str] = set()
 
 def _load_kernels(cell: Cell) -> None:
     """Call every kernel once in this process, so that no wall time of a method contains their loading."""
-    if isinstance(cell.integrator, FlowIntegrator):
-        _import_solver()
     problem, network = cell.problem.problem, cell.problem.network
+    if isinstance(cell.integrator, FlowIntegrator):
+        _load_solver(cell.integrator, problem)
     if problem.kind in _loaded:
         return
     theta = np.zeros((1, network.parameter_count))

@@ -10,14 +10,21 @@ from pathlib import Path
 _PLACES = (
     "kernels/*.py",
     "evaluators/*.py",
+    "measures/*.py",
+    "targets/*.py",
+    "cvode.py",
     "descent.py",
+    "explicit.py",
     "flow.py",
     "integration.py",
     "interface.py",
+    "kinks.py",
+    "lines.py",
     "moments.py",
     "network.py",
     "piecewise.py",
     "problem.py",
+    "quadrature.py",
     "study.py",
 )
 

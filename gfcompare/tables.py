@@ -19,9 +19,8 @@ def read_table(path: Path) -> dict[str, Array]:
         import netCDF4
 
         with netCDF4.Dataset(path) as data:
-            data.set_auto_mask(False)
             return {
-                name: np.asarray(variable[:], dtype=np.float64)
+                name: np.ma.filled(np.ma.asarray(variable[:], dtype=np.float64), np.nan)
                 for name, variable in data.variables.items()
                 if variable.ndim == 1 and np.issubdtype(variable.dtype, np.number)
             }

@@ -19,6 +19,7 @@ class NormalizedGradientFlow(gfc.FlowIntegrator):
     """
 
     name: ClassVar[str] = "normalized-gf"
+    compiled_as = "normalized"
 
     @property
     def on_manifold(self) -> bool:

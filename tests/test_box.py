@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import cloudpickle
@@ -226,7 +227,7 @@ def test_affine_networks_are_exact_with_few_nodes(dimension, coordinate, deep):
     rng = np.random.default_rng(3)
     box = BOXES[dimension]
     layers = []
-    for number, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for number, (before, after) in enumerate(itertools.pairwise(widths)):
         hidden = number < len(widths) - 2
         weight = rng.normal(size=(after, before)) * 0.5
         bias = np.where(np.arange(after) == 1, -90.0, 40.0) if hidden else rng.normal(size=after)
@@ -269,8 +270,8 @@ def test_neurons_along_the_exact_coordinate_are_exact():
 
 @QUICK
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]), st.integers(1, 8))
-def test_one_neuron_on_the_square(seed, coordinate, hidden):
-    """Any network with one hidden layer, integrated cell by cell; nearly parallel neurons among them."""
+def test_any_network_with_one_hidden_layer(seed, coordinate, hidden):
+    """Integrated cell by cell; neurons that depend on x_2 alone, or nearly, are among the examples."""
     rng = np.random.default_rng(seed)
     widths = (2, hidden, 2)
     theta = any_theta(rng, widths)
@@ -482,9 +483,10 @@ def test_the_rule_is_found_once_and_when_it_is_needed():
 
     target = targets.Function(counted, dimension=2)
     problem = gfc.Problem(gfc.ReLUNetwork((2, 3, 1)), target, measures.Box(), Quadrature(8, 1))
-    assert sum(calls) < 10
+    built = sum(calls)
+    assert built < 1000
     rule = problem.rule
-    assert sum(calls) > 100
+    assert sum(calls) > built + 100
     count = len(calls)
     problem.gradient(np.zeros(13))
     assert problem.rule is rule
@@ -502,7 +504,7 @@ def test_the_rule_is_found_once_and_when_it_is_needed():
         ((1, 4, 1), targets.Affine([[1.0, 2.0]]), measures.Box(), ("d = 1", "d = 2", "widths [2, 4, 1]")),
         ((2, 4, 1), targets.Sine(), measures.Box(), ("d = 2", "'sine' d = 1", "a target with d = 2")),
         ((2, 4, 1), targets.Affine([[1.0, 2.0]]), measures.Uniform(), ("'uniform' d = 1", "measures.Box")),
-        ((3, 4, 1), targets.Constant(1.0), measures.Box(), ("d = 3", "d any", "widths [2, 4, 1]")),
+        ((3, 4, 1), targets.Constant(1.0), measures.Box(), ("d = 3", "any d", "widths [2, 4, 1]")),
         ((2, 4, 2), targets.Affine([[1.0, 2.0]]), measures.Box(), ("K = 1", "K = 2", "widths [2, 4, 1]")),
         ((2, 4, 1), targets.Labels(), measures.Box(), ("'labels'", "data-set")),
         ((1, 4, 1), targets.Labels(), measures.Uniform(), ("'labels'", "data-set")),
@@ -512,7 +514,7 @@ def test_the_rule_is_found_once_and_when_it_is_needed():
 def test_wrong_shapes_are_refused_with_one_message(network, target, measure, parts):
     with pytest.raises(gfc.InputError) as caught:
         gfc.Problem(gfc.ReLUNetwork(network), target, measure)
-    message = str(caught.value).replace("d = any", "d any")
+    message = str(caught.value)
     for part in parts:
         assert part in message, message
     assert "\n" not in message

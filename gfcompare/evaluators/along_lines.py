@@ -15,6 +15,9 @@ from gfcompare.network import ReLUNetwork
 
 Orders = NDArray[np.uint64]
 
+# Entries of the orders of breakpoints that a thread keeps, of 8 bytes.
+_ORDERS_HELD = 2**22
+
 
 class _Memory(threading.local):
     """The last orders of the breakpoints in each thread; they only save time (kernels.sorting)."""
@@ -73,8 +76,13 @@ class AlongLines(Evaluator):
                 risks = np.empty(rows.stop - rows.start)
                 deep_line.evaluate(self.lines, self._widths, thetas[rows], risks, results[rows], True)
             else:
-                orders = self._orders(rows.stop - rows.start)
-                line_set.gradients(self.lines.segments, self._moments, thetas[rows], results[rows], orders)
+                most = max(_ORDERS_HELD // (len(self.lines.segments.shares) * self.network.hidden[0]), 1)
+                for first in range(rows.start, rows.stop, most):
+                    part = slice(first, min(first + most, rows.stop))
+                    orders = self._orders(part.stop - part.start)
+                    line_set.gradients(
+                        self.lines.segments, self._moments, thetas[part], results[part], orders
+                    )
 
         self._share(len(thetas), self._cost, work)
         return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,29 @@ NOTHING = np.empty((0, 0))
 
 # Sampled points that are held at a time while steps are made.
 _POINTS_HELD = 200_000
+
+
+@dataclass(frozen=True)
+class FlowTables:
+    """Where M trajectories of a flow are that is integrated in compiled code (`kernels.ndf`).
+
+    Attributes
+    ----------
+    differences : ndarray, shape (M, 8, P)
+        backward differences of the solver's variable
+    clocks : ndarray, shape (M, 2)
+        flow time reached by the steps, and step size
+    counts : ndarray of int64, shape (M, 4)
+        order, steps with this order and size, steps, gradients
+    """
+
+    differences: Array
+    clocks: Array
+    counts: Counts
+
+    def copy(self) -> FlowTables:
+        """Return a copy that may be moved on."""
+        return FlowTables(self.differences.copy(), self.clocks.copy(), self.counts.copy())
 
 
 class Evaluator(abc.ABC):
@@ -99,6 +123,8 @@ class Evaluator(abc.ABC):
     ) -> Counts:
         """Make steps along gradients(rows that go on, which they are); all rows take a step together."""
         taken = np.zeros(len(thetas), dtype=np.int64)
+        if not len(thetas):
+            return taken
         inside = np.ones(len(thetas), dtype=bool)
         rows = thetas.copy()
         for size in step_sizes:

@@ -28,11 +28,23 @@ class Figure(Component, abc.ABC):
     """A figure of the result of a study.
 
     A subclass is a frozen dataclass whose fields are options with defaults. It sets `name` (what a user
-    asks for, and the name of the file) and `title` (one line on what it shows), and writes `draw`.
-    Matplotlib and seaborn are best imported inside `draw`: the module is loaded by every command.
+    asks for, and the name of the file) and `title` (one line on what it shows), and writes `draw`. If it
+    cannot show every problem it also writes `applies` and sets `scope`. Matplotlib and seaborn are best
+    imported inside `draw`: the module is loaded by every command.
     """
 
     title: ClassVar[str]
+    #: What a problem has that the figure can show; completes "no problem has ...".
+    scope: ClassVar[str] = "what the figure shows"
+
+    @classmethod
+    def applies(cls, group: xr.Dataset) -> bool:
+        """Return whether the figure can show a problem, given the problem's group of the result.
+
+        A figure that applies to no problem of a result is left out of it; `draw` shows those problems to
+        which it applies.
+        """
+        return True
 
     @abc.abstractmethod
     def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:

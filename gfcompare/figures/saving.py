@@ -34,8 +34,8 @@ def save_all(
 ) -> list[Path]:
     """Draw the figures of a result and write each in every format.
 
-    A figure that fails is a `FigureWarning` that names it, one with nothing to show is a note; neither
-    keeps the others from being written.
+    A figure that fails is a `FigureWarning` that names it; one that applies to no problem, or has nothing
+    to show, is a note. Neither keeps the others from being written.
 
     Parameters
     ----------
@@ -85,6 +85,8 @@ def _save(
     written: list[Path] = []
     figure: Any = None
     try:
+        if not any(cls.applies(node.to_dataset()) for node in tree.children.values()):
+            raise NothingToDraw(f"no problem has {cls.scope}")
         with style.context():
             figure = cls().draw(tree)
             if not isinstance(figure, matplotlib.figure.Figure):

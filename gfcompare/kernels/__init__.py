@@ -14,6 +14,7 @@ Where what lives:
 `line_set`     one hidden layer on many segments parallel to one axis
 `deep_line`    any number of hidden layers on such segments
 `points`       any network on finitely many points
+`ndf`          the flows of one hidden layer on a line, by implicit multistep formulas
 `descent`      many explicit steps of (stochastic) gradient descent in one call
 ============== =======================================================================
 """

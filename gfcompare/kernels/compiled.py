@@ -63,6 +63,11 @@ def leaf_sum(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath={"contract", "reassoc"}, **_INTERNAL)
 
 
+def cold_leaf_sum(function: Callable[..., Any]) -> Any:
+    """Compile a `leaf_sum` that is not inlined."""
+    return _compile(function, fastmath={"contract", "reassoc"}, **{**_INTERNAL, "forceinline": False})
+
+
 def leaf_exact(function: Callable[..., Any]) -> Any:
     """Compile a leaf in which every single rounding counts: error-free transformations."""
     return _compile(function, fastmath=False, **_INTERNAL)

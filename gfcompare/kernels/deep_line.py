@@ -334,15 +334,31 @@ def _segment(lines, widths, theta, gradient, work, segment, with_gradient):
     return risk
 
 
+@leaf
+def finite(theta):
+    """Return whether every parameter is a finite number."""
+    total = 0.0
+    for p in range(theta.shape[0]):
+        total += theta[p] * 0.0
+    return total == 0.0
+
+
 @entry
 def evaluate(lines, widths, thetas, risks, gradients, with_gradient):
-    """Write the risk, (M,), and if asked for the generalised gradient, (M, P), at each row of `thetas`."""
+    """Write the risk, (M,), and if asked for the generalised gradient, (M, P), at each row of `thetas`.
+
+    NaN where a parameter is no finite number: a neuron without a zero would count as switched off.
+    """
     work = deep_work(widths)
     for m in range(thetas.shape[0]):
         gradient = gradients[m if with_gradient else 0]
+        numbers = finite(thetas[m])
         if with_gradient:
             for p in range(gradient.shape[0]):
-                gradient[p] = 0.0
+                gradient[p] = 0.0 if numbers else np.nan
+        if not numbers:
+            risks[m] = np.nan
+            continue
         total = 0.0
         for segment in range(lines.segments.shares.shape[0]):
             part = _segment(lines, widths, thetas[m], gradient, work, segment, with_gradient)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
+from gfcompare.kernels.deep_line import finite
 
 BLOCK = 128
 
@@ -161,10 +162,13 @@ def evaluate(widths, thetas, x, y, weights, slopes, trace, risks, gradients):
     for m in range(thetas.shape[0]):
         theta = thetas[m]
         own = m if x.shape[0] > 1 else 0
+        numbers = finite(theta)
         if wanted:
             for p in range(theta.shape[0]):
-                gradients[m, p] = 0.0
-        risks[m] = 0.0
+                gradients[m, p] = 0.0 if numbers else np.nan
+        risks[m] = 0.0 if numbers else np.nan
+        if not numbers and trace.shape[0] == 0:
+            continue
         for first in range(0, x.shape[1], BLOCK):
             size = min(BLOCK, x.shape[1] - first)
             for i in range(widths[0]):

@@ -19,6 +19,9 @@ from gfcompare.lines import Bundle, Lines
 from gfcompare.measures.base import Array, Measure, Streams, check_interval
 from gfcompare.measures.line import LineMeasure, Uniform
 
+# Trials of the rejection at a time, unless more points are wanted.
+_MOST_TRIALS = 2**16
+
 #: One number, or one for each input.
 Numbers = float | Sequence[float]
 
@@ -114,7 +117,8 @@ class Product(_Independent):
         for number, factor in enumerate(self.factors, start=1):
             require(
                 isinstance(factor, LineMeasure),
-                f"factor {number} of a product must be a measure on an interval, got {factor.name!r}.",
+                f"factor {number} of a product must be a measure on an interval, got "
+                f"{getattr(factor, 'name', factor)!r}.",
             )
 
     @property
@@ -214,7 +218,13 @@ class BoxDensity(BoxMeasure):
 
     def density(self, x: Array) -> Array:
         """Return the density, up to a factor, shape (n,), at points x, shape (n, d)."""
-        values = np.asarray(self.function(x), dtype=np.float64)
+        try:
+            values = np.asarray(self.function(x), dtype=np.float64)
+        except Exception as error:
+            raise InputError(
+                f"the density failed on an array of shape {x.shape} ({type(error).__name__}: {error}). "
+                "It is called with points x of shape (n, d) and must return shape (n,)."
+            ) from error
         if values.ndim == 0:
             values = np.full(len(x), float(values))
         values = values.reshape(len(x)) if values.size == len(x) else values
@@ -264,7 +274,10 @@ class BoxDensity(BoxMeasure):
 
     def draw(self, streams: Streams, count: int) -> Array:
         """Draw independent points, shape (M, count, d), each row from its own random stream."""
-        return np.stack([self._accepted(streams[m : m + 1], count) for m in range(len(streams))])
+        points = np.empty((len(streams), count, self.dimension))
+        for m in range(len(streams)):
+            points[m] = self._accepted(streams[m : m + 1], count)
+        return points
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Draw independent points, shape (*size, d)."""
@@ -275,15 +288,24 @@ class BoxDensity(BoxMeasure):
     def _accepted(self, stream: Streams, count: int) -> Array:
         """Return `count` points; the stream is advanced by exactly the numbers that they used."""
         box, width = self.box, self.dimension + 1
-        kept: list[Array] = []
-        missing = count
+        kept = [np.empty((0, self.dimension))]
+        missing, ahead_of = count, 2 * count
         while missing:
             ahead = stream.copy()
-            trials = np.empty((1, 2 * missing * width))
+            trials = np.empty((1, ahead_of * width))
             random.uniforms(ahead, trials)
             table = trials.reshape(-1, width)
             x = box[:, 0] + (box[:, 1] - box[:, 0]) * table[:, 1:]
-            good = np.flatnonzero(table[:, 0] * self._bound < self.density(x))[:missing]
+            density = self.density(x)
+            largest = int(np.argmax(density))
+            require(
+                bool(density[largest] <= self._bound),
+                f"the density is {density[largest]:g} at x = {x[largest].tolist()}, above the bound "
+                f"{self._bound:g} that was found for it: it is too narrow there to draw from by rejection.",
+            )
+            good = np.flatnonzero(table[:, 0] * self._bound < density)[:missing]
+            # Where few trials are accepted, more at a time: what is drawn does not depend on it.
+            ahead_of = min(2 * ahead_of, max(2 * missing, _MOST_TRIALS))
             used = len(table) if len(good) < missing else int(good[-1]) + 1
             random.uniforms(stream, np.empty((1, used * width)))
             kept.append(x[good])

@@ -16,6 +16,7 @@ from scipy.stats import qmc
 from gfcompare.components import require
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.measures.base import Array, Measure
+from gfcompare.measures.box import BoxDensity
 from gfcompare.tables import read_table
 
 
@@ -111,6 +112,10 @@ class Points(PointMeasure):
         if test is not None:
             require(len(test[0]) == len(test[1]), f"{len(test[0])} test points, {len(test[1])} test values.")
             require(test[0].shape[1] == self.dimension, "test_data and data have different dimensions.")
+            require(
+                self.labels is None or test[1].shape[1] == self.labels.shape[1],
+                "test_observed and observed have different numbers of outputs.",
+            )
 
     @cached_property
     def points(self) -> Array:
@@ -193,6 +198,10 @@ class Discretized(PointMeasure):
         if self.rule == "quantiles":
             uniforms = (np.arange(self.count)[:, None] + 0.5) / self.count
         else:
+            require(
+                not isinstance(self.measure, BoxDensity),
+                "the rule 'sobol' needs independent inputs, 'box-density' has none: use 'random'.",
+            )
             uniforms = qmc.Sobol(d, scramble=True, rng=self.seed).random(self.count)
         return self.measure.transport(uniforms)
 
@@ -233,7 +242,11 @@ class DataSet(PointMeasure):
     @cached_property
     def _parts(self) -> tuple[Array, Array, Array, Array]:
         """Inputs and outputs of the training part, then of the test part."""
-        x, y = _columns(Path(self.source), self.inputs, self.outputs)
+        source = Path(self.source)
+        changed = (
+            source.stat().st_mtime_ns if source.is_file() else 0
+        )  # a file that was rewritten is read again
+        x, y = _columns(source, changed, tuple(self.inputs), tuple(self.outputs))
         rng = np.random.Generator(np.random.PCG64(self.seed))
         order = rng.permutation(len(x))
         held = round(self.test_fraction * len(x))
@@ -269,7 +282,9 @@ _SCIKIT_LEARN = ("diabetes", "linnerud", "iris", "wine", "breast-cancer")
 
 
 @lru_cache(maxsize=8)
-def _columns(source: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> tuple[Array, Array]:
+def _columns(
+    source: Path, changed: int, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> tuple[Array, Array]:
     """Return inputs, shape (n, d), and outputs, shape (n, K), of a data set."""
     if str(source.name) in _SCIKIT_LEARN and not source.exists():
         table, targets = _from_scikit_learn(source.name)
@@ -288,6 +303,13 @@ def _columns(source: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) ->
             raise unknown_name(f"column of {source}", column, table)
     names = inputs or tuple(column for column in table if column not in outputs)
     require(bool(names), f"{source}: no columns are left to learn from.")
+    lengths = {column: len(table[column]) for column in (*names, *outputs)}
+    require(
+        len(set(lengths.values())) == 1,
+        f"{source}: the columns have different lengths, "
+        + ", ".join(f"{column} {length}" for column, length in lengths.items())
+        + ": name the inputs.",
+    )
     parts = [np.stack([table[column] for column in group], axis=1) for group in (names, outputs)]
     bad = ~np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
     require(not bad.any(), f"{source}: row {int(np.argmax(bad)) + 1} has a missing or infinite number.")

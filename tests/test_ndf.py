@@ -1,0 +1,161 @@
+"""The flows in compiled code: accuracy, independence of batch and save times, ends, degenerate networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gfcompare as gfc
+from gfcompare import parallel
+
+FLOWS = ("standard-gf", "normalized-gf")
+TARGETS = {
+    "cubic": gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0]),
+    "sine": gfc.targets.Sine(),
+    "two": gfc.targets.Polynomial([[0.0, 1.0, -1.0], [1.0, -2.0, 0.5]]),
+}
+
+
+def make(hidden: int, target: str = "cubic") -> gfc.Problem:
+    outputs = 2 if target == "two" else 1
+    return gfc.Problem(gfc.ReLUNetwork((1, hidden, outputs)), TARGETS[target], gfc.measures.Uniform())
+
+
+def networks(problem: gfc.Problem, count: int) -> np.ndarray:
+    draw = gfc.initializations.He().draw
+    return np.stack([draw(problem.network, np.random.default_rng(100 + seed)) for seed in range(count)])
+
+
+def run(problem, name, theta, times, **options):
+    data = gfc.integrate(problem, gfc.integrator(name, **options), theta, times)
+    parts = [data[key].values for key in ("weight_1", "bias_1", "weight_2", "bias_2")]
+    return np.concatenate([p.reshape(*p.shape[:2], -1) for p in parts], axis=2), data
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(("hidden", "target"), [(1, "cubic"), (5, "sine"), (16, "two"), (40, "cubic")])
+def test_agrees_with_cvode_at_tight_tolerance(name, hidden, target):
+    """Global error within ten times rtol of CVODE at rtol 1e-11, at every save time."""
+    problem = make(hidden, target)
+    theta = networks(problem, 3)
+    times = [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
+    expected, _ = run(problem, name, theta, times, method="bdf", rtol=1e-11, atol=1e-13)
+    for rtol in (1e-5, 1e-7):
+        found, data = run(problem, name, theta, times, method="ndf", rtol=rtol)
+        error = np.linalg.norm(found - expected, axis=2) / np.linalg.norm(expected, axis=2)
+        assert (data["status"].values == gfc.Status.REACHED_END).all()
+        assert error.max() < 10 * rtol
+
+
+def test_is_what_auto_means_on_a_line_and_nowhere_else():
+    problem = make(4)
+    theta = networks(problem, 2)
+    automatic, _ = run(problem, "standard-gf", theta, [0.0, 10.0])
+    compiled, _ = run(problem, "standard-gf", theta, [0.0, 10.0], method="ndf")
+    other, _ = run(problem, "standard-gf", theta, [0.0, 10.0], method="bdf")
+    assert np.array_equal(automatic, compiled)
+    assert not np.array_equal(automatic, other)
+    deep = gfc.Problem(gfc.ReLUNetwork((1, 3, 3, 1)), TARGETS["cubic"], gfc.measures.Uniform())
+    data = gfc.integrate(deep, gfc.integrator("standard-gf", method="ndf"), networks(deep, 1), [0.0, 1.0])
+    assert data["status"].values[0] == gfc.Status.FAILED
+    assert "'ndf' is for the standard and the normalised flow" in str(data["message"].values[0])
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_does_not_depend_on_neighbours_save_times_or_threads(name):
+    problem = make(7, "sine")
+    theta = networks(problem, 6)
+    whole, data = run(problem, name, theta, [0.0, 1.0, 50.0])
+    alone, _ = run(problem, name, theta[4], [0.0, 1.0, 50.0])
+    assert np.array_equal(whole[4], alone[0])
+    sparse, few = run(problem, name, theta, [50.0])
+    assert np.array_equal(whole[:, 2], sparse[:, 0])
+    assert np.array_equal(data["gradient_evaluations"][:, 2], few["gradient_evaluations"][:, 0])
+    before = parallel.thread_count()
+    try:
+        parallel.set_thread_count(1)
+        single, _ = run(problem, name, theta, [0.0, 1.0, 50.0])
+    finally:
+        parallel.set_thread_count(before)
+    assert np.array_equal(whole, single)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_long_times_and_rest(name):
+    """To 10^12: no stall, no overflow; a constant target is learnt and the trajectory comes to rest."""
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Constant(0.5), gfc.measures.Uniform())
+    theta = networks(problem, 4)
+    _, data = run(problem, name, theta, np.geomspace(1e-3, 1e12, 31))
+    assert np.isin(data["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
+    risk = data["risk"].values
+    assert (risk[:, -1] < 1e-13).all()
+    assert np.all(np.diff(risk, axis=1) <= 1e-12)
+
+
+def test_conserves_what_the_flow_conserves():
+    problem = make(12, "sine")
+    theta = networks(problem, 3)
+    times = np.geomspace(0.01, 1e4, 20)
+    for rtol, bound in ((1e-6, 1e-4), (1e-9, 1e-7)):
+        _, data = run(problem, "standard-gf", theta, times, rtol=rtol)
+        assert data["balancedness_drift"].values.max() < bound
+    _, data = run(problem, "normalized-gf", theta, times)
+    assert data["distance_to_manifold"].values.max() < 1e-14
+
+
+def test_ends_are_results():
+    problem = make(5)
+    theta = networks(problem, 2)
+    _, data = run(problem, "standard-gf", theta, [0.0, 0.01, 1e5], max_steps=30)
+    assert (data["status"].values == gfc.Status.STEP_LIMIT).all()
+    assert np.isfinite(data["risk"].values[:, :2]).all()
+    assert np.isnan(data["risk"].values[:, 2]).all()
+    assert (data["end_time"].values > 0.01).all()
+    assert "30 steps made by flow time" in str(data["message"].values[0])
+    # From nowhere near: the first step already leaves the ball that counts as finite.
+    far = theta.copy()
+    far[1, -1] = 2e10
+    _, data = run(problem, "standard-gf", far, [0.0, 1e-9, 1.0])
+    assert data["status"].values.tolist() == [gfc.Status.REACHED_END, gfc.Status.DIVERGED]
+
+
+def test_what_is_no_number_ends_and_harms_nobody():
+    problem = make(5)
+    theta = networks(problem, 3)
+    good, _ = run(problem, "standard-gf", theta, [0.0, 1.0])
+    theta[1, 2] = np.nan
+    found, data = run(problem, "standard-gf", theta, [0.0, 1.0])
+    assert np.array_equal(found[[0, 2]], good[[0, 2]])
+    assert data["status"].values[1] not in (gfc.Status.REACHED_END, gfc.Status.STATIONARY)
+
+
+TAME = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 0.25, 2.0, -2.0, 0.3, 1e-8])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 5), st.data())
+def test_degenerate_networks_get_through(hidden, data):
+    """Zero weights, equal breakpoints, breakpoints on the ends: the risk falls and the end is reached."""
+    problem = make(hidden)
+    count = problem.network.parameter_count
+    theta = np.array(data.draw(st.lists(TAME, min_size=count, max_size=count)))
+    for name in FLOWS:
+        _, result = run(problem, name, theta, [0.0, 1e-3, 1.0, 100.0])
+        assert result["status"].values[0] in (gfc.Status.REACHED_END, gfc.Status.STATIONARY)
+        assert np.all(np.diff(result["risk"].values[0]) <= 1e-9)
+
+
+def test_error_falls_with_the_tolerance():
+    """Proportionally, over six decades: what error control per step promises."""
+    problem = make(8)
+    theta = networks(problem, 4)
+    expected, _ = run(problem, "standard-gf", theta, [20.0], rtol=1e-13, atol=1e-15)
+    tolerances = np.array([1e-4, 1e-6, 1e-8, 1e-10])
+    errors = []
+    for rtol in tolerances:
+        found, _ = run(problem, "standard-gf", theta, [20.0], rtol=rtol)
+        errors.append(np.linalg.norm(found - expected, axis=2).mean())
+    slope = np.polyfit(np.log(tolerances), np.log(errors), 1)[0]
+    assert 0.75 < slope < 1.25
