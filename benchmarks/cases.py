@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from scipy.integrate import solve_ivp
 import gfcompare as gfc
 from benchmarks.general import general
 from benchmarks.measure import Result, best_of
+from gfcompare import parallel
 
 ENSEMBLE = 64
 CUBIC = gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0])
@@ -78,12 +80,11 @@ def descent() -> Iterator[Result]:
 
 
 def flows() -> Iterator[Result]:
-    """Flows to t = 10^4 at rtol 1e-6, one trajectory on one core, 60 save times."""
-    times = np.geomspace(1e-2, 1e4, 60)
-    for hidden in (16, 128, 512):
+    """Flows to t = 10^4 and 10^6 at rtol 1e-6, for one trajectory of 16 on one core, 60 save times."""
+    for hidden, bar in ((16, 1e-3), (128, 5e-3), (512, 20e-3)):
         case = problem(hidden)
-        theta = initial(case.network, 1)
-        bar = 0.1 if hidden == 512 else None
+        theta = initial(case.network, 16)
+        times = np.geomspace(1e-2, 1e4, 60)
 
         def lsoda(case: gfc.Problem = case, theta: np.ndarray = theta) -> object:
             return solve_ivp(
@@ -97,22 +98,24 @@ def flows() -> Iterator[Result]:
             )
 
         peer = best_of(lsoda, 1)
-        for name in ("standard-gf", "normalized-gf"):
-            method = gfc.integrator(name)
+        before = parallel.thread_count()
+        parallel.set_thread_count(1)
+        for name, end in itertools.product(("standard-gf", "normalized-gf"), (4, 6)):
             took = []
             for _ in range(5):
-                data = gfc.integrate(case, method, theta, times)
-                took.append(float(data["wall_time"][0, -1]))
-            count = int(data["gradient_evaluations"][0, -1])
+                data = gfc.integrate(case, gfc.integrator(name), theta, np.geomspace(1e-2, 10.0**end, 60))
+                took.append(float(data["wall_time"][:, -1].mean()))
+            compared = (name, end) == ("standard-gf", 4)
             yield Result(
-                f"{name} to t = 10^4, H = {hidden}",
+                f"{name} to t = 10^{end}, H = {hidden}",
                 min(took),
                 "trajectory",
-                bar,
-                "LSODA on our gradient" if name == "standard-gf" else "",
-                peer if name == "standard-gf" else None,
-                f"{count} gradients",
+                bar if end == 4 else 3 * bar,
+                "LSODA on our gradient" if compared else "",
+                peer if compared else None,
+                f"{data['gradient_evaluations'].values[:, -1].mean():,.0f} gradients on average",
             )
+        parallel.set_thread_count(before)
 
 
 _WARM_UP = """

@@ -96,7 +96,7 @@ def plane() -> Iterator[Result]:
                 float(np.median(took)),
                 "trajectory",
                 0.2,
-                note=f"median of 8 seeds, {min(took):.2f} to {max(took):.2f} s, {np.median(gradients):,.0f} gradients",
+                note=f"8 seeds: {min(took):.2f} to {max(took):.2f} s, {np.median(gradients):,.0f} gradients",
             )
 
 
@@ -130,7 +130,7 @@ def kinks() -> Iterator[Result]:
             1.0,
             "RK45 of SciPy, one seed" if name == "standard-gf" else "",
             best_of(peer, 1) if name == "standard-gf" else None,
-            note=f"median of 8 seeds, {min(took):.2f} to {max(took):.2f} s, {np.median(changes):,.0f} changes",
+            note=f"8 seeds: {min(took):.2f} to {max(took):.2f} s, {np.median(changes):,.0f} changes",
         )
 
 

@@ -26,8 +26,8 @@ _A, _B, _E, _P = RK45.A, RK45.B, RK45.E, RK45.P
 _ORDER = 5
 # The interpolant is start + h sum of (_P.T @ stages)_i share^i, i = 1, ..., 4; here in the Bernstein basis.
 _CONTROL = np.array([[comb(j, i) / comb(4, i) for i in range(1, 5)] for j in range(5)]) @ _P.T
-# Events without progress in flow time after which a trajectory ends.
-_MOST_IDLE = 1000
+# Events without progress in flow time after which a trajectory ends, and the share of a step that is none.
+_MOST_IDLE, _TINY = 1000, 1e-9
 _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
 
 
@@ -216,7 +216,8 @@ class ExplicitRun:
         self._made = (made, self.reached)
         self._y = made.end if share is None else made.at(share)
         moved = made.size * (1.0 if share is None else share)
-        self._idle = 0 if self.reached + moved > self.reached else self._idle + 1
+        progress = moved > _TINY * made.size and self.reached + moved > self.reached
+        self._idle = 0 if progress else self._idle + 1
         self.reached += moved
         self.steps += 1
         self._size = next_size(made.size, error)

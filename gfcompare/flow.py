@@ -95,8 +95,7 @@ class FlowIntegrator(Integrator, abc.ABC):
         method = self.method_for(problem)
         if method == "ndf":
             tables = self._tables(problem, theta)
-            start = [self.parameters(problem.only(m), y) for m, y in enumerate(tables.differences[:, 0])]
-            return State.at(np.stack(start), memory=tables)
+            return State.at(self._compiled_parameters(problem, tables.differences[:, 0]), memory=tables)
         runs: list[_Run] = []
         for m, row in enumerate(theta):
             mine = problem.only(m)
@@ -128,6 +127,10 @@ class FlowIntegrator(Integrator, abc.ABC):
         differences[:, 0], differences[:, 1] = y, velocity * sizes[:, None]
         counts = np.tile(np.array([1, 0, 0, 0], dtype=np.int64), (len(y), 1))
         return FlowTables(differences, np.stack([np.zeros(len(y)), sizes], axis=1), counts)
+
+    def _compiled_parameters(self, problem: CountedProblem, y: Array) -> Array:
+        """Return theta at the solver's variable of a compiled flow, both of shape (M, P)."""
+        return problem.network.retract(y) if self.compiled_as == "normalized" else y
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`."""
@@ -172,13 +175,11 @@ class FlowIntegrator(Integrator, abc.ABC):
             max_steps=self.max_steps,
             normalize=self.compiled_as == "normalized",
         )
-        theta, times = state.theta.copy(), state.time.copy()
-        for m in np.flatnonzero(running):
-            theta[m], times[m] = self.parameters(problem, y[m]), time
-            if ends[m]:
-                times[m] = moved.clocks[m, 0]
+        reached = running & (ends == 0)
+        theta = self._compiled_parameters(problem, np.where(reached[:, None], y, state.theta))
+        times = np.where(reached, time, np.where(running, moved.clocks[:, 0], state.time))
         result = state.moved(
-            theta=np.where(ends[:, None] > 0, state.theta, theta),
+            theta=np.where(reached[:, None], theta, state.theta),
             time=times,
             steps=moved.counts[:, 2].copy(),
             memory=moved,

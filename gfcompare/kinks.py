@@ -39,6 +39,9 @@ _SHARES = np.linspace(0.0, 1.0, 9).tolist()
 _CHORD = np.column_stack([np.linspace(1.0, 0.0, 5), np.linspace(0.0, 1.0, 5)])
 _BERNSTEIN = np.array([[comb(4, j) * s**j * (1.0 - s) ** (4 - j) for j in range(5)] for s in _SHARES])
 
+# A row that is projected onto kinks has vanished if no more than this is left of it.
+_VANISHED = 1e-9
+
 # Singular values of the points that a neuron slides on count as 0 below this, relative to the largest:
 # points as near to each other as rounding are one point.
 _SAME_POINT = 1e-11
@@ -182,12 +185,14 @@ class Kinks:
         StuckError
             if the flow slides along a kink of a deeper layer
         """
+        self._release(y)
         # All of them before any is judged: several change at once where a row vanishes, or points coincide.
         late = self._late(y)
         for neuron, point in late:
             self._hold(neuron, point, self._slopes[neuron, point] == 0.0)
-        self._release(y)
         for neuron, point in late:
+            if neuron < self._first and not y[self._rows[neuron]].any():
+                continue  # its row has vanished
             rate = self._rate(y, neuron, point)
             if not (rate > 0.0 if self._slopes[neuron, point] else rate < 0.0):
                 y = self._begin_slide(y, neuron, point)
@@ -210,7 +215,13 @@ class Kinks:
         self._slopes[neuron, point] = self._signs[neuron, point] = 0.0
         self._slide([*self._sliding, (neuron, point)])
         self.slides += 1
-        return self._slider.tangential(y)
+        row, on_kink = self._rows[neuron], self._slider.tangential(y)
+        if np.linalg.norm(on_kink[row]) <= _VANISHED * np.linalg.norm(y[row]):
+            # Only 0 is on all these kinks: the row has come to an end there, and its neuron is inactive.
+            on_kink[row] = 0.0
+            self._slopes[neuron], self._signs[neuron] = 0.0, 1.0
+            self._slide([pair for pair in self._sliding if pair[0] != neuron])
+        return on_kink
 
     def _slide(self, pairs: list[tuple[int, int]]) -> None:
         self._sliding = pairs

@@ -21,6 +21,7 @@ import cloudpickle
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from gfcompare import parallel, store
 from gfcompare.components import require
@@ -272,7 +273,8 @@ def _one_thread() -> Iterator[None]:
     before = parallel.thread_count()
     parallel.set_thread_count(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         parallel.set_thread_count(before)
 
@@ -289,6 +291,7 @@ def _start_worker(parent: int) -> None:
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parallel.set_thread_count(1)
+    threadpool_limits(1)  # of linear algebra: small products on several threads wait for one another
     warnings.simplefilter("ignore", PluginWarning)  # the parent has said it
 
 

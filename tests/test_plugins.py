@@ -22,7 +22,22 @@ import gfcompare as gfc
 from gfcompare import hookspecs, plugins
 from gfcompare.plugins import Plugin, PluginWarning, Registry
 
-BUILT_IN = {"standard-gf", "normalized-gf", "gd", "sgd"}
+BUILT_IN = {
+    "adagrad",
+    "adam",
+    "gd",
+    "implicit-euler",
+    "l-bfgs",
+    "modified-flow",
+    "momentum",
+    "nesterov",
+    "normalized-gf",
+    "optax",
+    "rmsprop",
+    "sgd",
+    "standard-gf",
+    "torch-optim",
+}
 
 METHOD = textwrap.dedent("""\
     from dataclasses import dataclass

@@ -425,7 +425,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         GD,
         "[integrators.sdg]",
-        "integrators.sdg: unknown integrator 'sdg'. Did you mean 'sgd'? Allowed: gd, norm...",
+        "integrators.sdg: unknown integrator 'sdg'. Did you mean 'sgd'? Allowed: adagrad, ...",
     ),
     (
         GD,

@@ -134,7 +134,7 @@ class QuadratureError(_OverTime):
         """Return the figure."""
         from gfcompare.figures import curves
 
-        return curves.draw(self._view(tree), curves.Plot("quadrature_error", floor=1e-17))
+        return curves.draw(self._view(tree), curves.Plot("quadrature_error", floor=1e-17, headroom=1e12))
 
 
 @dataclass(frozen=True)

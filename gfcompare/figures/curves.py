@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,6 @@ from gfcompare.figures.layout import Page
 
 Array = NDArray[np.float64]
 
-# A diverging trajectory passes through 1e300: the axis ends at this many times the initial median.
-_HEADROOM = 1e3
 # One seed in four may be at 1e-30, its rounding error: a band may leave the axis this far below the medians.
 _LEGROOM = 1e-3
 
@@ -30,6 +28,7 @@ _CLOCK_NAMES = {
     "gradients": "gradient evaluations",
 }
 _MARKERS_PER_LINE = 5
+_BESIDE = (3.0, 1.2)
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,32 @@ class Plot:
     clock : what it is drawn against
     floor : smaller values, 0 among them, are drawn here, and the axis label says so
     linear_within : the axis is linear where the values of a panel span less than this factor
+    headroom : the axis ends at this many times the initial median: diverging risks pass through 1e300
+    beside : another variable of the same kind, drawn dashed, the first one solid; "" for none
+    names : what the legend calls the two
     """
 
     quantity: str
     clock: data.Clock = "flow_time"
     floor: float = 1e-32
     linear_within: float = 1.0
+    headroom: float = 1e3
+    beside: str = ""
+    names: tuple[str, str] = ("", "")
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The variables that are drawn."""
+        return (self.quantity, self.beside) if self.beside else (self.quantity,)
+
+    def look(self, method: style.Look, quantity: str) -> style.Look:
+        """Return how a variable of a method is drawn: its own dashes tell methods apart, or variables do."""
+        if not self.beside:
+            return method
+        return replace(method, dashes=_BESIDE if quantity == self.beside else ())
+
+
+TRAINING_AND_TEST = Plot("risk", floor=1e-32, beside="test_risk", names=("training risk", "test risk"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,7 @@ class _Panel:
 
     Attributes
     ----------
-    curves, ends : tables of `data.curves` and `data.ends`
+    curves, ends : tables of `data.curves` and `data.ends`, with the variable in a column quantity
     x_limits, y_limits : limits of the axes
     linear : whether the vertical axis is linear
     raised : whether a value drawn within the axes is one that was raised to the floor
@@ -73,7 +92,7 @@ class _Panel:
     def above(self) -> pd.DataFrame:
         """The first point of each median beyond the axis."""
         off = self.curves[self.curves["median"] > self.y_limits[1]]
-        return off.groupby("method", sort=False, as_index=False).first()
+        return off.groupby(["method", "quantity"], sort=False, as_index=False).first()
 
 
 def draw(view: data.View, plot: Plot) -> Page:
@@ -84,20 +103,22 @@ def draw(view: data.View, plot: Plot) -> Page:
     looks = style.looks(view.all_methods)
     rows, columns = layout.shape(len(panels))
     with style.context():
-        figure, axes = layout.page(rows, columns, _legend(view, panels, looks), row_height=1.8)
+        legend = _legend(view, panels, looks, plot)
+        figure, axes = layout.page(rows, columns, legend, row_height=1.8)
         for ax, (name, panel) in zip(layout.used(axes, len(panels)), panels.items(), strict=True):
-            _draw_panel(ax, panel, looks)
+            _draw_panel(ax, panel, looks, plot)
             ax.set_title(style.wrapped(name, 60 // columns))
         first = next(iter(view.groups.values()))
         raised = any(panel.raised for panel in panels.values())
         figure.supxlabel(_clock_label(view, first, plot))
-        figure.supylabel(_quantity_label(first, plot, raised, rows))
+        figure.supylabel(_quantity_label(view, plot, raised, rows))
         return layout.finish(figure)
 
 
 def _panel(group: xr.Dataset, plot: Plot) -> _Panel:
-    curves = data.curves(group, plot.quantity, plot.clock)
-    ends = data.ends(group, plot.quantity, plot.clock)
+    shown = plot.quantities
+    curves = pd.concat([data.curves(group, q, plot.clock).assign(quantity=q) for q in shown])
+    ends = pd.concat([data.ends(group, q, plot.clock).assign(quantity=q) for q in shown])
     clock = data.clock_values(group, plot.clock)
     values = ["median", "lower", "upper"]
     small = bool((curves[values] < plot.floor).any(axis=None))
@@ -114,7 +135,7 @@ def _vertical(
 ) -> tuple[tuple[float, float], bool]:
     """Return the limits of the vertical axis and whether it is linear."""
     y = np.concatenate([curves["median"], curves["lower"], curves["upper"], ended])
-    ceiling = _HEADROOM * scale
+    ceiling = plot.headroom * scale
     if (y <= ceiling).any():  # otherwise everything is far up, and nothing can be squashed
         y = y.clip(max=ceiling)
     if len(curves):
@@ -126,28 +147,32 @@ def _vertical(
     return layout.log_limits(y), False
 
 
-def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> None:
-    table = panel.curves
+def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look], plot: Plot) -> None:
     layout.log_axis(ax, "x", panel.x_limits)
     if panel.linear:
         ax.set_ylim(panel.y_limits)
     else:
         layout.log_axis(ax, "y", panel.y_limits)
-    shown = [method for method in looks if method in set(table["method"])]
-    for method in shown:
-        part = table[table["method"] == method]
-        if part["seeds"].iloc[0] > 1:
-            ax.fill_between(
-                part["x"], part["lower"], part["upper"], color=looks[method].colour, alpha=0.16, linewidth=0
-            )
-    if shown:
-        _draw_lines(ax, table, shown, looks)
+    for quantity in plot.quantities:
+        table = panel.curves[panel.curves["quantity"] == quantity]
+        shown = {m: plot.look(look, quantity) for m, look in looks.items() if m in set(table["method"])}
+        for method, look in shown.items():
+            part = table[table["method"] == method]
+            if part["seeds"].iloc[0] > 1:
+                ax.fill_between(
+                    part["x"], part["lower"], part["upper"], color=look.colour, alpha=0.16, linewidth=0
+                )
+        if shown:
+            _draw_lines(ax, table, shown)
     _draw_marks(ax, panel, looks)
+    if panel.curves.empty and panel.ends.empty:
+        layout.remark(ax, "no values", 0.5, 0.5, "center")
     ax.set(xlabel="", ylabel="")
     sns.despine(ax=ax)
 
 
-def _draw_lines(ax: Axes, table: pd.DataFrame, shown: list[str], looks: Mapping[str, style.Look]) -> None:
+def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
+    shown = list(looks)
     sns.lineplot(
         table,
         x="x",
@@ -166,7 +191,7 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, shown: list[str], looks: Mapping[
         legend=False,
         ax=ax,
     )
-    lines = ax.get_lines()
+    lines = ax.get_lines()[-len(shown) :]
     for k, (line, method) in enumerate(zip(lines, shown, strict=True)):
         line.set_linewidth(looks[method].width)
         # Few markers, those of different methods at different places.
@@ -184,12 +209,17 @@ def _draw_marks(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> Non
         layout.mark(ax, [x], [high], "2", looks[method])
 
 
-def _legend(view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, style.Look]) -> layout.Legend:
+def _legend(
+    view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, style.Look], plot: Plot
+) -> layout.Legend:
     legend = layout.Legend()
     outcomes = data.outcomes(view)
     for method in view.methods:
-        outcome = outcomes[method]
-        legend.add(layout.line_handle(looks[method]), f"{method} ({outcome})" if outcome else method)
+        outcome, look = outcomes[method], plot.look(looks[method], plot.quantity)
+        legend.add(layout.line_handle(look), f"{method} ({outcome})" if outcome else method)
+    for quantity, name in zip(plot.quantities if plot.beside else (), plot.names, strict=False):
+        grey = plot.look(style.Look((0.45, 0.45, 0.45), (), ""), quantity)
+        legend.add(layout.line_handle(grey, marker=False), name)
     if any((panel.curves["seeds"] > 1).any() for panel in panels.values()):
         legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "quartiles over seeds")
     if any(not panel.ends.empty for panel in panels.values()):
@@ -212,8 +242,10 @@ def _clock_label(view: data.View, group: xr.Dataset, plot: Plot) -> str:
     return f"gradient evaluations (for {style.escaped(who)}: at one sample point each)"
 
 
-def _quantity_label(group: xr.Dataset, plot: Plot, raised: bool, rows: int) -> str:
-    attrs = group[plot.quantity].attrs
+def _quantity_label(view: data.View, plot: Plot, raised: bool, rows: int) -> str:
+    attrs = next(iter(view.groups.values()))[plot.quantity].attrs
     note = f"0 drawn at {style.power(round(np.log10(plot.floor)))}" if raised else ""
     name = str(attrs.get("long_name", plot.quantity))
+    if plot.quantity == "risk" and any(data.on_points(group) for group in view.groups.values()):
+        name = "risk"  # over finitely many points it is not that of a population
     return style.label(name, str(attrs.get("units", "")), note, width=34 * rows)

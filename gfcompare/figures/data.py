@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.errors import unknown_name
-from gfcompare.figures.base import NothingToDraw
+from gfcompare.figures.base import Figure, NothingToDraw
 from gfcompare.interface import Status
 
 Array = NDArray[np.float64]
@@ -66,6 +67,26 @@ def restricted(given: View, methods: Iterable[str]) -> View:
     if not groups:
         raise NothingToDraw("the result has no such trajectories")
     return View(groups, tuple(m for m in given.methods if m in wanted), given.all_methods)
+
+
+def applicable(given: View, figure: type[Figure]) -> View:
+    """Return the view with the problems to which a figure applies, and the methods that these have.
+
+    Raises
+    ------
+    NothingToDraw
+        if it applies to none
+    """
+    groups = {name: group for name, group in given.groups.items() if figure.applies(group)}
+    if not groups:
+        raise NothingToDraw(f"no problem has {figure.scope}")
+    present = {str(method) for group in groups.values() for method in group["integrator"].values}
+    return View(groups, tuple(method for method in given.methods if method in present), given.all_methods)
+
+
+def on_points(group: xr.Dataset) -> bool:
+    """Return whether the measure of a problem consists of finitely many points."""
+    return bool(json.loads(group.attrs["evaluation"])["kind"] == "points")
 
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""Drawing what a network represents along a trajectory: the fitted function and its breakpoints."""
+"""Drawing what networks of one input represent along a trajectory: fitted functions and breakpoints."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,58 +11,81 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from gfcompare.figures import data, layout, single, style
-from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.layout import Page
+from gfcompare.figures.layout import Legend, Section
+from gfcompare.figures.single import Choice
 
-# More outputs would make a figure longer than a page; the label says how many there are.
-_OUTPUTS = 3
+#: More outputs would make a figure longer than a page; the label says how many there are.
+OUTPUTS = 3
 
 # Breakpoints are shown this far beyond the interval, as a share of its length.
 _MARGIN = 0.15
 _COLUMNS = 5
 
+# How points of a data set and those held out are drawn.
+_POINTS: dict[bool, dict[str, Any]] = {
+    False: {"marker": "o", "color": "0.25", "markersize": 2.0, "markeredgewidth": 0.0},
+    True: {"marker": "o", "color": "0.25", "markersize": 2.6, "markeredgewidth": 0.5, "fillstyle": "none"},
+}
 
-def draw_fit(view: data.View, *, seed: int | None, times: Sequence[float]) -> Page:
-    """Return the figure: a row for each problem (and output), a column for each time."""
-    groups = _on_the_line(view)
-    seeds = {name: single.check_seed(group, seed) for name, group in groups.items()}
-    rows = [(name, k) for name, group in groups.items() for k in range(min(group.sizes["output"], _OUTPUTS))]
-    indices = {name: single.chosen_times(group, times) for name, group in groups.items()}
-    looks = style.looks(view.all_methods)
-    legend = layout.Legend()
-    legend.add(Line2D([], [], color="black", linewidth=1.4), "target")
-    outcomes = data.outcomes(data.View(groups, view.methods, view.all_methods), seeds)
-    for method in view.methods:
-        legend.add(layout.line_handle(looks[method], marker=False), _with(method, outcomes[method]))
-    with style.context():
-        columns = max(len(found) for found in indices.values())
-        figure, axes = layout.page(len(rows), columns, legend, row_height=1.3, sharex=_sharing(groups))
+
+def fit_section(choice: Choice, legend: Legend) -> Section:
+    """Return a row for each problem (and output), a column for each time, and extend the legend."""
+    groups, looks = choice.groups, style.looks(choice.view.all_methods)
+    rows = [(name, k) for name, group in groups.items() for k in range(min(group.sizes["output"], OUTPUTS))]
+    indices = {name: single.chosen_times(group, choice.times) for name, group in groups.items()}
+    if any("target" in group.variables for group in groups.values()):
+        legend.add(Line2D([], [], color="black", linewidth=1.4), "target")
+    for kind, label in (("sample_x", "target at the points"), ("test_x", "point held out")):
+        if any(kind in group.variables for group in groups.values()):
+            legend.add(Line2D([], [], linestyle="", **_POINTS[kind == "test_x"]), label)
+    outcomes = data.outcomes(choice.view, choice.seeds)
+    for method in choice.view.methods:
+        outcome = outcomes[method]
+        handle = layout.line_handle(looks[method], marker=False)
+        legend.add(handle, f"{method} ({outcome})" if outcome else method)
+
+    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
         titles: list[str] = []
         for line, (name, output) in zip(axes, rows, strict=True):
             group = groups[name]
             panels = layout.used(line, len(indices[name]))
             for ax, index in zip(panels, indices[name], strict=True):
-                _draw_fit_panel(ax, group, seeds[name], index, output, looks)
+                _draw_fit_panel(ax, group, choice.seeds[name], index, output, looks)
             _share_limits(panels, group, output)
             above = [f"t = {style.number(float(group['time'][index]))}" for index in indices[name]]
-            titles = _title_columns(panels, above, titles)
-            layout.margin_title(panels[-1], _row_title(name, seeds[name], group, output))
-        first = next(iter(groups.values()))
-        figure.supxlabel(_long(first, "x"))
-        figure.supylabel(style.label("network and target", str(first["target"].attrs.get("units", ""))))
-        return layout.finish(figure)
+            titles = layout.title_columns(panels, above, titles)
+            layout.margin_title(panels[-1], row_title(name, choice.seeds[name], group, output))
+        figure.supxlabel("input x")
+        figure.supylabel(value_label("network and target", groups.values()))
+
+    columns = max(len(found) for found in indices.values())
+    return Section(len(rows), columns, 1.3, draw, columns == 1, {"sharex": _sharing(groups)})
+
+
+def _draw_target(ax: Axes, group: xr.Dataset, output: int) -> None:
+    """Draw the target, or its values at the points where alone it is known."""
+    if "target" in group.variables:
+        ax.plot(group["x"].values, group["target"].values[:, output], color="black", linewidth=1.4)
+    for held_out, kind in ((False, "sample"), (True, "test")):
+        if f"{kind}_x" in group.variables:
+            x, y = group[f"{kind}_x"].values[:, 0], group[f"{kind}_target"].values[:, output]
+            size = 1.0 if len(x) <= 100 else 0.7
+            look = _POINTS[held_out] | {"markersize": size * _POINTS[held_out]["markersize"]}
+            ax.plot(x, y, linestyle="", **look)
 
 
 def _draw_fit_panel(
     ax: Axes, group: xr.Dataset, seed: int, index: int, output: int, looks: Mapping[str, style.Look]
 ) -> None:
-    x = group["x"].values
-    ax.plot(x, group["target"].values[:, output], color="black", linewidth=1.4)
-    low, high = _fit_limits(group, output)
+    x = single.grid(group)
+    _draw_target(ax, group, output)
+    low, high = single.value_limits(group, output)
     missing = []
     for method in (str(m) for m in group["integrator"].values):
         values = single.fitted(group, method, seed, index)[:, output]
@@ -78,7 +100,8 @@ def _draw_fit_panel(
         if len(who) > 18:
             who = f"{len(missing)} methods" if len(missing) > 1 else "1 method"
         layout.remark(ax, f"{style.escaped(who)} not in view", 0.97, 0.04, "right", "bottom")
-    ax.set_xlim(float(x[0]), float(x[-1]))
+    margin = 0.0 if "target" in group.variables else 0.03 * float(x[-1] - x[0])
+    ax.set_xlim(float(x[0]) - margin, float(x[-1]) + margin)
     ax.locator_params(axis="x", nbins=3)
     ax.locator_params(axis="y", nbins=4)
     sns.despine(ax=ax)
@@ -89,16 +112,8 @@ def _share_limits(panels: Sequence[Axes], group: xr.Dataset, output: int) -> Non
     for k, ax in enumerate(panels):
         if k == 0 and len(panels) > 1:
             continue
-        ax.set_ylim(*_fit_limits(group, output))
+        ax.set_ylim(*single.value_limits(group, output))
         ax.tick_params(axis="y", labelleft=k <= 1)
-
-
-def _title_columns(panels: Sequence[Axes], titles: list[str], before: list[str]) -> list[str]:
-    """Write titles above the panels of a row unless the row before has the same ones; return them."""
-    if titles != before:
-        for ax, title in zip(panels, titles, strict=True):
-            ax.set_title(title)
-    return titles
 
 
 def _sharing(groups: Mapping[str, xr.Dataset]) -> Literal["all", "row"]:
@@ -107,57 +122,49 @@ def _sharing(groups: Mapping[str, xr.Dataset]) -> Literal["all", "row"]:
     return "all" if len(intervals) == 1 else "row"
 
 
-def _fit_limits(group: xr.Dataset, output: int) -> tuple[float, float]:
-    """Return the vertical limits: the target's range and as much again, so that a fit far off is cut."""
-    target = group["target"].values[:, output]
-    low, high = float(target.min()), float(target.max())
-    span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else max(abs(low), 1.0)
-    return low - 0.5 * span, high + 0.5 * span
-
-
-def draw_breakpoints(view: data.View, *, seed: int | None) -> Page:
-    """Return the figure: for each problem a row (or more, if there are many methods) of panels."""
-    groups = _on_the_line(view)
-    seeds = {name: single.check_seed(group, seed) for name, group in groups.items()}
+def breakpoint_section(choice: Choice, legend: Legend) -> Section:
+    """Return a row for each problem (more, if there are many methods), and extend the legend."""
+    groups, looks = choice.groups, style.looks(choice.view.all_methods)
     chunks = [
-        (name, [str(m) for m in methods])
+        (name, methods)
         for name, group in groups.items()
-        for methods in _evenly(list(group["integrator"].values))
+        for methods in layout.evenly([str(m) for m in group["integrator"].values], _COLUMNS)
     ]
-    looks = style.looks(view.all_methods)
-    legend = layout.Legend()
     legend.add(Line2D([], [], color=style.GREY, linewidth=0.8), "breakpoint of a neuron")
     legend.add(Patch(color="0.93", linewidth=0), "outside the inputs' interval")
-    status = {name: data.ends(group, "risk", "flow_time") for name, group in groups.items()}
-    if any((table["seed"] == seeds[name]).any() for name, table in status.items()):
+    if any(
+        single.ended(groups[name], method, choice.seeds[name])
+        for name, methods in chunks
+        for method in methods
+    ):
         legend.add(layout.mark_handle("x"), "the trajectory ended early")
     columns = max(len(methods) for _, methods in chunks)
-    with style.context():
-        figure, axes = layout.page(len(chunks), columns, legend, row_height=1.35, sharex=True, sharey="row")
+
+    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
         titles: list[str] = []
         named = None
         for line, (name, methods) in zip(axes, chunks, strict=True):
-            group, ended = groups[name], status[name]
-            ended = ended[ended["seed"] == seeds[name]]
+            group, seed = groups[name], choice.seeds[name]
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
-                paths = single.breakpoint_paths(group, method, seeds[name])
-                _draw_paths(ax, group, paths, ended[ended["method"] == method], looks[method])
+                paths = single.breakpoint_paths(group, method, seed)
+                _draw_paths(ax, group, paths, single.ended(group, method, seed), looks[method])
             above = [style.wrapped(method, 84 // columns) for method in methods]
-            titles = _title_columns(panels, above, titles)
+            titles = layout.title_columns(panels, above, titles)
             if name != named:  # once for the rows of a problem
-                layout.margin_title(panels[-1], _row_title(name, seeds[name], group, None))
+                layout.margin_title(panels[-1], row_title(name, seed, group, None))
                 named = name
+        layout.label_lowest(figure, axes)
         first = next(iter(groups.values()))
         figure.supxlabel(style.label("flow time", str(first["flow_time"].attrs.get("units", ""))))
-        layer = "" if first.sizes.keys().isdisjoint({"neuron_2"}) else " of the first layer"
-        figure.supylabel(style.label(f"breakpoints{layer}", str(first["x"].attrs.get("units", ""))))
-        return layout.finish(figure)
+        deep = any("neuron_2" in group.sizes for group in groups.values())
+        figure.supylabel(f"breakpoints{' of the first layer' if deep else ''} (input)")
+
+    options = {"sharex": True, "sharey": "row"}
+    return Section(len(chunks), columns, 1.35, draw, columns == 1, options)
 
 
-def _draw_paths(
-    ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: pd.DataFrame, look: style.Look
-) -> None:
+def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, look: style.Look) -> None:
     lower, upper = float(group.attrs["lower"]), float(group.attrs["upper"])
     margin = _MARGIN * (upper - lower)
     low, high = lower - margin, upper + margin
@@ -173,12 +180,12 @@ def _draw_paths(
     layout.log_axis(ax, "x", layout.log_limits(saved[saved > 0]), labels=4)
     ax.set_ylim(low, high)
     ax.locator_params(axis="y", nbins=4)
-    said = []
-    if len(ended):
+    said: list[str] = []
+    if ended:
         last = paths[paths["x"] == paths["x"].max()]
         inside = last[last["position"].between(low, high)]
         ax.plot(inside["x"], inside["position"], "x", color=look.colour, markersize=3.5, markeredgewidth=0.8)
-        said.append(str(ended["status"].iloc[0]))
+        said.append(ended)
     if not paths["position"].between(low, high).any():
         said.append("no breakpoint\nin view")
     if said:
@@ -186,30 +193,17 @@ def _draw_paths(
     sns.despine(ax=ax)
 
 
-def _on_the_line(view: data.View) -> dict[str, xr.Dataset]:
-    groups = {name: group for name, group in view.groups.items() if group.sizes["input"] == 1}
-    if not groups:
-        raise NothingToDraw("no problem has one input")
-    return groups
-
-
-def _evenly(items: list[str]) -> list[list[str]]:
-    rows = math.ceil(len(items) / _COLUMNS)
-    size = math.ceil(len(items) / rows)
-    return [items[k : k + size] for k in range(0, len(items), size)]
-
-
-def _with(method: str, outcome: str) -> str:
-    return f"{method} ({outcome})" if outcome else method
-
-
-def _long(group: xr.Dataset, name: str) -> str:
-    attrs = group[name].attrs
-    long_name, units = str(attrs.get("long_name", name)), str(attrs.get("units", ""))
-    return style.label(f"{long_name} {name}", "" if units == long_name else units)
-
-
-def _row_title(name: str, seed: int, group: xr.Dataset, output: int | None) -> str:
+def row_title(
+    name: str, seed: int, group: xr.Dataset, output: int | None, more: str = "", *, width: int = 20
+) -> str:
+    """Return what stands at the right of a row of panels: problem, output if there are several, seed."""
     count = group.sizes["output"]
-    which = "" if output is None or count == 1 else f", output {output + 1} of {count}"
-    return f"{style.wrapped(name, 14)}{which}\nseed {seed}"
+    which = "" if output is None or count == 1 else f"\noutput {output + 1} of {count}"
+    return f"{style.wrapped(name, width)}{which}\nseed {seed}{more}"
+
+
+def value_label(text: str, groups: Iterable[xr.Dataset]) -> str:
+    """Return the label of an axis of outputs, with the unit."""
+    names = ("target", "sample_target")
+    found = {str(g[name].attrs.get("units", "")) for g in groups for name in names if name in g.variables}
+    return style.label(text, found.pop() if len(found) == 1 else "")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.figures import style
+
+_Item = TypeVar("_Item")
 
 #: Most panels side by side.
 COLUMNS = 4
@@ -60,9 +63,10 @@ class Legend:
     labels: list[str] = field(default_factory=list)
 
     def add(self, handle: Artist, label: str) -> None:
-        """Add an entry."""
-        self.handles.append(handle)
-        self.labels.append(style.escaped(label))
+        """Add an entry, unless there is one of this name."""
+        if style.escaped(label) not in self.labels:
+            self.handles.append(handle)
+            self.labels.append(style.escaped(label))
 
     def columns(self, width: float) -> int:
         """Return how many columns of entries, filled one after the other, fit into a width in inches."""
@@ -104,18 +108,86 @@ def shape(count: int) -> tuple[int, int]:
     return rows, math.ceil(count / rows)
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: panels of one kind.
+
+    Attributes
+    ----------
+    rows, columns : how many panels
+    row_height : height of a row in inches, less if the page gets too long
+    draw : fills the axes, an array (rows, columns), of a figure or a part of one
+    narrow : whether it fits into one column of a paper
+    options : what the axes share, as `matplotlib.figure.Figure.subplots` has it
+    """
+
+    rows: int
+    columns: int
+    row_height: float
+    draw: Callable[[FigureBase, NDArray[Any]], None]
+    narrow: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stack(sections: Sequence[Section], legend: Legend) -> Page:
+    """Return a finished page with sections one below the other, and the legend above them.
+
+    Panels with a box aspect get the height that it asks for at the width they turn out to have.
+    """
+    width = style.COLUMN_WIDTH if all(section.narrow for section in sections) else style.TEXT_WIDTH
+    squeezed = _squeezed(sum(section.rows * section.row_height for section in sections))
+    heights = [section.rows * section.row_height * squeezed + 0.3 for section in sections]
+    figure = _sheet(width, sum(heights), legend)
+    places = figure.add_gridspec(len(sections), 1, height_ratios=heights)
+    grids = []
+    for k, section in enumerate(sections):
+        part = figure.add_subfigure(places[k]) if len(sections) > 1 else figure
+        grids.append(part.subplots(section.rows, section.columns, squeeze=False, **section.options))
+        section.draw(part, grids[-1])
+    aspects = {ax: ax.get_box_aspect() for grid in grids for ax in grid.ravel() if ax.get_box_aspect()}
+    for ax in aspects:
+        ax.set_box_aspect(None)  # the layout takes room for labels where panels do not fill their places
+    if squeezed == 1.0 and aspects:
+        figure.draw_without_rendering()
+        missing = [_missing_height(grid[:, 0], aspects) for grid in grids]
+        places.set_height_ratios([height + more for height, more in zip(heights, missing, strict=True)])
+        figure.set_figheight(figure.get_figheight() + sum(missing))
+    finish(figure)
+    for ax, aspect in aspects.items():
+        ax.set_box_aspect(aspect)
+    return figure
+
+
+def _missing_height(column: NDArray[Any], aspects: Mapping[Axes, float]) -> float:
+    """Return how much higher, in inches, the rows of a section must become for their box aspects."""
+    found = []
+    for ax in column:
+        width, height = ax.get_position().size * ax.figure.bbox.size / ax.figure.dpi
+        found.append(aspects[ax] * width - height if ax in aspects else 0.0)
+    return len(column) * float(max(found))
+
+
 def page(
     rows: int, columns: int, legend: Legend, *, row_height: float, **options: Any
 ) -> tuple[Page, NDArray[Any]]:
     """Return a page with its panels, an array of axes (rows, columns), and the legend above them."""
     width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    # A page of a paper has about nine inches: many rows become lower, as far as they stay readable.
-    row_height = max(min(row_height, _PAGE / rows), _LOWEST * row_height)
-    figure = Page(figsize=(width, rows * row_height + legend.height(width) + 0.3), layout="constrained")
+    height = rows * row_height
+    figure = _sheet(width, height * _squeezed(height) + 0.3, legend)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _squeezed(height: float) -> float:
+    """Return by how much rows become lower: a page of a paper has about nine inches."""
+    return max(min(1.0, _PAGE / height), _LOWEST)
+
+
+def _sheet(width: float, height: float, legend: Legend) -> Page:
+    """Return a page of some width and height in inches, the latter without the legend."""
+    figure = Page(figsize=(width, height + legend.height(width)), layout="constrained")
     FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.04, h_pad=0.03, wspace=0.03, hspace=0.02)
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
     if legend.labels:
         figure.legend(
             legend.handles,
@@ -129,7 +201,7 @@ def page(
             labelspacing=0.3,
             borderpad=0.1,
         )
-    return figure, axes
+    return figure
 
 
 def finish(figure: Page) -> Page:
@@ -143,12 +215,36 @@ def finish(figure: Page) -> Page:
     return figure
 
 
+def label_lowest(figure: FigureBase, axes: NDArray[Any]) -> None:
+    """Label the horizontal axis of the last panel left in each column, where panels share it."""
+    panels: Any = figure.axes
+    left = set(panels)
+    for column in axes.T:
+        for ax in [ax for ax in column if ax in left][-1:]:
+            ax.tick_params(axis="x", labelbottom=True)
+
+
+def evenly(items: Sequence[_Item], most: int) -> list[list[_Item]]:
+    """Return the items in as few rows of at most `most` as possible, of nearly the same length."""
+    rows = math.ceil(len(items) / most)
+    size = math.ceil(len(items) / rows)
+    return [list(items[k : k + size]) for k in range(0, len(items), size)]
+
+
 def used(axes: NDArray[Any], count: int) -> list[Axes]:
     """Return the first `count` panels and take the others off the page."""
     panels = list(axes.ravel())
     for extra in panels[count:]:
         extra.remove()
     return panels[:count]
+
+
+def title_columns(panels: Sequence[Axes], titles: list[str], before: list[str]) -> list[str]:
+    """Write titles above the panels of a row unless the row before has the same ones; return them."""
+    if titles != before:
+        for ax, title in zip(panels, titles, strict=True):
+            ax.set_title(title)
+    return titles
 
 
 def margin_title(axes: Axes, text: str) -> None:
@@ -189,8 +285,13 @@ def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "ce
     axes.text(x, y, text, transform=axes.transAxes, ha=across, va=up, fontsize=6.5, bbox=box)
 
 
+# Ticks of a logarithmic axis with fewer than two powers of ten, as decimal logarithms of a decade.
+_SUBS = (1.0, 2.0, 5.0)
+_FINE = np.log10(_SUBS)
+
+
 def log_limits(values: ArrayLike) -> tuple[float, float]:
-    """Return limits of a logarithmic axis around positive values, with at least two powers of ten."""
+    """Return limits of a logarithmic axis around positive values, with at least two labelled ticks."""
     found = np.asarray(values, dtype=np.float64)
     found = np.log10(found[np.isfinite(found) & (found > 0)])
     if found.size == 0:
@@ -198,15 +299,19 @@ def log_limits(values: ArrayLike) -> tuple[float, float]:
     low, high = float(found.min()), float(found.max())
     margin = max(0.04 * (high - low), 0.05)
     low, high = low - margin, high + margin
-    while math.floor(high) - math.ceil(low) < 1:
-        # Take in the nearer power of ten, so that the axis has two labelled ticks.
-        down, up = low - (math.ceil(low) - 1), (math.floor(high) + 1) - high
-        low, high = (low - down, high) if down <= up else (low, high + up)
+    ticks = (np.arange(math.floor(low) - 1, math.ceil(high) + 2)[:, None] + _FINE).ravel()
+    while np.count_nonzero((ticks >= low) & (ticks <= high)) < 2:
+        # Take in the nearer tick, and a hair's breadth more against rounding.
+        below, above = float(ticks[ticks < low].max()), float(ticks[ticks > high].min())
+        low, high = (below - 1e-9, high) if low - below <= above - high else (low, above + 1e-9)
     return 10.0**low, 10.0**high
 
 
 def log_axis(axes: Axes, which: str, limits: tuple[float, float], *, labels: int = 5) -> None:
-    """Make an axis, "x" or "y", logarithmic with at most `labels` labelled powers of ten."""
+    """Make an axis, "x" or "y", logarithmic with at most `labels` labelled powers of ten.
+
+    Where fewer than two lie within the limits, twos and fives are labelled too.
+    """
     axis = axes.xaxis if which == "x" else axes.yaxis
     if which == "x":
         axes.set_xscale("log")
@@ -214,8 +319,12 @@ def log_axis(axes: Axes, which: str, limits: tuple[float, float], *, labels: int
     else:
         axes.set_yscale("log")
         axes.set_ylim(limits)
-    axis.set_major_locator(LogLocator(numticks=labels + 1))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: style.power(round(math.log10(value)))))
-    decades = math.log10(limits[1] / limits[0])
-    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if decades < 3 else NullLocator())
+    low, high = math.log10(limits[0]), math.log10(limits[1])
+    if math.floor(high) - math.ceil(low) < 1:
+        axis.set_major_locator(LogLocator(subs=_SUBS, numticks=99))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+    else:
+        axis.set_major_locator(LogLocator(numticks=labels + 1))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: style.power(round(math.log10(value)))))
+    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if high - low < 3 else NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -35,8 +35,9 @@ def with_distance(given: View) -> View:
     groups, compared = {}, set()
     for name, data in given.groups.items():
         distance, found = _distances(data)
-        groups[name] = data.assign({DISTANCE: distance})
-        compared |= found
+        if found:
+            groups[name] = data.assign({DISTANCE: distance})
+            compared |= found
     if not compared:
         raise NothingToDraw("there is no gradient flow in the study with another method beside it")
     return restricted(View(groups, given.methods, given.all_methods), compared)

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from gfcompare.errors import InputError
-from gfcompare.figures.data import Array, final_risk, finite
+from gfcompare.figures.data import Array, View, final_risk, finite, status_name
+from gfcompare.figures.style import number
+from gfcompare.interface import Status
 from gfcompare.network import ReLUNetwork
+
+# Points of the grid on which a network over one input is drawn where no grid is stored.
+_GRID_POINTS = 401
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One seed of each problem.
+
+    Attributes
+    ----------
+    view : the problems and methods
+    seeds : the seed of each problem
+    times : flow times asked for; none means the usual ones of a figure
+    """
+
+    view: View
+    seeds: dict[str, int]
+    times: Sequence[float] = ()
+
+    @property
+    def groups(self) -> dict[str, xr.Dataset]:
+        """The problems."""
+        return self.view.groups
+
+    def part(self, names: Iterable[str]) -> Choice:
+        """Return the choice with some of its problems."""
+        return replace(self, view=replace(self.view, groups={name: self.groups[name] for name in names}))
+
+
+def choose(view: View, seed: int | None, times: Sequence[float] = ()) -> Choice:
+    """Return the choice of a seed, of the typical one if it is None, for every problem."""
+    return Choice(view, {name: check_seed(data, seed) for name, data in view.groups.items()}, times)
 
 
 def typical_seed(data: xr.Dataset) -> int:
@@ -48,15 +84,65 @@ def chosen_times(data: xr.Dataset, times: Sequence[float] = (), count: int = 4) 
     return sorted({0, *found})
 
 
-def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
-    """Return the realised function of a trajectory at a save time on the grid x, shape (x, output).
+def last_times(data: xr.Dataset, times: Sequence[float] = ()) -> list[int]:
+    """Return indices of save times: those nearest to `times`, or the last one."""
+    return chosen_times(data, times) if len(times) else [data.sizes["time"] - 1]
+
+
+def ended(data: xr.Dataset, method: str, seed: int) -> str:
+    """Return in words how a trajectory ended early, and "" for one that reached the end."""
+    status = Status(int(data["status"].sel(integrator=method, seed=seed)))
+    return "" if status.complete else status_name(status)
+
+
+def gone(data: xr.Dataset, method: str, seed: int) -> str:
+    """Return in two lines how and when a trajectory ended early."""
+    time = float(data["end_time"].sel(integrator=method, seed=seed))
+    return f"{ended(data, method, seed)}\nat t = {number(time)}"
+
+
+def last_state(data: xr.Dataset, method: str, seed: int) -> int:
+    """Return the index of the last save time at which a trajectory has a state; 0 if it has none."""
+    state = data.sel(integrator=method, seed=seed)
+    present = np.flatnonzero(np.isfinite(state["weight_1"].values).all(axis=(1, 2)))
+    return int(present[-1]) if present.size else 0
+
+
+def grid(data: xr.Dataset) -> Array:
+    """Return the inputs at which functions of one input are drawn, shape (x,)."""
+    if "x" in data.variables:
+        return np.asarray(data["x"].values, dtype=np.float64)
+    return np.linspace(float(data.attrs["lower"]), float(data.attrs["upper"]), _GRID_POINTS)
+
+
+def target_values(data: xr.Dataset, output: int) -> Array:
+    """Return the values of the target that are stored on a grid or at points, shape (n,)."""
+    names = [name for name in ("target", "sample_target", "test_target") if name in data.variables]
+    return np.concatenate([data[name].values[..., output].ravel() for name in names])
+
+
+def value_limits(data: xr.Dataset, output: int) -> tuple[float, float]:
+    """Return limits for values: the target's range and as much again, so that a fit far off is cut."""
+    target = target_values(data, output)
+    low, high = float(target.min()), float(target.max())
+    span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else max(abs(low), 1.0)
+    return low - 0.5 * span, high + 0.5 * span
+
+
+def realized(data: xr.Dataset, method: str, seed: int, index: int, points: Array) -> Array:
+    """Return the function of a trajectory at a save time at points, shape (n, d), as (n, output).
 
     It is NaN where the trajectory has no state.
     """
     network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
     state = data.sel(integrator=method, seed=seed).isel(time=index)
     layers = [(state[f"weight_{k}"].values, state[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    return network.realize(network.join(layers), data["x"].values)
+    return network.realize(network.join(layers), points)
+
+
+def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
+    """Return the realised function of a trajectory over one input on the grid, shape (x, output)."""
+    return realized(data, method, seed, index, grid(data)[:, None])
 
 
 def breakpoint_paths(data: xr.Dataset, method: str, seed: int) -> pd.DataFrame:

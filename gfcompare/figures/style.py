@@ -18,6 +18,9 @@ COLUMN_WIDTH = 3.4
 
 GREY = "0.45"
 
+#: Colours of values over a rectangle: perceptually uniform, and read the same by colour-blind eyes.
+MAP = "viridis"
+
 # Of the ten colours the pale pink and the yellow are too faint for a line on white paper.
 _COLOURS = (0, 1, 2, 3, 4, 9, 5, 7)
 # The numbers of colours, dashes and markers have no common divisor: 280 methods look different.
@@ -125,9 +128,9 @@ def label(long_name: str, units: str, note: str = "", *, width: int = 200) -> st
     unit = re.sub(r"\^(-?\d+)", lambda found: found[1].translate(_RAISED), units)
     parts = [part for part in (unit if units not in ("", "1") else "", note) if part]
     tail = f"({'; '.join(parts)})" if parts else ""
-    if not tail or len(long_name) + 1 + len(tail) <= width:
+    if len(long_name) + 1 + len(tail) <= width:
         return f"{long_name} {tail}".strip()
-    return f"{textwrap.fill(long_name, width)}\n{tail}"
+    return f"{textwrap.fill(long_name, width)}\n{tail}".strip()
 
 
 def power(exponent: int) -> str:
