@@ -80,14 +80,18 @@ def step(velocity: Velocity, start: Array, first: Array, size: float) -> Step:
 
 
 def first_step_size(start: Array, first: Array, velocity: Velocity, rtol: float, atol: float) -> float:
-    """Return a first step size.
+    """Return a first step size, 0 if the velocity is too large for any.
 
     Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", 1993, II.4.
     """
     scale = atol + rtol * np.abs(start)
-    size, speed = (float(np.sqrt(np.mean((v / scale) ** 2))) for v in (start, first))
-    guess = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
-    bend = float(np.sqrt(np.mean(((velocity(start + guess * first) - first) / scale) ** 2))) / guess
+    with np.errstate(over="ignore", invalid="ignore"):
+        size, speed = (float(np.sqrt(np.mean((v / scale) ** 2))) for v in (start, first))
+        if not np.isfinite(speed):
+            return 0.0
+        guess = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
+        change = (velocity(start + guess * first) - first) / scale
+        bend = float(np.sqrt(np.mean(change**2))) / guess
     steepest = max(speed, bend)
     second = max(1e-6, 1e-3 * guess) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / _ORDER)
     return min(100.0 * guess, second)
@@ -130,7 +134,6 @@ class Events(Protocol):
         StuckError
             where the flow cannot be followed
         """
-
 
     @property
     def changes(self) -> int:
@@ -186,15 +189,15 @@ class ExplicitRun:
                     f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
                 )
                 return self._start, Status.STEP_LIMIT, message
-            if not self._size > 1e-15 * max(self.reached, 1e-300) or self._idle > _MOST_IDLE:
-                message = f"the steps no longer change flow time {self.reached:.6g}"
-                return self._start, Status.STEP_TOO_SMALL, message
             if not np.isfinite(self._velocity).all():
                 message = f"the velocity is not finite at flow time {self.reached:.6g}"
                 return self._start, Status.FAILED, message
             if not self._y @ self._y <= DIVERGENCE_NORM**2:
                 message = f"|y| left {DIVERGENCE_NORM:g} at flow time {self.reached:.6g}"
                 return self._start, Status.DIVERGED, message
+            if not self._size > 1e-15 * max(self.reached, 1e-300) or self._idle > _MOST_IDLE:
+                message = f"the steps no longer change flow time {self.reached:.6g}"
+                return self._start, Status.STEP_TOO_SMALL, message
             try:
                 self._advance()
             except StuckError as error:

@@ -194,7 +194,8 @@ class Kinks:
             if neuron < self._first and not y[self._rows[neuron]].any():
                 continue  # its row has vanished
             rate = self._rate(y, neuron, point)
-            if not (rate > 0.0 if self._slopes[neuron, point] else rate < 0.0):
+            # A neuron that becomes inactive at its last point stops there, with rate 0: it does not slide.
+            if not (rate > 0.0 if self._slopes[neuron, point] else rate <= 0.0):
                 y = self._begin_slide(y, neuron, point)
         return y
 
@@ -211,7 +212,7 @@ class Kinks:
     def _begin_slide(self, y: Array, neuron: int, point: int) -> Array:
         """Slide along a kink from now on; return y, moved onto it."""
         if neuron >= self._first:
-            raise StuckError(f"neuron {neuron + 1} slides along the kink at point {point + 1}")
+            raise StuckError(f"{self._name(neuron)} slides along its kink at point {point + 1}")
         self._slopes[neuron, point] = self._signs[neuron, point] = 0.0
         self._slide([*self._sliding, (neuron, point)])
         self.slides += 1
@@ -222,6 +223,12 @@ class Kinks:
             self._slopes[neuron], self._signs[neuron] = 0.0, 1.0
             self._slide([pair for pair in self._sliding if pair[0] != neuron])
         return on_kink
+
+    def _name(self, neuron: int) -> str:
+        """Return what to call a neuron, counted through all layers, in messages."""
+        starts = np.cumsum([0, *self._problem.network.hidden])
+        layer = int(np.searchsorted(starts, neuron, side="right"))
+        return f"neuron {neuron - starts[layer - 1] + 1} of layer {layer}"
 
     def _slide(self, pairs: list[tuple[int, int]]) -> None:
         self._sliding = pairs

@@ -29,10 +29,12 @@ __all__ = [
     "fit",
     "gradient_norm",
     "parameter_norm",
+    "quadrature_error",
     "risk",
     "risk_by_gradients",
     "risk_by_wall_time",
     "save_all",
+    "test_risk",
 ]
 
 
@@ -77,6 +79,45 @@ def risk_by_wall_time(
     problems, methods : names of those that are shown; none means all
     """
     return builtin.RiskByWallTime(problems, methods).draw(tree)
+
+
+def test_risk(
+    tree: xr.DataTree,
+    *,
+    problems: Sequence[str] = (),  # noqa: PT028 (a figure, not a test)
+    methods: Sequence[str] = (),  # noqa: PT028
+) -> matplotlib.figure.Figure:
+    """Draw training risk (solid) and test risk (dashed) against flow time, where points were held out.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if no problem has points held out
+    """
+    return builtin.TestRisk(problems, methods).draw(tree)
+
+
+def quadrature_error(
+    tree: xr.DataTree, *, problems: Sequence[str] = (), methods: Sequence[str] = ()
+) -> matplotlib.figure.Figure:
+    """Draw the estimated relative error of the gradient by quadrature against flow time, on boxes.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if no problem needs quadrature
+    """
+    return builtin.QuadratureError(problems, methods).draw(tree)
 
 
 def gradient_norm(
@@ -183,13 +224,17 @@ def fit(
     problems: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> matplotlib.figure.Figure:
-    """Draw the fitted functions against the target at some flow times, for one seed.
+    """Draw the networks against the target, for one seed.
+
+    With one input both are drawn as functions, on a rectangle as maps on one colour scale; with more inputs
+    or on points in the plane, the network's value is drawn against the target's at each point.
 
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
     seed : by default, for each problem, the one with the median final risk of the first method
-    times : flow times, of which the nearest saved ones are shown; none means four from start to end
+    times : flow times, of which the nearest saved ones are shown; none means four from start to end with
+        one input, and the end otherwise
     problems, methods : names of those that are shown; none means all
     """
     return builtin.Fit(problems, methods, seed, times).draw(tree)
@@ -202,12 +247,20 @@ def breakpoints(
     problems: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> matplotlib.figure.Figure:
-    """Draw the breakpoints -b/w of the first hidden layer against flow time, for one seed.
+    """Draw where neurons of the first hidden layer switch, for one seed.
+
+    With one input, the breakpoints -b/w against flow time; with two, the lines w.x + b = 0 at the start and
+    at the end. Problems with more inputs are left out.
 
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
     seed : by default, for each problem, the one with the median final risk of the first method
     problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if every problem has more than two inputs
     """
     return builtin.Breakpoints(problems, methods, seed).draw(tree)

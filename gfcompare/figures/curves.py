@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from gfcompare.figures import data, layout, style
+from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.layout import Page
 
@@ -124,7 +124,7 @@ def _panel(group: xr.Dataset, plot: Plot) -> _Panel:
     small = bool((curves[values] < plot.floor).any(axis=None))
     curves[values] = curves[values].clip(lower=plot.floor)
     ends["y"] = ends["y"].clip(lower=plot.floor)
-    x_limits = layout.log_limits(np.concatenate([curves["x"], ends["x"], clock[clock > 0]]))
+    x_limits = log_axes.limits_around(np.concatenate([curves["x"], ends["x"], clock[clock > 0]]))
     ended = ends.loc[ends["x"] > 0, "y"].dropna()  # the others are marked in the corner
     y_limits, linear = _vertical(curves, ended, data.scale(group, plot.quantity), plot)
     return _Panel(curves, ends, x_limits, y_limits, linear, small and y_limits[0] <= plot.floor)
@@ -144,15 +144,15 @@ def _vertical(
     if positive.size and positive.max() < plot.linear_within * positive.min():
         margin = 0.05 * (positive.max() - positive.min()) or 0.05 * positive.max()
         return (positive.min() - margin, positive.max() + margin), True
-    return layout.log_limits(y), False
+    return log_axes.limits_around(y), False
 
 
 def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look], plot: Plot) -> None:
-    layout.log_axis(ax, "x", panel.x_limits)
+    log_axes.make(ax, "x", panel.x_limits)
     if panel.linear:
         ax.set_ylim(panel.y_limits)
     else:
-        layout.log_axis(ax, "y", panel.y_limits)
+        log_axes.make(ax, "y", panel.y_limits)
     for quantity in plot.quantities:
         table = panel.curves[panel.curves["quantity"] == quantity]
         shown = {m: plot.look(look, quantity) for m, look in looks.items() if m in set(table["method"])}

@@ -86,7 +86,8 @@ def applicable(given: View, figure: type[Figure]) -> View:
 
 def on_points(group: xr.Dataset) -> bool:
     """Return whether the measure of a problem consists of finitely many points."""
-    return bool(json.loads(group.attrs["evaluation"])["kind"] == "points")
+    evaluation = json.loads(group.attrs.get("evaluation", "{}"))  # schema 1.0 had intervals only
+    return bool(evaluation.get("kind") == "points")
 
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

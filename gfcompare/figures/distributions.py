@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from gfcompare.figures import data, layout, style
+from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.layout import Page
 
 _FLOOR = 1e-32
@@ -56,7 +56,7 @@ def _table(group: xr.Dataset) -> tuple[pd.DataFrame, tuple[float, float]]:
     ceiling = _HEADROOM * data.scale(group, "risk")
     if (inside <= ceiling).any():  # otherwise all are far up, and nothing can be squashed
         inside = inside.clip(upper=ceiling)
-    left, right = layout.log_limits(inside)
+    left, right = log_axes.limits_around(inside)
     if (table["kind"] == "diverged").any() or (table["risk"] > right).any():
         right *= (right / left) ** 0.25  # room for the counts
     table.loc[(table["kind"] == "final") & (table["risk"] > right), "kind"] = "above"
@@ -70,7 +70,7 @@ def _draw_panel(
     methods: Sequence[str],
     looks: Mapping[str, style.Look],
 ) -> None:
-    layout.log_axis(ax, "x", limits, labels=4)
+    log_axes.make(ax, "x", limits, labels=4)
     for row, method in enumerate(methods):
         part = table[table["method"] == method]
         _draw_box(ax, row, part, looks[method])

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from gfcompare.figures import data, layout, single, style
+from gfcompare.figures import data, layout, log_axes, single, style
 from gfcompare.figures.layout import Legend, Section
 from gfcompare.figures.single import Choice
 
@@ -44,6 +44,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
     for kind, label in (("sample_x", "target at the points"), ("test_x", "point held out")):
         if any(kind in group.variables for group in groups.values()):
             legend.add(Line2D([], [], linestyle="", **_POINTS[kind == "test_x"]), label)
+    columns = max(len(found) for found in indices.values())
     outcomes = data.outcomes(choice.view, choice.seeds)
     for method in choice.view.methods:
         outcome = outcomes[method]
@@ -60,11 +61,11 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
             _share_limits(panels, group, output)
             above = [f"t = {style.number(float(group['time'][index]))}" for index in indices[name]]
             titles = layout.title_columns(panels, above, titles)
-            layout.margin_title(panels[-1], row_title(name, choice.seeds[name], group, output))
+            text = row_title(name, choice.seeds[name], group, output)
+            layout.margin_title(panels[-1], text, beside=len(panels) < columns)
         figure.supxlabel("input x")
-        figure.supylabel(value_label("network and target", groups.values()))
+        figure.supylabel(value_label("network and target", groups.values(), 20 * len(rows)))
 
-    columns = max(len(found) for found in indices.values())
     return Section(len(rows), columns, 1.3, draw, columns == 1, {"sharex": _sharing(groups)})
 
 
@@ -152,7 +153,8 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
             above = [style.wrapped(method, 84 // columns) for method in methods]
             titles = layout.title_columns(panels, above, titles)
             if name != named:  # once for the rows of a problem
-                layout.margin_title(panels[-1], row_title(name, seed, group, None))
+                text = row_title(name, seed, group, None)
+                layout.margin_title(panels[-1], text, beside=len(panels) < columns)
                 named = name
         layout.label_lowest(figure, axes)
         first = next(iter(groups.values()))
@@ -177,7 +179,7 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, lo
     points = np.array([piece[0] for piece in pieces if len(piece) == 1]).reshape(-1, 2)
     ax.plot(points[:, 0], points[:, 1], ".", color=look.colour, markersize=2)
     saved = group["flow_time"].values
-    layout.log_axis(ax, "x", layout.log_limits(saved[saved > 0]), labels=4)
+    log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
     ax.set_ylim(low, high)
     ax.locator_params(axis="y", nbins=4)
     said: list[str] = []
@@ -202,8 +204,8 @@ def row_title(
     return f"{style.wrapped(name, width)}{which}\nseed {seed}{more}"
 
 
-def value_label(text: str, groups: Iterable[xr.Dataset]) -> str:
-    """Return the label of an axis of outputs, with the unit."""
+def value_label(text: str, groups: Iterable[xr.Dataset], width: int = 200) -> str:
+    """Return the label of an axis of outputs, with the unit, in lines of at most `width` characters."""
     names = ("target", "sample_target")
     found = {str(g[name].attrs.get("units", "")) for g in groups for name in names if name in g.variables}
-    return style.label(text, found.pop() if len(found) == 1 else "")
+    return style.label(text, found.pop() if len(found) == 1 else "", width=width)

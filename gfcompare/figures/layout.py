@@ -1,4 +1,4 @@
-"""The page: small multiples of equal size, one legend above them, readable logarithmic axes."""
+"""The page: small multiples of equal size in one section or more, one legend above them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.figures import style
@@ -28,6 +27,9 @@ _CHARACTER, _HANDLE, _LINE = 0.058, 0.52, 0.16
 
 # Height of all rows together in inches, and the least share of its usual height that a row keeps.
 _PAGE, _LOWEST = 8.5, 0.7
+
+# Most height in inches that a row gets for its box aspect.
+_TALLEST = 1.8
 
 
 class Page(Figure):
@@ -160,11 +162,11 @@ def stack(sections: Sequence[Section], legend: Legend) -> Page:
 
 def _missing_height(column: NDArray[Any], aspects: Mapping[Axes, float]) -> float:
     """Return how much higher, in inches, the rows of a section must become for their box aspects."""
-    found = []
+    missing = 0.0
     for ax in column:
         width, height = ax.get_position().size * ax.figure.bbox.size / ax.figure.dpi
-        found.append(aspects[ax] * width - height if ax in aspects else 0.0)
-    return len(column) * float(max(found))
+        missing += min(aspects[ax] * width, _TALLEST) - height if ax in aspects else 0.0
+    return missing
 
 
 def page(
@@ -247,9 +249,12 @@ def title_columns(panels: Sequence[Axes], titles: list[str], before: list[str]) 
     return titles
 
 
-def margin_title(axes: Axes, text: str) -> None:
-    """Write the title of a row of panels at the right of its last one."""
-    axes.annotate(
+def margin_title(axes: Axes, text: str, *, beside: bool = False) -> None:
+    """Write the title of a row of panels at the right of its last one.
+
+    It takes no room from the panels if there is empty room `beside` it.
+    """
+    title = axes.annotate(
         text,
         (1, 0.5),
         xytext=(4, 0),
@@ -260,6 +265,7 @@ def margin_title(axes: Axes, text: str) -> None:
         va="center",
         multialignment="center",
     )
+    title.set_in_layout(not beside)
 
 
 def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: style.Look) -> None:
@@ -283,48 +289,3 @@ def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "ce
     """Write a small text into a panel, at a share of its width and height."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
     axes.text(x, y, text, transform=axes.transAxes, ha=across, va=up, fontsize=6.5, bbox=box)
-
-
-# Ticks of a logarithmic axis with fewer than two powers of ten, as decimal logarithms of a decade.
-_SUBS = (1.0, 2.0, 5.0)
-_FINE = np.log10(_SUBS)
-
-
-def log_limits(values: ArrayLike) -> tuple[float, float]:
-    """Return limits of a logarithmic axis around positive values, with at least two labelled ticks."""
-    found = np.asarray(values, dtype=np.float64)
-    found = np.log10(found[np.isfinite(found) & (found > 0)])
-    if found.size == 0:
-        return 0.1, 10.0
-    low, high = float(found.min()), float(found.max())
-    margin = max(0.04 * (high - low), 0.05)
-    low, high = low - margin, high + margin
-    ticks = (np.arange(math.floor(low) - 1, math.ceil(high) + 2)[:, None] + _FINE).ravel()
-    while np.count_nonzero((ticks >= low) & (ticks <= high)) < 2:
-        # Take in the nearer tick, and a hair's breadth more against rounding.
-        below, above = float(ticks[ticks < low].max()), float(ticks[ticks > high].min())
-        low, high = (below - 1e-9, high) if low - below <= above - high else (low, above + 1e-9)
-    return 10.0**low, 10.0**high
-
-
-def log_axis(axes: Axes, which: str, limits: tuple[float, float], *, labels: int = 5) -> None:
-    """Make an axis, "x" or "y", logarithmic with at most `labels` labelled powers of ten.
-
-    Where fewer than two lie within the limits, twos and fives are labelled too.
-    """
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    if which == "x":
-        axes.set_xscale("log")
-        axes.set_xlim(limits)
-    else:
-        axes.set_yscale("log")
-        axes.set_ylim(limits)
-    low, high = math.log10(limits[0]), math.log10(limits[1])
-    if math.floor(high) - math.ceil(low) < 1:
-        axis.set_major_locator(LogLocator(subs=_SUBS, numticks=99))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
-    else:
-        axis.set_major_locator(LogLocator(numticks=labels + 1))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.power(round(math.log10(value)))))
-    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if high - low < 3 else NullLocator())
-    axis.set_minor_formatter(NullFormatter())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from gfcompare.figures.single import Choice
 _COLUMNS = 5
 _CONTOURS = 8
 
-# Inches that labels, and a colour bar with the title of its row, take from the width of a page.
-_LABELS, _BAR = 0.7, 0.7
+# The width of a colour bar as a share of that of a panel.
+_BAR = 0.08
+# In inches: what labels take from the width of a page, with a colour bar, and the least width of a panel.
+_LABELS, _LABELS_AND_BAR, _LEAST = 0.7, 1.2, 0.85
 
 
 def fit_section(choice: Choice) -> Section:
@@ -39,52 +41,46 @@ def fit_section(choice: Choice) -> Section:
     cells = {key: space.maps(groups[key[0]], choice.seeds[key[0]], key[2], key[1]) for key in shown}
     rows = [(key, part) for key in shown for part in layout.evenly(cells[key], _COLUMNS)]
     columns = max(len(part) for _, part in rows)
+    narrow, height = _size(columns, _LABELS_AND_BAR)
 
     def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
         titles: list[str] = []
         for line, ((name, output, index), part) in zip(axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             limits = space.colour_limits(group, cells[name, output, index], output)
-            panels = layout.used(line, len(part))
-            bar = _draw_maps(figure, panels, group, seed, part, limits)
-            above = ["target" if m.method is None else style.wrapped(m.method, 84 // columns) for m in part]
-            titles = layout.title_columns(panels, above, titles)
+            panels = layout.used(line[:-1], len(part))
+            image = _draw_maps(panels, group, seed, part, limits)
+            above = [m.method or "target" for m in part]
+            titles = layout.title_columns(panels, _wrapped(above, columns, narrow), titles)
+            bar = figure.colorbar(image, cax=line[-1], extend=space.off_scale(part, limits))
+            bar.locator = MaxNLocator(5)
+            bar.update_ticks()
             more = f", t = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more, width=16)
-            if bar is None:
-                layout.margin_title(panels[-1], text)
-            else:
-                bar.set_ylabel(text, rotation=270, va="bottom", labelpad=4)
-        _label_inputs(figure, axes)
+            line[-1].set_ylabel(text, rotation=270, va="bottom", labelpad=4)
+        _label_inputs(figure, axes[:, :-1], groups)
 
-    return _section(choice, len(rows), columns, _BAR, draw)
+    aspects = [space.aspect(groups[name]) for (name, _, _), _ in rows]
+    options = {"width_ratios": [*[1.0] * columns, _BAR], "height_ratios": aspects}
+    return Section(len(rows), columns + 1, height * max(aspects), draw, narrow, options)
 
 
 def _draw_maps(
-    figure: FigureBase,
     panels: Sequence[Axes],
     group: xr.Dataset,
     seed: int,
     part: Sequence[space.Map],
     limits: tuple[float, float],
-) -> Axes | None:
-    """Draw a row of maps on one colour scale and return the colour bar, None if there is no map."""
-    images = []
+) -> AxesImage:
+    """Draw a row of maps on one colour scale and return the last image."""
     for ax, shown in zip(panels, part, strict=True):
-        if shown.present:
-            images.append(_draw_map(ax, group, shown, limits))
-        else:
+        image = _draw_map(ax, group, shown, limits)
+        if not shown.present:
             layout.remark(ax, single.gone(group, str(shown.method), seed), 0.5, 0.5, "center")
+        elif shown.values.min() > limits[1] or shown.values.max() < limits[0]:
+            layout.remark(ax, "off the scale", 0.5, 0.5, "center")
         _frame(ax, group)
-    if not images:
-        return None
-    bar = figure.colorbar(
-        images[0], ax=list(panels), extend=space.off_scale(part, limits), aspect=16, pad=0.02, fraction=0.05
-    )
-    bar.locator = MaxNLocator(5)
-    bar.update_ticks()
-    bar.outline.set_linewidth(0.4)
-    return bar.ax
+    return image
 
 
 def _draw_map(ax: Axes, group: xr.Dataset, shown: space.Map, limits: tuple[float, float]) -> AxesImage:
@@ -108,7 +104,8 @@ def _draw_map(ax: Axes, group: xr.Dataset, shown: space.Map, limits: tuple[float
     levels = np.linspace(low, high, _CONTOURS + 2)[1:-1]
     levels = levels[(levels > values.min()) & (levels < values.max())]
     if levels.size:
-        ax.contour(x_1, x_2, values.T, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
+        look: dict[str, Any] = {"colors": "white", "linewidths": 0.4, "linestyles": "solid", "alpha": 0.7}
+        ax.contour(x_1, x_2, values.T, levels=levels, **look)
     return image
 
 
@@ -121,10 +118,11 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
         for methods in layout.evenly([str(m) for m in group["integrator"].values], _COLUMNS)
     ]
     columns = max(len(methods) for _, methods in rows)
+    narrow, height = _size(columns, _LABELS)
     legend.add(Line2D([], [], color=style.GREY, linewidth=1.0), "where a neuron switches, at the end")
     legend.add(Line2D([], [], color="0.8", linewidth=1.0), "at the start")
-    if any("sample_x" in group.variables and "x_1" not in group.variables for group in groups.values()):
-        legend.add(Line2D([], [], linestyle="", marker=".", color="0.6", markersize=3), "point")
+    if any("x_1" not in group.variables for group in groups.values()):
+        legend.add(Line2D([], [], linestyle="", marker=".", color="0.6", markersize=4), "point")
 
     def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
         titles: list[str] = []
@@ -134,26 +132,27 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
                 _draw_lines(ax, group, method, seed, looks[method])
-            above = [style.wrapped(method, 84 // columns) for method in methods]
-            titles = layout.title_columns(panels, above, titles)
+            titles = layout.title_columns(panels, _wrapped(methods, columns, narrow), titles)
             if name != named:
-                layout.margin_title(panels[-1], row_title(name, seed, group, None))
+                text = row_title(name, seed, group, None)
+                layout.margin_title(panels[-1], text, beside=len(panels) < columns)
                 named = name
-        _label_inputs(figure, axes)
+        _label_inputs(figure, axes, groups)
 
-    return _section(choice, len(rows), columns, 0.0, draw)
+    aspects = [space.aspect(groups[name]) for name, _ in rows]
+    return Section(len(rows), columns, height * max(aspects), draw, narrow, {"height_ratios": aspects})
 
 
 def _draw_lines(ax: Axes, group: xr.Dataset, method: str, seed: int, look: style.Look) -> None:
+    """Draw the rectangle of one method with its lines, and the points if the measure has no density."""
     if "x_1" not in group.variables:
         points = group["sample_x"].values
-        ax.plot(points[:, 0], points[:, 1], ".", color="0.6", markersize=2, markeredgewidth=0, zorder=1.5)
+        ax.plot(points[:, 0], points[:, 1], ".", color="0.6", markersize=3, markeredgewidth=0, zorder=1.5)
     last = single.last_state(group, method, seed)
     start, end = (space.zero_lines(group, method, seed, index) for index in (0, last))
-    ax.add_collection(LineCollection(list(start), colors="0.8", linewidths=0.6, zorder=1.6), autolim=False)
-    ax.add_collection(
-        LineCollection(list(end), colors=[look.colour], linewidths=0.8, zorder=2), autolim=False
-    )
+    for lines, colour, width in ((start, "0.8", 0.6), (end, look.colour, 0.8)):
+        drawn = LineCollection(list(lines), colors=[colour], linewidths=width, zorder=2)
+        ax.add_collection(drawn, autolim=False)
     _frame(ax, group)
     said = [single.gone(group, method, seed)] if single.ended(group, method, seed) else []
     if not len(end):
@@ -163,6 +162,7 @@ def _draw_lines(ax: Axes, group: xr.Dataset, method: str, seed: int, look: style
 
 
 def _frame(ax: Axes, group: xr.Dataset) -> None:
+    """Make a panel the rectangle."""
     (left, right), (low, high) = space.rectangle(group)
     ax.set_xlim(left, right)
     ax.set_ylim(low, high)
@@ -171,20 +171,22 @@ def _frame(ax: Axes, group: xr.Dataset) -> None:
     ax.locator_params(axis="both", nbins=3)
 
 
-def _label_inputs(figure: FigureBase, axes: NDArray[Any]) -> None:
+def _label_inputs(figure: FigureBase, axes: NDArray[Any], groups: dict[str, xr.Dataset]) -> None:
+    """Label the inputs: x₂ at the left, x₁ below each column, or each row if rectangles differ."""
+    same = len({space.rectangle(group).tobytes() for group in groups.values()}) == 1
+    for ax in axes.ravel():
+        ax.tick_params(labelbottom=not same, labelleft=ax in axes[:, 0])
     layout.label_lowest(figure, axes)
     figure.supxlabel("input x₁")
     figure.supylabel("input x₂")
 
 
-def _section(
-    choice: Choice, rows: int, columns: int, taken: float, draw: Callable[[FigureBase, NDArray[Any]], None]
-) -> Section:
-    """Return a section whose rows are as high as rectangles in columns are."""
-    groups = choice.groups.values()
-    narrow = columns <= 2
-    width = style.COLUMN_WIDTH if narrow else style.TEXT_WIDTH
-    height = max(space.aspect(group) for group in groups) * (width - _LABELS - taken) / columns
-    same = len({space.rectangle(group).tobytes() for group in groups}) == 1
-    options = {"sharex": "all" if same else "row", "sharey": "row"}
-    return Section(rows, columns, height, draw, narrow, options)
+def _wrapped(titles: Sequence[str], columns: int, narrow: bool) -> list[str]:
+    """Return the titles of columns, broken into lines where they are too long."""
+    return [style.wrapped(title, (42 if narrow else 84) // columns) for title in titles]
+
+
+def _size(columns: int, taken: float) -> tuple[bool, float]:
+    """Return whether panels fit into one column of a paper, and how wide they are in inches."""
+    width = (style.COLUMN_WIDTH - taken) / columns
+    return (True, width) if width >= _LEAST else (False, (style.TEXT_WIDTH - taken) / columns)

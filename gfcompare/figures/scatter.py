@@ -48,7 +48,8 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
             above = [style.wrapped(method, 84 // columns) for method in methods]
             titles = layout.title_columns(panels, above, titles)
             more = f", t = {style.number(float(group['time'][index]))}"
-            layout.margin_title(panels[-1], row_title(name, seed, group, output, more))
+            text = row_title(name, seed, group, output, more)
+            layout.margin_title(panels[-1], text, beside=len(panels) < columns)
         figure.supxlabel(value_label("target", groups.values()))
         figure.supylabel(value_label("network", groups.values()))
 
@@ -63,10 +64,10 @@ def _extend(legend: Legend, groups: Mapping[str, xr.Dataset]) -> None:
     legend.add(Line2D([], [], color="black", linewidth=0.8), "network = target")
     sampled = [not data.on_points(group) for group in groups.values()]
     dot = Line2D([], [], color=style.GREY, linestyle="", marker="o", markersize=2.5, markeredgewidth=0)
-    if any(sampled):
-        legend.add(dot, "point drawn from the measure")
-    if not all(sampled):
-        legend.add(dot, "training point")
+    training = "training point" if not any(sampled) else "point drawn from the measure"
+    legend.add(
+        dot, training if any(sampled) == all(sampled) else "point of the data, or drawn from the measure"
+    )
     if any("test_x" in group.variables for group in groups.values()):
         legend.add(Line2D([], [], color="black", linestyle="", markersize=3, **_HELD_OUT), "point held out")
 

@@ -65,15 +65,15 @@ def colour_limits(data: xr.Dataset, shown: Sequence[Map], output: int) -> tuple[
     """
     low, high = value_limits(data, output)
     values = np.concatenate([data["target"].values[..., output].ravel(), *(m.values.ravel() for m in shown)])
-    values = values[np.isfinite(values)].clip(low, high)
+    values = values[(values >= low) & (values <= high)]
     least, most = float(values.min()), float(values.max())
     return (least, most) if most - least > 1e-6 * (high - low) else (low, high)
 
 
 def off_scale(shown: Sequence[Map], limits: tuple[float, float]) -> Literal["neither", "min", "max", "both"]:
     """Return on which sides maps leave a colour scale."""
-    values = np.concatenate([m.values.ravel() for m in shown if m.present])
-    below, above = bool(values.min() < limits[0]), bool(values.max() > limits[1])
+    below = any(m.present and m.values.min() < limits[0] for m in shown)
+    above = any(m.present and m.values.max() > limits[1] for m in shown)
     return "both" if below and above else "min" if below else "max" if above else "neither"
 
 
@@ -97,10 +97,10 @@ def value_range(data: xr.Dataset, seed: int, index: int, output: int) -> tuple[f
     The networks may widen the target's range by half of it at either end.
     """
     tables = [predictions(data, str(m), seed, index, output) for m in data["integrator"].values]
-    bounds = value_limits(data, output)
+    low, high = value_limits(data, output)
     values = np.concatenate([target_values(data, output), *(table["network"] for table in tables)])
-    values = values[np.isfinite(values)].clip(*bounds)
-    margin = 0.05 * float(values.max() - values.min()) or 0.5 * (bounds[1] - bounds[0])
+    values = values[(values >= low) & (values <= high)]
+    margin = 0.05 * float(values.max() - values.min()) or 0.5 * (high - low)
     return float(values.min()) - margin, float(values.max()) + margin
 
 

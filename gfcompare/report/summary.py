@@ -83,6 +83,7 @@ def unfinished(tree: xr.DataTree) -> list[str]:
 _WORDS = {status: f"ended with {status.name.lower()}" for status in Status} | {
     Status.DIVERGED: "diverged",
     Status.FAILED: "failed",
+    Status.KINK: "stopped at a kink",
 }
 
 
