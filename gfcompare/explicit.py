@@ -29,6 +29,8 @@ _CONTROL = np.array([[comb(j, i) / comb(4, i) for i in range(1, 5)] for j in ran
 # Events without progress in flow time after which a trajectory ends, and the share of a step that is none.
 _MOST_IDLE, _TINY = 1000, 1e-9
 _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
+# No step is longer: a flow at rest must not make it infinite.
+_LONGEST = 1e100
 
 
 @dataclass
@@ -102,14 +104,15 @@ def next_size(size: float, error: float) -> float:
     if not np.isfinite(error):
         return _SMALLEST * size
     factor = _LARGEST if error == 0.0 else _SAFETY * error ** (-1.0 / _ORDER)
-    return size * min(_LARGEST, max(_SMALLEST, factor))
+    return min(size * min(_LARGEST, max(_SMALLEST, factor)), _LONGEST)
 
 
 def first_positive(function: Callable[[float], float], start: float = 0.0, end: float = 1.0) -> float:
     """Return a share in [start, end] just past a change of sign of a function that is positive at the end."""
     if function(start) > 0.0:
         return start
-    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16))
+    # As many iterations as the method can need: a function may touch 0 almost flatly.
+    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16, maxiter=2500))
     past = 1e-15
     while share < end and not function(share) > 0.0:
         share = min(share + past, end)
@@ -167,6 +170,7 @@ class ExplicitRun:
         self._velocity = events.velocity(start)
         self._size = first_step_size(start, self._velocity, events.velocity, rtol, atol)
         self._made: tuple[Step, float] | None = None  # the last step, and the flow time at its start
+        self._at_event = False
         self._idle = 0
         self.steps = 0
         self.reached = 0.0
@@ -184,6 +188,10 @@ class ExplicitRun:
     def to(self, time: float) -> tuple[Array, Status, str]:
         """Return y at `time`; with the status and message of a failure, y means nothing."""
         while self.reached < time:
+            try:
+                self._switch()
+            except StuckError as error:
+                return self._start, Status.KINK, f"{error} at flow time {self.reached:.6g}"
             if self.steps >= self._max_steps:
                 message = (
                     f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
@@ -198,14 +206,18 @@ class ExplicitRun:
             if not self._size > 1e-15 * max(self.reached, 1e-300) or self._idle > _MOST_IDLE:
                 message = f"the steps no longer change flow time {self.reached:.6g}"
                 return self._start, Status.STEP_TOO_SMALL, message
-            try:
-                self._advance()
-            except StuckError as error:
-                return self._start, Status.KINK, f"{error} at flow time {self.reached:.6g}"
+            self._advance()
         if self._made is None or time == self.reached:
             return self._y, Status.RUNNING, ""
         made, began = self._made
         return made.at((time - began) / made.size), Status.RUNNING, ""
+
+    def _switch(self) -> None:
+        """Let an event happen: only when the flow goes on, for at a save time before it has not happened."""
+        if self._at_event:
+            self._at_event = False
+            self._y = self._events.switch(self._y)
+            self._velocity = self._events.velocity(self._y)
 
     def _advance(self) -> None:
         """Make a step, or try one that is too long and shorten it."""
@@ -224,8 +236,5 @@ class ExplicitRun:
         self.reached += moved
         self.steps += 1
         self._size = next_size(made.size, error)
-        if share is None:
-            self._velocity = made.stages[6]
-        else:
-            self._y = self._events.switch(self._y)
-            self._velocity = self._events.velocity(self._y)
+        self._velocity = made.stages[6]
+        self._at_event = share is not None
