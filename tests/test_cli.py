@@ -32,7 +32,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Comp
 
 def called(*arguments: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """Call the command line in this process, where it must refuse its arguments; return the message."""
-    monkeypatch.setattr("warnings.showwarning", cli._show_warning)
+    monkeypatch.setattr("warnings.showwarning", cli.show_warning)
     with pytest.raises(SystemExit) as caught:
         cli.main([str(a) for a in arguments])
     out, err = capsys.readouterr()
@@ -323,7 +323,7 @@ def test_an_error_of_the_system_is_one_message(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("gfcompare.store.merge", full)
-    monkeypatch.setattr("warnings.showwarning", cli._show_warning)
+    monkeypatch.setattr("warnings.showwarning", cli.show_warning)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", str(study_file()), "--output", str(tmp_path / "out"), "--jobs", "1"])
     assert caught.value.code == 1

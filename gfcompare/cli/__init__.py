@@ -1,0 +1,84 @@
+"""The command line. Every error of the user is one message and exit code 2, never a traceback.
+
+Only what `--help` needs is imported here; each command imports the rest when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+
+from gfcompare import __version__
+from gfcompare.cli import running, showing  # noqa: F401  (they add their commands)
+from gfcompare.cli.base import app, err, out, plain
+from gfcompare.errors import InputError, RunError
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        out.print(f"gfcompare {__version__}")
+        raise typer.Exit
+
+
+def _add_third_party_commands(arguments: Sequence[str]) -> None:
+    """Add the commands of plugins, only if one of them may be meant: loading plugins takes a second."""
+    first = next((a for a in arguments if not a.startswith("-")), None)
+    if first in {_command_name(c) for c in app.registered_commands}:
+        return
+    if all(e.dist and e.dist.name == "gfcompare" for e in metadata.entry_points(group="gfcompare")):
+        return
+    from gfcompare.plugins import registry
+
+    own = list(app.registered_commands)
+    taken = {_command_name(c) for c in own} | {str(g.name) for g in app.registered_groups}
+    for plugin, add in list(registry().commands):
+        before = list(app.registered_commands)
+        try:
+            add(app)
+            clash = taken & {_command_name(c) for c in app.registered_commands if c not in before}
+            if clash:
+                raise InputError(f"the command {min(clash)!r} exists already")
+        except (Exception, SystemExit) as error:  # a broken plugin must not stop the others
+            app.registered_commands[:] = before
+            cause = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            registry().refuse(plugin, f"its commands cannot be added: {cause}")
+        taken |= {_command_name(c) for c in app.registered_commands}
+
+
+def _command_name(command: Any) -> str:
+    return str(command.name or getattr(command.callback, "__name__", "").replace("_", "-"))
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning on one line."""
+    err.print(f"[yellow]warning:[/yellow] {plain(str(message))}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C.
+
+    1 is for what is nobody's input: workers that died, a full disk. What was computed is kept.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = show_warning
+    try:
+        _add_third_party_commands(given)
+        code = app(args=given, prog_name="gfcompare", standalone_mode=True)
+    except InputError as error:
+        err.print(f"[red]error:[/red] {plain(str(error))}")
+        code = 2
+    except (RunError, OSError) as error:
+        err.print(f"[red]error:[/red] {plain(str(error))}")
+        code = 1
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,64 @@
+"""The application itself, and what its commands share: arguments, consoles, plugins from files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="gfcompare",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=(
+        "Compare gradient-flow integrators with gradient-descent methods on the training of ReLU networks. "
+        "A study runs every method on the same targets from the same initial networks; the population risk "
+        "and its gradient are integrated exactly. Start with: gfcompare run studies/quickstart.toml"
+    ),
+)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)
+]
+Result = Annotated[
+    Path,
+    typer.Argument(metavar="RESULT", help="A result file, or the folder that holds it.", show_default=False),
+]
+Either = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RESULT|STUDY", help="A result (file or folder) or a study file (TOML).", show_default=False
+    ),
+]
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Also load this Python file as a plugin. May be repeated."),
+]
+
+
+def load_plugins(files: list[Path] | None) -> None:
+    """Register the plugins in some files."""
+    if files:
+        from gfcompare.plugins import load_file
+
+        for file in files:
+            load_file(file)
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things: one cell, two cells."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def plain(text: str) -> str:
+    """Keep square brackets in names from being read as markup."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,97 @@
+"""gfcompare run and gfcompare plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gfcompare.cli.base import PluginFiles, Result, StudyFile, app, count, err, load_plugins, out, plain
+from gfcompare.cli.progress import Display
+from gfcompare.cli.tables import draw, print_summary
+from gfcompare.errors import unknown_name
+
+_FORMATS = ("png", "pdf", "svg")
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the results. Without it they go to results/, under the study's name.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Worker processes. Without it, one for each core."),
+    ] = None,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
+    ] = True,
+    plugin: PluginFiles = None,
+) -> None:
+    """Run a study, draw its figures and print what came out.
+
+    Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
+    stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice.
+    """
+    load_plugins(plugin)
+    from gfcompare.runner import run_study
+    from gfcompare.study import Study
+
+    loaded = Study.from_toml(study)
+    display = Display(err)
+    try:
+        outcome = run_study(loaded, output, jobs=jobs, progress=display)
+    except KeyboardInterrupt:
+        err.print(
+            f"Stopped. {display.finished} of {display.total} cells are finished and kept; "
+            "the same command goes on from there."
+        )
+        raise typer.Exit(130) from None
+    print_summary(outcome.tree)
+    out.print(
+        f"{count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
+        f"{outcome.seconds:.1f} s"
+    )
+    out.print(plain(f"result   {outcome.path}"))
+    if figures:
+        draw(outcome.tree, outcome.path.parent / "figures", None, _FORMATS)
+
+
+@app.command()
+def plot(
+    result: Result,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Draw only this figure (see: gfcompare list figures). May be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the figures. Without it, figures/ beside the result."),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", metavar="EXT", help="png, pdf or svg. May be repeated; without it, all three."
+        ),
+    ] = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Draw the figures of a result again: every method in one colour, problems side by side."""
+    load_plugins(plugin)
+    from gfcompare.store import open_study, result_path
+
+    for extension in formats or ():
+        if extension not in _FORMATS:
+            raise unknown_name("figure format", extension, _FORMATS)
+    tree = open_study(result)
+    file = result_path(result) if result.is_dir() else result
+    draw(tree, output or file.parent / "figures", figure, tuple(formats) if formats else _FORMATS)

@@ -1,0 +1,119 @@
+"""gfcompare list, info, validate and plugins."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
+from gfcompare.cli.tables import print_component, print_study, print_summary
+from gfcompare.errors import InputError, unknown_name
+
+_KINDS = ("integrators", "targets", "measures", "initializations", "diagnostics", "figures")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help=f"What to list: {', '.join(_KINDS)}.", show_default=False),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show the options of this one.", show_default=False)
+    ] = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """List what a study can choose from, by kind; with a name, show its options and defaults."""
+    load_plugins(plugin)
+    from gfcompare.plugins import registry
+
+    if kind not in _KINDS:
+        raise unknown_name("kind", kind, _KINDS)
+    if name is not None:
+        print_component(registry().get(kind, name))  # type: ignore[arg-type]
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "what it is", "from"):
+        table.add_column(column, overflow="fold")
+    for component in sorted(registry().all(kind), key=lambda c: c.name):  # type: ignore[arg-type]
+        origin = registry().origin(kind, component.name)  # type: ignore[arg-type]
+        table.add_row(
+            component.name, plain(component.summary()), plain(f"{origin.distribution} {origin.version}")
+        )
+    out.print(table)
+
+
+@app.command()
+def info(path: Either, plugin: PluginFiles = None) -> None:
+    """Say what a study would run, or what a result holds and how it came out."""
+    load_plugins(plugin)
+    from gfcompare.portraits import evaluation_text
+    from gfcompare.store import is_result, open_study
+
+    if is_result(path):
+        tree = open_study(path)
+        out.print(f"[bold]{plain(tree.attrs['title'])}[/bold]  {plain(tree.attrs['description'])}")
+        out.print(
+            f"made {tree.attrs['created']} with gfcompare {tree.attrs['gfcompare_version']}, "
+            f"schema {tree.attrs['schema_version']}"
+        )
+        for name, node in tree.children.items():
+            sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
+            out.print(f"  {plain(name)}: {sizes}")
+            out.print(f"    {evaluation_text(node.attrs)}")
+        print_summary(tree)
+        return
+    from gfcompare.study import Study
+
+    print_study(Study.from_toml(path))
+
+
+@app.command()
+def validate(path: Either, plugin: PluginFiles = None) -> None:
+    """Check a study file, or a result against the schema, and say what is wrong with it."""
+    load_plugins(plugin)
+    from gfcompare.store import is_result, open_study
+
+    if is_result(path):
+        from gfcompare.schema import validate as check
+
+        problems = check(open_study(path))
+        if problems:
+            raise InputError(f"{path}: not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        out.print(plain(f"{path}: a valid result."))
+        return
+    from gfcompare.study import Study
+
+    study = Study.from_toml(path)
+    size = f"{count(len(study.problems), 'problem')} and {count(len(study.integrators), 'method')}"
+    out.print(plain(f"{path}: a valid study with {size}."))
+
+
+@app.command()
+def plugins(plugin: PluginFiles = None) -> None:
+    """List the plugins that were found, what each supplies, and why one is not used."""
+    load_plugins(plugin)
+    from rich.table import Table
+
+    from gfcompare.plugins import registry
+
+    found = registry()
+    table = Table(box=None, pad_edge=False)
+    for column in ("plugin", "distribution", "version", "supplies"):
+        table.add_column(column, overflow="fold")
+    for entry in found.plugins:
+        supplied = [
+            f"{name} ({kind})"
+            for kind in _KINDS
+            for name in found.names(kind)  # type: ignore[arg-type]
+            if found.origin(kind, name) == entry  # type: ignore[arg-type]
+        ]
+        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied) or "commands"
+        table.add_row(*map(plain, (entry.name, entry.distribution, entry.version, text)))
+    out.print(table)
+
+
+# ---------------------------------------------------------------------------------------------------

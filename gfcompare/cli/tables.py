@@ -1,0 +1,111 @@
+"""Studies and results in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gfcompare.cli.base import count, out, plain
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from gfcompare.study import Study
+
+_ENDS_SHOWN = 12
+
+
+def print_summary(tree: xr.DataTree) -> None:
+    """Print the closing table, and what ended early."""
+    from rich.table import Table
+
+    from gfcompare.report.summary import summary, unfinished
+
+    frame = summary(tree)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("problem", overflow="fold")
+    table.add_column("method", overflow="fold")
+    for column in ("final risk", "quartiles", "failed", "gradients", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    previous = None
+    for (problem, method), row in zip(frame.index.tolist(), frame.to_dict("records"), strict=True):
+        sampled = row["gradients"] == 0 and row["sample gradients"] > 0
+        table.add_row(
+            plain(problem) if problem != previous else "",
+            plain(method),
+            _number(row["median"]),
+            f"{_number(row['lower'])} .. {_number(row['upper'])}",
+            f"{100 * row['unfinished']:.0f} %",
+            f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
+            f"{row['seconds']:.2g} s",
+        )
+        previous = problem
+    out.print(table)
+    out.print(
+        "final risk: median over all seeds; failed: seeds that diverged or failed, counted as infinite risk; "
+        "gradients: evaluations for one seed, * at one sample point; time: of one core for one seed."
+    )
+    ends = unfinished(tree)
+    for line in ends[:_ENDS_SHOWN]:
+        out.print(plain(line))
+    if len(ends) > _ENDS_SHOWN:
+        out.print(
+            f"... and {len(ends) - _ENDS_SHOWN} more; the variables 'status' and 'message' have them all."
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < float("inf") else "inf"
+
+
+def print_study(study: Study) -> None:
+    """Print what a study would run."""
+    cells = study.cells()
+    times = study.times.array()
+    out.print(f"[bold]{plain(study.name)}[/bold]  {plain(study.description)}")
+    out.print(f"{len(times)} save times from {times[0]:g} to {times[-1]:g} (flow time)")
+    out.print(f"{count(study.seeds, 'seed')}, study seed {study.seed}, {count(len(cells), 'cell')}")
+    for spec in study.problems:
+        widths = "-".join(map(str, spec.network.widths))
+        out.print(
+            plain(
+                f"  problem {spec.name}: {spec.target.name}, network {widths} "
+                f"({spec.network.parameter_count} parameters), "
+                f"{spec.measure.name}, {spec.initialization.name}"
+            )
+        )
+    from gfcompare.components import describe
+
+    for name, method in study.integrators.items():
+        options = ", ".join(f"{k} = {v}" for k, v in describe(method).items() if k != "name")
+        out.print(plain(f"  method {name}: {method.name} ({options})"))
+
+
+def print_component(component: type[Any]) -> None:
+    """Print what a component is, with its options and defaults."""
+    import inspect
+
+    out.print(f"[bold]{plain(component.name)}[/bold]")
+    out.print(plain(inspect.getdoc(component) or ""))
+    for base in component.__mro__[1:]:  # options that a base explains
+        text = inspect.getdoc(base) if "__dataclass_fields__" in vars(base) else None
+        if text and "Parameters\n---" in text:
+            out.print(plain("\n" + text[text.index("Parameters\n---") :]))
+    fields = component.fields()
+    if fields:
+        out.print("\nOptions and defaults")
+        for name, field in fields.items():
+            required = repr(field.default).startswith("<dataclasses._MISSING")
+            out.print(plain(f"  {name} = {'(required)' if required else repr(field.default)}"))
+
+
+def draw(tree: xr.DataTree, folder: Path, names: Sequence[str] | None, formats: Sequence[str]) -> None:
+    """Draw figures into a folder and print which."""
+    from gfcompare import figures
+
+    paths = figures.save_all(tree, folder, names=names, formats=formats)
+    stems = sorted({path.stem for path in paths})
+    out.print(plain(f"figures  {folder}/ ({', '.join(formats)})"))
+    for stem in stems:
+        out.print(f"         {stem}")
