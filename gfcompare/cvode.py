@@ -58,10 +58,19 @@ class CvodeRun:
     method : "BDF" or "Adams"
     rtol, atol : tolerances of a step
     max_steps : after these it ends
+    began : flow time at the start
+    jacobian : maps y to the Jacobian of the velocity, shape (P, P); with it, the linear systems are solved
+        directly instead of by GMRES
+
+    Attributes
+    ----------
+    reached : flow time reached by the steps
+    y : the solution there, shape (P,), read-only
     """
 
-    #: No activation changes are located.
+    #: No activation changes are located, and CVODE's Python interface does not tell of rejected steps.
     changes = -1
+    rejected = -1
     note = ""
 
     def __init__(
@@ -73,6 +82,8 @@ class CvodeRun:
         rtol: float,
         atol: float,
         max_steps: int,
+        began: float = 0.0,
+        jacobian: Callable[[Array], Array] | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
@@ -80,66 +91,62 @@ class CvodeRun:
         from sksundae.cvode import CVODE
 
         self.steps = 0
+        self.smallest_step = np.inf
         self._limit = max_steps
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
             result[:] = velocity(y)
 
-        self._solver: Any = CVODE(
-            right_hand_side,
-            method=method,
-            rtol=rtol,
-            atol=atol,
-            linsolver="gmres",
-            krylov_dim=_KRYLOV_DIMENSION,
-        )
-        self.reached = 0.0
-        self._start = start
-        self._solver.init_step(0.0, self._start)
+        linear: dict[str, Any] = {"linsolver": "gmres", "krylov_dim": _KRYLOV_DIMENSION}
+        if jacobian is not None:
+
+            def write_jacobian(t: float, y: Array, velocity: Array, result: Array) -> None:
+                result[:] = jacobian(y)
+
+            linear = {"linsolver": "dense", "jacfn": write_jacobian}
+        self._solver: Any = CVODE(right_hand_side, method=method, rtol=rtol, atol=atol, **linear)
+        self.reached = began
+        self.y = self._start = start
+        self._solver.init_step(began, self._start)
 
     def to(self, time: float) -> tuple[Array, Status, str]:
         """Return y at `time`; with the status and message of a failure, y means nothing."""
         with _without_its_words():
-            return self._to(time)
+            status, message = self._towards(time, self._limit)
+            if status is not Status.RUNNING or time == self.reached:
+                return self.y, status, message
+            return self._solver.step(time, "normal").y, status, message
 
-    def _to(self, time: float) -> tuple[Array, Status, str]:
-        if time == 0.0:
-            return self._start, Status.RUNNING, ""
+    def towards(self, time: float, steps: int) -> tuple[Status, str]:
+        """Make at most so many steps towards `time`; return the status and message of a failure."""
+        with _without_its_words():
+            return self._towards(time, min(self._limit, self.steps + steps))
+
+    def _towards(self, time: float, most: int) -> tuple[Status, str]:
         stalled = 0
-        while self.reached < time:
+        while self.reached < time and (self.steps < most or most == self._limit):
             if self.steps >= self._limit:
-                return (
-                    self._start,
-                    Status.STEP_LIMIT,
-                    (
-                        f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; "
-                        "raise max_steps."
-                    ),
+                message = (
+                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
                 )
+                return Status.STEP_LIMIT, message
             outcome = self._solver.step(time, "onestep")
             if not np.isfinite(outcome.y).all():
-                return (
-                    self._start,
-                    Status.FAILED,
-                    f"the velocity is not finite after flow time {self.reached:.6g}",
-                )
+                return Status.FAILED, f"the velocity is not finite after flow time {self.reached:.6g}"
             if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:
-                return (
-                    self._start,
-                    Status.DIVERGED,
-                    f"|y| left {DIVERGENCE_NORM:g} at flow time {outcome.t:.6g}",
-                )
+                return Status.DIVERGED, f"|y| left {DIVERGENCE_NORM:g} at flow time {outcome.t:.6g}"
             if outcome.status < 0:
                 status = Status.STEP_TOO_SMALL if outcome.status in _CANNOT_STEP else Status.FAILED
-                return self._start, status, f"CVODE at flow time {outcome.t:.6g}: {outcome.message}"
+                return status, f"CVODE at flow time {outcome.t:.6g}: {outcome.message}"
             # After an interpolation CVODE first returns the end of the step that it had made already; if it
             # does so again and again, its steps are too small to change t.
             moved = outcome.t > self.reached
             stalled = 0 if moved else stalled + 1
             if stalled > _STALLED:
                 message = f"the steps of CVODE no longer change flow time {outcome.t:.6g}"
-                return self._start, Status.STEP_TOO_SMALL, message
+                return Status.STEP_TOO_SMALL, message
+            if moved:
+                self.smallest_step = min(self.smallest_step, outcome.t - self.reached)
             self.steps += moved
-            self.reached = outcome.t
-        outcome = self._solver.step(time, "normal")
-        return outcome.y, Status.RUNNING, ""
+            self.reached, self.y = outcome.t, outcome.y
+        return Status.RUNNING, ""

@@ -1,31 +1,25 @@
-"""The explicit method of order 5 by Dormand and Prince: a step, its interpolant, its error, the next size.
-
-J. R. Dormand, P. J. Prince, "A family of embedded Runge-Kutta formulae", doi:10.1016/0771-050X(80)90013-3;
-the coefficients and the interpolant of order 4 (L. F. Shampine) are those that SciPy has.
-"""
+"""One trajectory by an explicit method: step sizes from estimated errors, and events that end a step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import comb
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.integrate import RK45
 from scipy.optimize import brentq
 
+from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.interface import DIVERGENCE_NORM, Status
+from gfcompare.runge_kutta import Array, DormandPrince5, DormandPrince8, Method, Step, Tolerance, Velocity
 
-Array = NDArray[np.float64]
-#: The right-hand side with activations held, y -> y'.
-Velocity = Callable[[Array], Array]
+#: The explicit methods by name; "explicit" is the one that recognises stiffness.
+METHODS: dict[str, Callable[[], Method]] = {
+    "explicit": StiffnessSwitch,
+    "dopri5": DormandPrince5,
+    "dop853": DormandPrince8,
+    "rkc": RungeKuttaChebyshev,
+}
 
-_A, _B, _E, _P = RK45.A, RK45.B, RK45.E, RK45.P
-_ORDER = 5
-# The interpolant is start + h sum of (_P.T @ stages)_i share^i, i = 1, ..., 4; here in the Bernstein basis.
-_CONTROL = np.array([[comb(j, i) / comb(4, i) for i in range(1, 5)] for j in range(5)]) @ _P.T
 # Events without progress in flow time after which a trajectory ends, and the share of a step that is none.
 _MOST_IDLE, _TINY = 1000, 1e-9
 _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
@@ -33,77 +27,29 @@ _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
 _LONGEST = 1e100
 
 
-@dataclass
-class Step:
-    """A step of Dormand and Prince's method from y over h, with its interpolant of order 4.
-
-    Attributes
-    ----------
-    start, end : shape (P,)
-    size : h
-    stages : velocities, shape (7, P)
-    """
-
-    start: Array
-    end: Array
-    size: float
-    stages: Array
-
-    def at(self, share: float) -> Array:
-        """Return the interpolant at start + share h, share in [0, 1]."""
-        if share >= 1.0:
-            return self.end
-        powers = np.cumprod(np.full(_P.shape[1], share))
-        return np.asarray(self.start + self.size * ((_P @ powers) @ self.stages))
-
-    def control_points(self) -> Array:
-        """Return the Bezier control points of the interpolant, shape (5, P): it lies in their hull."""
-        return np.asarray(self.start + self.size * (_CONTROL @ self.stages))
-
-    def deviation(self) -> Array:
-        """Return the estimated error at the end: the difference to a method of order 4, shape (P,)."""
-        return np.asarray(self.size * (_E @ self.stages))
-
-    def error(self, rtol: float, atol: float) -> float:
-        """Return the estimated error, relative to the tolerance."""
-        scale = atol + rtol * np.maximum(np.abs(self.start), np.abs(self.end))
-        return float(np.sqrt(np.mean((self.deviation() / scale) ** 2)))
-
-
-def step(velocity: Velocity, start: Array, first: Array, size: float) -> Step:
-    """Make a step; `first` is the velocity at its start."""
-    stages = np.empty((7, start.size))
-    stages[0] = first
-    for s in range(1, 6):
-        stages[s] = velocity(start + size * (_A[s, :s] @ stages[:s]))
-    end = start + size * (_B @ stages[:6])
-    stages[6] = velocity(end)
-    return Step(start, end, size, stages)
-
-
-def first_step_size(start: Array, first: Array, velocity: Velocity, rtol: float, atol: float) -> float:
+def first_step_size(
+    start: Array, first: Array, velocity: Velocity, order: int, tolerance: Tolerance
+) -> float:
     """Return a first step size, 0 if the velocity is too large for any.
 
     Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", 1993, II.4.
     """
-    scale = atol + rtol * np.abs(start)
     with np.errstate(over="ignore", invalid="ignore"):
-        size, speed = (float(np.sqrt(np.mean((v / scale) ** 2))) for v in (start, first))
+        size, speed = tolerance.norm(start, start), tolerance.norm(first, start)
         if not np.isfinite(speed):
             return 0.0
         guess = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
-        change = (velocity(start + guess * first) - first) / scale
-        bend = float(np.sqrt(np.mean(change**2))) / guess
+        bend = tolerance.norm(velocity(start + guess * first) - first, start) / guess
     steepest = max(speed, bend)
-    second = max(1e-6, 1e-3 * guess) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / _ORDER)
+    second = max(1e-6, 1e-3 * guess) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / order)
     return min(100.0 * guess, second)
 
 
-def next_size(size: float, error: float) -> float:
-    """Return the step size that the estimated error suggests."""
+def next_size(size: float, error: float, order: int) -> float:
+    """Return the step size that an estimated error, proportional to size^order, suggests."""
     if not np.isfinite(error):
         return _SMALLEST * size
-    factor = _LARGEST if error == 0.0 else _SAFETY * error ** (-1.0 / _ORDER)
+    factor = _LARGEST if error == 0.0 else _SAFETY * error ** (-1.0 / order)
     return min(size * min(_LARGEST, max(_SMALLEST, factor)), _LONGEST)
 
 
@@ -158,21 +104,27 @@ class ExplicitRun:
     ----------
     start : shape (P,)
     events : the right-hand side
-    rtol, atol : tolerances of a step
+    method : a key of `METHODS`
+    tolerance : of a step
     max_steps : after these it ends
     """
 
-    def __init__(self, start: Array, events: Events, rtol: float, atol: float, max_steps: int) -> None:
+    def __init__(
+        self, start: Array, events: Events, method: str, tolerance: Tolerance, max_steps: int
+    ) -> None:
         self._events = events
-        self._rtol, self._atol, self._max_steps = rtol, atol, max_steps
+        self._method = METHODS[method]()
+        self._tolerance, self._max_steps = tolerance, max_steps
         self._start = start
         self._y = start
         self._velocity = events.velocity(start)
-        self._size = first_step_size(start, self._velocity, events.velocity, rtol, atol)
+        order = self._method.error_order
+        self._size = first_step_size(start, self._velocity, events.velocity, order, tolerance)
         self._made: tuple[Step, float] | None = None  # the last step, and the flow time at its start
         self._at_event = False
         self._idle = 0
-        self.steps = 0
+        self.steps = self.rejected = 0
+        self.smallest_step = np.inf
         self.reached = 0.0
 
     @property
@@ -218,14 +170,18 @@ class ExplicitRun:
             self._at_event = False
             self._y = self._events.switch(self._y)
             self._velocity = self._events.velocity(self._y)
+            self._method.interrupted()
 
     def _advance(self) -> None:
         """Make a step, or try one that is too long and shorten it."""
+        velocity = self._events.velocity
         with np.errstate(over="ignore", invalid="ignore"):
-            made = step(self._events.velocity, self._y, self._velocity, self._size)
-            error = made.error(self._rtol, self._atol)
-        if not error <= 1.0:
-            self._size = next_size(self._size, error)
+            size = min(self._size, self._method.longest(velocity, self._y, self._velocity))
+            made = self._method.step(velocity, self._y, self._velocity, size, self._tolerance)
+        self._size = next_size(size, made.error, self._method.error_order)
+        if not made.error <= 1.0:
+            self.rejected += 1
+            self._method.interrupted()
             return
         share = self._events.first_change(made)
         self._made = (made, self.reached)
@@ -235,6 +191,7 @@ class ExplicitRun:
         self._idle = 0 if progress else self._idle + 1
         self.reached += moved
         self.steps += 1
-        self._size = next_size(made.size, error)
-        self._velocity = made.stages[6]
+        self.smallest_step = min(self.smallest_step, made.size)
+        self._velocity = made.last
         self._at_event = share is not None
+        self._method = self._method.accepted(made)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gfcompare.components import require
 from gfcompare.cvode import CvodeRun
 from gfcompare.errors import unknown_name
 from gfcompare.evaluators.base import FlowTables
-from gfcompare.explicit import ExplicitRun, Step
+from gfcompare.explicit import METHODS, ExplicitRun
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
-from gfcompare.kernels.ndf import TABLE_ROWS
+from gfcompare.kernels.ndf import HANDED_ON, TABLE_ROWS
 from gfcompare.kinks import Kinks
+from gfcompare.rest import Angles, NearRest, Plain
+from gfcompare.runge_kutta import Step, Tolerance
 
-_METHODS = ("auto", "ndf", "bdf", "adams", "explicit")
+_METHODS = ("auto", "ndf", "bdf", "adams", *METHODS)
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,19 @@ class FlowIntegrator(Integrator, abc.ABC):
     GMRES: the cost of a step is a few gradients whatever the number of parameters, and stiffness does
     not limit the step. The standard and the normalised flow of networks with one input and one hidden layer
     run in compiled code (`gfcompare.kernels.ndf`), others with SUNDIALS CVODE (`gfcompare.cvode`). On
-    finitely many points, where the velocity jumps, with an explicit method of order 5 whose steps end at the
-    jumps (`gfcompare.kinks`). Save times are read off the method's interpolant and cost nothing.
+    finitely many points, where the velocity jumps, with explicit methods whose steps end at the jumps
+    (`gfcompare.kinks`): of order 5 while the flow is not stiff, stabilised while it is. Save times are read
+    off the method's interpolant and cost nothing.
 
     Parameters
     ----------
     rtol : relative tolerance of each step
     atol : absolute tolerance of each step; None means rtol / 100
-    method : "ndf" (compiled), "bdf" (CVODE), both for stiff flows; "adams" (CVODE) and "explicit" for flows
-        that are known not to be. "auto" is "ndf" where it is there, otherwise "bdf", and "explicit" on
-        finitely many points
+    method : "ndf" (compiled) and "bdf" (CVODE), implicit, for flows that may be stiff; "adams" (CVODE),
+        "dopri5" and "dop853" (explicit, of order 5 and 8) for flows known not to be; "rkc" (explicit,
+        of order 2, stabilised) for stiff flows at low accuracy; "explicit", which is "dopri5" and changes to
+        "rkc" and back as the flow becomes stiff. "auto" is "ndf" where it is there, otherwise "bdf", and
+        "explicit" on finitely many points
     max_steps : steps after which a trajectory ends with the status step_limit
     """
 
@@ -48,7 +52,7 @@ class FlowIntegrator(Integrator, abc.ABC):
 
     rtol: float = 1e-6
     atol: float | None = None
-    method: Literal["auto", "ndf", "bdf", "adams", "explicit"] = "auto"
+    method: Literal["auto", "ndf", "bdf", "adams", "explicit", "dopri5", "dop853", "rkc"] = "auto"
     max_steps: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -95,13 +99,16 @@ class FlowIntegrator(Integrator, abc.ABC):
         method = self.method_for(problem)
         if method == "ndf":
             tables = self._tables(problem, theta)
-            return State.at(self._compiled_parameters(problem, tables.differences[:, 0]), memory=tables)
+            state = State.at(self._compiled_parameters(problem, tables.differences[:, 0]))
+            return state.moved(rejected_steps=tables.counts[:, 4].copy(), memory=_Compiled(tables, {}))
         runs: list[_Run] = []
         for m, row in enumerate(theta):
             mine = problem.only(m)
             y = np.array(self.coordinates(mine, row), dtype=np.float64)
-            runs.append(self._explicit(mine, y) if method == "explicit" else self._cvode(mine, y, method))
-        return State.at(theta, memory=runs).moved(activation_changes=_changes(runs))
+            runs.append(
+                self._explicit(mine, y, method) if method in METHODS else self._cvode(mine, y, method)
+            )
+        return State.at(theta, memory=runs).moved(**_told(runs))
 
     def _cvode(self, problem: CountedProblem, y: Array, method: str) -> _Run:
         return CvodeRun(
@@ -113,9 +120,9 @@ class FlowIntegrator(Integrator, abc.ABC):
             max_steps=self.max_steps,
         )
 
-    def _explicit(self, problem: CountedProblem, y: Array) -> _Run:
+    def _explicit(self, problem: CountedProblem, y: Array, method: str) -> _Run:
         events = _Smooth(self, problem) if problem.smooth else Kinks(self, problem, y)
-        return ExplicitRun(y, events, self.rtol, self.absolute, self.max_steps)
+        return ExplicitRun(y, events, method, Tolerance(self.rtol, self.absolute), self.max_steps)
 
     def _tables(self, problem: CountedProblem, theta: Array) -> FlowTables:
         """Return the start of the compiled integration: order 1, a first step of half the tolerance."""
@@ -125,8 +132,9 @@ class FlowIntegrator(Integrator, abc.ABC):
         sizes = 0.5 / np.maximum(speed, 1e-200)
         differences = np.zeros((len(y), TABLE_ROWS, y.shape[1]))
         differences[:, 0], differences[:, 1] = y, velocity * sizes[:, None]
-        counts = np.tile(np.array([1, 0, 0, 0], dtype=np.int64), (len(y), 1))
-        return FlowTables(differences, np.stack([np.zeros(len(y)), sizes], axis=1), counts)
+        counts = np.tile(np.array([1, 0, 0, 0, 0], dtype=np.int64), (len(y), 1))
+        clocks = np.stack([np.zeros(len(y)), sizes, np.full(len(y), np.inf)], axis=1)
+        return FlowTables(differences, clocks, counts)
 
     def _compiled_parameters(self, problem: CountedProblem, y: Array) -> Array:
         """Return theta at the solver's variable of a compiled flow, both of shape (M, P)."""
@@ -134,7 +142,7 @@ class FlowIntegrator(Integrator, abc.ABC):
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`."""
-        if isinstance(state.memory, FlowTables):
+        if isinstance(state.memory, _Compiled):
             return self._advance_compiled(problem, state, state.memory, time)
         theta, times, steps = state.theta.copy(), state.time.copy(), state.steps.copy()
         messages = list(state.messages)
@@ -153,7 +161,7 @@ class FlowIntegrator(Integrator, abc.ABC):
             time=times,
             steps=steps,
             messages=tuple(messages),
-            activation_changes=_changes(state.memory),
+            **_told(state.memory),
         )
         for m, status, message in ends:
             message = f"{message}; {messages[m]}" if messages[m] else message
@@ -161,34 +169,93 @@ class FlowIntegrator(Integrator, abc.ABC):
         return result
 
     def _advance_compiled(
-        self, problem: CountedProblem, state: State, tables: FlowTables, time: float
+        self, problem: CountedProblem, state: State, memory: _Compiled, time: float
     ) -> State:
-        """Return the state at flow time `time`, every trajectory integrated in compiled code."""
+        """Return the state at flow time `time`, every trajectory integrated in compiled code.
+
+        Those that are so late that this is no longer efficient are handed on to `NearRest`.
+        """
         if time == 0.0:
             return state
         running = state.running
-        moved, y, ends = problem.only(running).advance_flow(
-            tables,
+        late = np.isin(np.arange(len(running)), list(memory.late))
+        small = problem.network.parameter_count <= _LARGEST_DENSE
+        moved, y, ends = problem.only(running & ~late).advance_flow(
+            memory.tables,
             time,
             rtol=self.rtol,
             atol=self.absolute,
             max_steps=self.max_steps,
+            patience=_PATIENCE if small else np.iinfo(np.int64).max,
+            longest=_LATE if small else np.inf,
             normalize=self.compiled_as == "normalized",
         )
-        reached = running & (ends == 0)
-        theta = self._compiled_parameters(problem, np.where(reached[:, None], y, state.theta))
-        times = np.where(reached, time, np.where(running, moved.clocks[:, 0], state.time))
-        result = state.moved(
-            theta=np.where(reached[:, None], theta, state.theta),
-            time=times,
-            steps=moved.counts[:, 2].copy(),
-            memory=moved,
+        runs = dict(memory.late)
+        for m in np.flatnonzero(ends == HANDED_ON).tolist():
+            runs[m] = self._near_rest(problem.only(m), moved, m)
+        reached = running & ~late & (ends == 0)
+        theta = np.where(
+            reached[:, None],
+            self._compiled_parameters(problem, np.where(reached[:, None], y, state.theta)),
+            state.theta,
         )
-        for m in np.flatnonzero(ends):
+        times = np.where(reached, time, np.where(running, moved.clocks[:, 0], state.time))
+        steps, rejected = moved.counts[:, 2].copy(), moved.counts[:, 4].copy()
+        smallest = moved.clocks[:, 2].copy()
+        failures: list[tuple[int, Status, str]] = []
+        for m in np.flatnonzero((ends != 0) & (ends != HANDED_ON)).tolist():
             status = Status(int(ends[m]))
-            reason = _REASONS[status].format(steps=moved.counts[m, 2], reached=times[m], time=time)
-            result = result.ended(np.arange(len(times)) == m, status, reason)
+            failures.append((m, status, _REASONS[status].format(steps=steps[m], reached=times[m], time=time)))
+        for m, run in runs.items():
+            if running[m]:
+                values, status, message = run.to(time)
+                if status is Status.RUNNING:
+                    theta[m], times[m] = values, time
+                else:
+                    times[m] = run.reached
+                    failures.append((m, status, message))
+            steps[m], rejected[m], smallest[m] = run.steps, run.rejected, run.smallest_step
+        result = state.moved(
+            theta=theta,
+            time=times,
+            steps=steps,
+            rejected_steps=rejected,
+            smallest_step=_finite(smallest),
+            memory=_Compiled(moved, runs),
+        )
+        for m, status, message in failures:
+            result = result.ended(np.arange(len(times)) == m, status, message)
         return result
+
+    def _near_rest(self, problem: CountedProblem, tables: FlowTables, m: int) -> NearRest:
+        """Return what goes on with trajectory m from the end of its last step."""
+        theta = self._compiled_parameters(problem, tables.differences[m : m + 1, 0])[0]
+        coordinates = Angles(problem) if self.compiled_as == "normalized" else Plain(problem)
+        return NearRest(
+            coordinates,
+            theta,
+            float(tables.clocks[m, 0]),
+            rtol=self.rtol,
+            atol=self.absolute,
+            steps=int(tables.counts[m, 2]),
+            rejected=int(tables.counts[m, 4]),
+            smallest_step=float(tables.clocks[m, 2]),
+            max_steps=self.max_steps,
+        )
+
+
+# Rejected steps after which, and the step size beyond which, direct linear algebra serves better than the
+# compiled flow's; and the most parameters for which it does. Differences of gradients have eight digits:
+# times a step of 1e7, their errors are no longer small.
+_PATIENCE, _LATE, _LARGEST_DENSE = 250, 1e7, 2000
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """The memory of a compiled flow: where the trajectories are, and those that have been handed on."""
+
+    tables: FlowTables
+    late: Mapping[int, NearRest]
 
 
 _REASONS = {
@@ -210,6 +277,14 @@ class _Run(Protocol):
         """Flow time reached."""
 
     @property
+    def rejected(self) -> int:
+        """Steps tried and rejected, -1 if they are not counted."""
+
+    @property
+    def smallest_step(self) -> float:
+        """Smallest step accepted so far, infinite before the first."""
+
+    @property
     def changes(self) -> int:
         """Activation changes located, -1 if none are."""
 
@@ -221,8 +296,17 @@ class _Run(Protocol):
         """Return y at `time`; with the status and message of a failure, y means nothing."""
 
 
-def _changes(runs: Sequence[_Run]) -> NDArray[np.int64]:
-    return np.array([run.changes for run in runs], dtype=np.int64)
+def _told(runs: Sequence[_Run]) -> dict[str, Any]:
+    """Return what the methods tell of their trajectories, as attributes of a state."""
+    return {
+        "activation_changes": np.array([run.changes for run in runs], dtype=np.int64),
+        "rejected_steps": np.array([run.rejected for run in runs], dtype=np.int64),
+        "smallest_step": _finite(np.array([run.smallest_step for run in runs])),
+    }
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 class _Smooth:

@@ -16,9 +16,10 @@ from gfcompare.errors import InputError
 from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status
 from gfcompare.problem import Problem
 
-#: A deterministic trajectory is stationary where |G| is at most this times |theta|: then a unit of flow
-#: time moves the parameters by less than rounding, and the gradient itself is rounding.
-STATIONARY = 1e-16
+# Gradients larger than this, relative to the parameters, are not looked at more closely.
+_NEARLY_ZERO = 1e-12
+_EPSILON = float(np.finfo(np.float64).eps)
+_POWER_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Record:
     steps, gradient_evaluations, sample_gradients, risk_evaluations : ndarray of int64, shape (M, T)
     activation_changes : ndarray of int64, shape (M, T)
         those that the method located
+    rejected_steps : ndarray of int64, shape (M, T)
+        those that the method tried and rejected
+    smallest_step : ndarray, shape (M, T)
+        the smallest accepted so far, of a method that chooses its steps
     wall_time : ndarray, shape (M, T)
         seconds of one core that the method has spent on the trajectory, diagnostics not included
     status : ndarray of int8, shape (M,)
@@ -51,13 +56,22 @@ class Record:
     sample_gradients: Integers
     risk_evaluations: Integers
     activation_changes: Integers
+    rejected_steps: Integers
+    smallest_step: Array
     wall_time: Array
     status: NDArray[np.int8]
     messages: tuple[str, ...]
     end_time: Array
 
 
-_COUNTERS = ("steps", "gradient_evaluations", "sample_gradients", "risk_evaluations", "activation_changes")
+_COUNTERS = (
+    "steps",
+    "rejected_steps",
+    "gradient_evaluations",
+    "sample_gradients",
+    "risk_evaluations",
+    "activation_changes",
+)
 
 
 def check_times(times: Sequence[float] | Array) -> Array:
@@ -68,6 +82,42 @@ def check_times(times: Sequence[float] | Array) -> Array:
     if array[0] < 0 or np.any(np.diff(array) <= 0):
         raise InputError("save times must increase strictly, from 0 or later.")
     return array
+
+
+def stationary(
+    problem: Problem, theta: Array, on_manifold: bool = False
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which trajectories are at a critical point to rounding, and |G|, both of shape (M,).
+
+    They are where |G| <= eps |Hess| |theta|, with the spectral norm of the Hessian and eps = 2.2e-16: the
+    gradient at the nearest floating-point numbers differs from it by as much, so nothing is known of it but
+    that it vanishes near by.
+
+    Parameters
+    ----------
+    problem : the problem
+    theta : shape (M, P)
+    on_manifold : G and the Hessian are taken along M
+    """
+    network = problem.network
+
+    def along(point: Array, vector: Array) -> Array:
+        return network.project(point, vector) if on_manifold else vector
+
+    gradients = along(theta, problem.gradient(theta))
+    sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
+    still = np.asarray(sizes == 0.0)
+    for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
+        # The power method; the gradient is a bad start, being what the flow has left of every direction.
+        vector, largest = along(theta[m], np.ones(theta.shape[1])), 0.0
+        for _ in range(_POWER_STEPS):
+            length = float(np.linalg.norm(vector))
+            if not 0.0 < length < np.inf:
+                break
+            vector = along(theta[m], problem.hessian_product(theta[m], vector / length))
+            largest = float(np.linalg.norm(vector))
+        still[m] = sizes[m] <= _EPSILON * largest * norms[m]
+    return still, sizes
 
 
 def run_block(
@@ -138,6 +188,7 @@ class _Block:
         self._saved_theta = np.full((*shape, theta.shape[1]), np.nan)
         self._saved_time = np.full(shape, np.nan)
         self._saved_wall = np.full(shape, np.nan)
+        self._saved_smallest = np.full(shape, np.nan)
         self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in _COUNTERS}
 
     def run(self) -> Record:
@@ -182,8 +233,10 @@ class _Block:
         self._saved_theta[present, index] = state.theta[present]
         self._saved_time[present, index] = clock[present]
         self._saved_wall[present, index] = self._wall[present]
+        self._saved_smallest[present, index] = state.smallest_step[present]
         counts = (
             state.steps,
+            state.rejected_steps,
             self._counted.gradients,
             self._counted.sample_gradients,
             self._counted.risks,
@@ -195,8 +248,7 @@ class _Block:
     def _stopped(self, state: State) -> State:
         """End trajectories that are stationary or out of time."""
         if self._integrator.deterministic and state.running.any():
-            gradient = np.linalg.norm(self._problem.gradient(state.theta), axis=1)
-            still = gradient <= STATIONARY * np.linalg.norm(state.theta, axis=1)
+            still, gradient = stationary(self._problem, state.theta, self._integrator.on_manifold)
             messages = [
                 f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
             ]
@@ -215,6 +267,7 @@ class _Block:
             times=self._times,
             theta=self._saved_theta,
             flow_time=self._saved_time,
+            smallest_step=self._saved_smallest,
             wall_time=self._saved_wall,
             status=state.status,
             messages=state.messages,

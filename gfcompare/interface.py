@@ -183,6 +183,14 @@ class CountedProblem:
         self.gradients[self._rows] += 2 * self._share(theta)
         return self._problem.hessian_product(theta, vector)
 
+    def hessian(self, theta: ArrayLike) -> Array:
+        """Return the exact Hessian, shape (..., P, P), where there is one; it counts as P gradients.
+
+        That is what it costs by differences; see `Problem.hessian`.
+        """
+        self.gradients[self._rows] += self.network.parameter_count * self._share(theta)
+        return self._problem.hessian(theta)
+
     def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
         """Return the mean gradient over a fresh batch, shape (..., P)."""
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
@@ -201,6 +209,8 @@ class CountedProblem:
         rtol: float,
         atol: float,
         max_steps: int,
+        patience: int,
+        longest: float,
         normalize: bool,
     ) -> tuple[FlowTables, Array, Integers]:
         """Integrate a flow to `time`; see `Problem.advance_flow`.
@@ -209,7 +219,7 @@ class CountedProblem:
         -------
         tables : moved on, for the trajectories that are counted for
         y : shape (M, P), the solver's variable at `time`
-        ends : shape (M,), the `Status` of those that could not be followed so far, 0 for the others
+        ends : shape (M,), 0 for those that have reached it, otherwise as `kernels.ndf.advance` has them
         """
         moved = tables.copy()
         ends = np.where(self.counted, 0, -1)
@@ -220,6 +230,8 @@ class CountedProblem:
             rtol=rtol,
             atol=atol,
             max_steps=max_steps,
+            patience=patience,
+            longest=longest,
             normalize=normalize,
             bound=DIVERGENCE_NORM,
         )
@@ -276,12 +288,16 @@ class State:
     time : ndarray, shape (M,)
         flow time, in units of parameter^2 / risk
     steps : ndarray of int64, shape (M,)
-        steps made, in the method's own sense
+        steps made, in the method's own sense; of a method that may reject steps, those accepted
     status : ndarray of int8, shape (M,)
         values of `Status`
     messages : one sentence for each trajectory, empty while there is nothing to say
     activation_changes : ndarray of int64, shape (M,)
         activation changes located, for a method that locates them; -1 otherwise
+    rejected_steps : ndarray of int64, shape (M,)
+        steps tried and rejected, for a method that counts them; -1 otherwise
+    smallest_step : ndarray, shape (M,)
+        smallest step accepted so far, in flow time, for a method that chooses its steps; NaN otherwise
     memory : whatever else the method carries from call to call
     """
 
@@ -291,6 +307,8 @@ class State:
     status: NDArray[np.int8]
     messages: tuple[str, ...]
     activation_changes: NDArray[np.int64]
+    rejected_steps: NDArray[np.int64]
+    smallest_step: Array
     memory: Any = None
 
     @classmethod
@@ -304,6 +322,8 @@ class State:
             status=np.zeros(count, dtype=np.int8),
             messages=("",) * count,
             activation_changes=np.full(count, -1, dtype=np.int64),
+            rejected_steps=np.full(count, -1, dtype=np.int64),
+            smallest_step=np.full(count, np.nan),
             memory=memory,
         )
 

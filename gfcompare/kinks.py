@@ -14,6 +14,7 @@ discontinuous right-hand side", doi:10.1016/j.cam.2012.02.011.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from math import comb
@@ -22,8 +23,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.explicit import Step, StuckError, first_positive
+from gfcompare.explicit import StuckError, first_positive
 from gfcompare.interface import CountedProblem
+from gfcompare.runge_kutta import Step
 
 Array = NDArray[np.float64]
 
@@ -34,10 +36,6 @@ _TOLERANCE = 1e-13
 # Shares of a step at which it is looked whether an activation has changed: one that changes and changes back
 # between two of them is missed.
 _SHARES = np.linspace(0.0, 1.0, 9).tolist()
-# The control points of the chord from those at its ends, and the values of a polynomial at `_SHARES` from
-# its control points.
-_CHORD = np.column_stack([np.linspace(1.0, 0.0, 5), np.linspace(0.0, 1.0, 5)])
-_BERNSTEIN = np.array([[comb(4, j) * s**j * (1.0 - s) ** (4 - j) for j in range(5)] for s in _SHARES])
 
 # A row that is projected onto kinks has vanished if no more than this is left of it.
 _VANISHED = 1e-9
@@ -45,6 +43,19 @@ _VANISHED = 1e-9
 # Singular values of the points that a neuron slides on count as 0 below this, relative to the largest:
 # points as near to each other as rounding are one point.
 _SAME_POINT = 1e-11
+
+
+@functools.cache
+def _chord(points: int) -> Array:
+    """Return what makes the control points of the chord of a curve from those at its ends, (points, 2)."""
+    return np.column_stack([np.linspace(1.0, 0.0, points), np.linspace(0.0, 1.0, points)])
+
+
+@functools.cache
+def _bernstein(points: int) -> Array:
+    """Return what makes the values of a curve at `_SHARES` from its control points, (9, points)."""
+    n = points - 1
+    return np.array([[comb(n, j) * s**j * (1.0 - s) ** (n - j) for j in range(points)] for s in _SHARES])
 
 
 class Flow(Protocol):
@@ -127,7 +138,9 @@ class Kinks:
         # A curve lies in the convex hull of its control points: how far they are from its chord bounds how
         # far a pre-activation comes beyond its values at the ends. Few need a closer look.
         control = made.control_points()
-        bend = np.linalg.norm((control - _CHORD @ control[[0, -1]])[:, self._rows], axis=2).max(axis=0)
+        bend = np.linalg.norm((control - _chord(len(control)) @ control[[0, -1]])[:, self._rows], axis=2).max(
+            axis=0
+        )
         ends = self._signs[: self._first] * (control[[0, -1]][:, self._rows] @ self._columns)
         neurons, points = np.nonzero(ends.max(axis=0) > -self._reach * bend[:, None])
         if not len(neurons):
@@ -135,10 +148,10 @@ class Kinks:
         rows = self._rows[neurons]
         vectors = self._points[points] * self._signs[neurons, points][:, None]
         tolerance = _TOLERANCE * self._reach * np.linalg.norm(made.end[rows], axis=1)
-        late = _BERNSTEIN @ np.einsum("cpj,pj->cp", control[:, rows], vectors) - tolerance
+        late = _bernstein(len(control)) @ np.einsum("cpj,pj->cp", control[:, rows], vectors) - tolerance
         # Before the end of the step the interpolant has to be trusted too. Without this margin, what has just
         # left a kink, slowly, might seem to be back.
-        margin = 10.0 * self._reach * np.linalg.norm(made.deviation()[rows], axis=1)
+        margin = 10.0 * self._reach * np.linalg.norm(made.deviation[rows], axis=1)
         surely = late > np.where(np.arange(len(_SHARES))[:, None] < len(_SHARES) - 1, margin, 0.0)
         if not surely.any():
             return None

@@ -346,6 +346,8 @@ class Problem:
         rtol: float,
         atol: float,
         max_steps: int,
+        patience: int,
+        longest: float,
         normalize: bool,
         bound: float,
     ) -> Array:
@@ -359,6 +361,8 @@ class Problem:
         time : flow time to be reached
         ends : shape (M,), 0 for those that go on; receives the `Status` of those that cannot
         rtol, atol, max_steps : tolerances of a step, and the largest number of steps
+        patience, longest : rejected steps after which, and step size beyond which, a trajectory ends for
+            another method to go on
         normalize : the normalised flow, its rows having any norm
         bound : a trajectory ends as diverged where |y| exceeds it
 
@@ -376,6 +380,8 @@ class Problem:
             rtol=rtol,
             atol=atol,
             max_steps=max_steps,
+            patience=patience,
+            longest=longest,
             normalize=normalize,
             bound=bound,
         )

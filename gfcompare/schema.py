@@ -28,7 +28,7 @@ from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Variable:
     kind: str  # "f" float64, "i" integer, "U" text
     long_name: str
     units: str
+    since: int = 0  # minor version of the schema that has it
 
 
 _TRAJECTORY = ("integrator", "seed", "time")
@@ -50,7 +51,21 @@ VARIABLES: dict[str, Variable] = {
     "seed": Variable(("seed",), "i", "seed of the initial network and of the method's random stream", "1"),
     "time": Variable(("time",), "f", "flow time asked for", "parameter^2 / risk"),
     "flow_time": Variable(_TRAJECTORY, "f", "flow time reached", "parameter^2 / risk"),
-    "steps": Variable(_TRAJECTORY, "i", "steps made, -1 where the trajectory has ended", "1"),
+    "steps": Variable(_TRAJECTORY, "i", "steps made and accepted, -1 where the trajectory has ended", "1"),
+    "rejected_steps": Variable(
+        _TRAJECTORY,
+        "i",
+        "steps tried and rejected, -1 where they are not counted or the trajectory has ended",
+        "1",
+        since=2,
+    ),
+    "smallest_step": Variable(
+        _TRAJECTORY,
+        "f",
+        "smallest step accepted so far, missing for a method that does not choose its steps",
+        "parameter^2 / risk",
+        since=2,
+    ),
     "gradient_evaluations": Variable(
         _TRAJECTORY, "i", "evaluations of the population gradient, -1 where the trajectory has ended", "1"
     ),
@@ -170,6 +185,17 @@ def variables(problem: Problem) -> dict[str, Variable]:
     return found | SAMPLE_VARIABLES | (TEST_VARIABLES if problem.has_test else {})
 
 
+_FROM_RECORD = (
+    "flow_time",
+    "steps",
+    "rejected_steps",
+    "smallest_step",
+    "gradient_evaluations",
+    "sample_gradients",
+    "risk_evaluations",
+)
+
+
 def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.Dataset:
     """Return a record as a dataset over (seed, time), with the diagnostics computed."""
     layers = problem.network.layers(record.theta)
@@ -179,7 +205,7 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
         values[f"bias_{k}"] = layer.bias
     for cls in diagnostics_of(problem):
         values[cls.name] = _diagnosed(cls, problem, record)
-    for name in ("flow_time", "steps", "gradient_evaluations", "sample_gradients", "risk_evaluations"):
+    for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {
         "wall_time": record.wall_time,
@@ -315,11 +341,17 @@ def validate(tree: xr.DataTree) -> list[str]:
     if not tree.children:
         found.append("there is no problem group")
     for name, node in tree.children.items():
-        found += [f"problem {name!r}: {problem}" for problem in _validate_group(node.to_dataset())]
+        found += [f"problem {name!r}: {problem}" for problem in _validate_group(node.to_dataset(), version)]
     return found
 
 
-def _validate_group(data: xr.Dataset) -> list[str]:
+def _minor(version: str) -> int:
+    """Return the minor version, 0 if it cannot be read."""
+    _, _, minor = version.partition(".")
+    return int(minor) if minor.isdecimal() else 0
+
+
+def _validate_group(data: xr.Dataset, version: str) -> list[str]:
     found = [f"no attribute {key!r}" for key in GROUP_ATTRIBUTES if key not in data.attrs]
     try:
         network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs.get("widths", ()))])
@@ -330,7 +362,8 @@ def _validate_group(data: xr.Dataset) -> list[str]:
         expected[name] = Variable(_TRAJECTORY, "f", "", "")
     for name, meaning in expected.items():
         if name not in data.variables:
-            found.append(f"no variable {name!r}")
+            if meaning.since <= _minor(version):
+                found.append(f"no variable {name!r}")
             continue
         variable = data[name]
         if variable.dims != meaning.dims:

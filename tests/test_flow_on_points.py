@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import explicit
 
 FLOWS = ("standard-gf", "normalized-gf")
 
@@ -104,23 +103,3 @@ def test_one_neuron_crosses_a_point_at_the_time_of_a_closed_form():
     active = v * (w + b) + c - 1.0  # residual at x = 1
     speed = -np.array([v * active, v * active, (w + b) * active, active + (c - 0.0)])
     assert np.allclose((found[0, 0] - theta[0]) / 1e-3, speed, rtol=2e-3)
-
-
-def test_dormand_prince_has_order_five():
-    """On y' = -y + sin t written without t, with fixed steps."""
-
-    def velocity(y):
-        return np.array([-y[0] + y[1], y[2], -y[1]])
-
-    def exact(t):
-        return 1.5 * np.exp(-t) + 0.5 * (np.sin(t) - np.cos(t))
-
-    errors = []
-    counts = np.array([40, 80, 160])
-    for count in counts:
-        y = np.array([1.0, 0.0, 1.0])
-        for _ in range(count):
-            y = explicit.step(velocity, y, velocity(y), 4.0 / count).end
-        errors.append(abs(y[0] - exact(4.0)))
-    order = -np.polyfit(np.log(counts), np.log(errors), 1)[0]
-    assert abs(order - 5.0) < 0.25

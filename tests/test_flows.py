@@ -431,7 +431,7 @@ def test_record_of_a_block_equals_the_dataset():
         ({"rtol": 0.0}, "rtol must lie between"),
         ({"rtol": 1.0}, "rtol must lie between"),
         ({"atol": -1.0}, "atol must be positive"),
-        ({"method": "euler"}, "unknown method 'euler'. Allowed: adams, auto, bdf, explicit"),
+        ({"method": "euler"}, "unknown method 'euler'. Allowed: adams, auto, bdf, dop853, dopri5, explicit"),
         ({"max_steps": 0}, "max_steps must be at least 1"),
         ({"rtool": 1e-3}, "Did you mean 'rtol'"),
     ],

@@ -35,10 +35,10 @@ class FlowTables:
     ----------
     differences : ndarray, shape (M, 8, P)
         backward differences of the solver's variable
-    clocks : ndarray, shape (M, 2)
-        flow time reached by the steps, and step size
-    counts : ndarray of int64, shape (M, 4)
-        order, steps with this order and size, steps, gradients
+    clocks : ndarray, shape (M, 3)
+        flow time reached by the steps, step size, and the smallest step so far
+    counts : ndarray of int64, shape (M, 5)
+        order, steps with this order and size, steps, gradients, steps that were rejected
     """
 
     differences: Array

@@ -67,6 +67,8 @@ class ShallowLine(Evaluator):
         rtol: float,
         atol: float,
         max_steps: int,
+        patience: int,
+        longest: float,
         normalize: bool,
         bound: float,
     ) -> Array:
@@ -86,6 +88,8 @@ class ShallowLine(Evaluator):
                 rtol,
                 atol,
                 max_steps,
+                patience,
+                longest,
                 normalize,
                 bound,
                 self._hidden,

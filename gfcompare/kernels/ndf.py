@@ -36,6 +36,8 @@ _ERROR = _KAPPA * _GAMMA + 1.0 / np.arange(1, HIGHEST_ORDER + 2)
 
 # What became of a trajectory; the numbers are those of `gfcompare.Status`.
 RUNNING, DIVERGED, STEP_LIMIT, STEP_TOO_SMALL = 0, 3, 4, 5
+#: Another method should go on: steps have been rejected too often, or have become too long.
+HANDED_ON = 100
 
 
 # Rows of the vectors in a trajectory's scratch memory.
@@ -334,13 +336,30 @@ def _interpolate(differences, order, time, reached, size, result):
 
 
 @cold_leaf
-def _advance(data, differences, clock, counts, time, rtol, atol, most_steps, normalize, bound, work, line):
+def _advance(
+    data,
+    differences,
+    clock,
+    counts,
+    time,
+    rtol,
+    atol,
+    most_steps,
+    patience,
+    longest,
+    normalize,
+    bound,
+    work,
+    line,
+):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
         order, size = counts[0], clock[1]
         if counts[2] >= most_steps:
             return STEP_LIMIT
+        if counts[4] >= patience or size > longest:
+            return HANDED_ON
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
         converged, gradients = _solve(data, differences, order, size, rtol, atol, normalize, work, line)
@@ -353,6 +372,7 @@ def _advance(data, differences, clock, counts, time, rtol, atol, most_steps, nor
             if error <= 1.0:
                 _accept(differences, order, correction)
                 clock[0] += size
+                clock[2] = min(clock[2], size)
                 counts[1] += 1
                 counts[2] += 1
                 if not _dot(differences[0], differences[0]) <= bound * bound:
@@ -362,6 +382,10 @@ def _advance(data, differences, clock, counts, time, rtol, atol, most_steps, nor
                 counts[0], factor = _choose(differences, order, error, weights)
                 if order == counts[0] and 1.0 <= factor < _WORTH_IT:
                     continue
+            else:
+                counts[4] += 1
+        else:
+            counts[4] += 1
         _rescale(differences, counts[0], factor, work.table, work.scaling)
         clock[1] *= factor
         counts[1] = 0
@@ -370,7 +394,21 @@ def _advance(data, differences, clock, counts, time, rtol, atol, most_steps, nor
 
 @entry
 def advance(
-    data, tables, clocks, counts, time, rtol, atol, most_steps, normalize, bound, hidden, results, ends
+    data,
+    tables,
+    clocks,
+    counts,
+    time,
+    rtol,
+    atol,
+    most_steps,
+    patience,
+    longest,
+    normalize,
+    bound,
+    hidden,
+    results,
+    ends,
 ):
     """Advance M trajectories to flow time `time`.
 
@@ -379,11 +417,13 @@ def advance(
     data : line.Integrals
     tables : (M, 8, P), backward differences; row 0 is y at the end of the last step, row 1 at the start
         of all the velocity times the step size. Moved on in place, as are clocks and counts
-    clocks : (M, 2), flow time reached by the steps and step size
-    counts : (M, 4) int64, order, steps made with this order and size, steps, gradients
+    clocks : (M, 3), flow time reached by the steps, step size, smallest step so far
+    counts : (M, 5) int64, order, steps made with this order and size, steps, gradients, rejected steps
     time : float
     rtol, atol : float, tolerances of a step
     most_steps : int
+    patience : int, rejected steps after which a trajectory is HANDED_ON
+    longest : float, step size beyond which it is
     normalize : bool, the normalised flow
     bound : float, the largest |y|
     hidden : int, neurons H
@@ -404,6 +444,8 @@ def advance(
                 rtol,
                 atol,
                 most_steps,
+                patience,
+                longest,
                 normalize,
                 bound,
                 work,
