@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -29,10 +31,14 @@ from gfcompare.errors import InputError, RunError
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record, check_times, run_block
 from gfcompare.interface import CountedProblem, Integrator
-from gfcompare.plugins import PluginWarning
+from gfcompare.kernels.compiled import is_cold
+from gfcompare.measures import Uniform
+from gfcompare.network import ReLUNetwork
+from gfcompare.plugins import PluginWarning, integrator
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
+from gfcompare.targets import Constant
 
 _DIED = "its worker process died: out of memory, or a crash in compiled code."
 
@@ -229,9 +235,47 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
     began = time.perf_counter()
     shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
+    with _flow_compiled_meanwhile(todo):
+        for cell in todo:
+            if not _is_compiled_flow(cell):
+                _load_kernels(cell)
     for cell in todo:
         _load_kernels(cell)
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
+
+
+def _is_compiled_flow(cell: Cell) -> bool:
+    """Return whether a cell needs the flows in compiled code."""
+    method, problem = cell.integrator, cell.problem.problem
+    return isinstance(method, FlowIntegrator) and method.method_for(CountedProblem(problem, 1)) == "ndf"
+
+
+@contextmanager
+def _flow_compiled_meanwhile(todo: Sequence[Cell]) -> Iterator[None]:
+    """Compile the flows in a process of their own meanwhile, if nothing is compiled yet: a third is saved.
+
+    They are then in the cache. If that fails, for whatever reason, they are compiled when they are called.
+    """
+    others = any(not _is_compiled_flow(cell) for cell in todo)
+    flows = any(_is_compiled_flow(cell) for cell in todo)
+    if not (others and flows and is_cold() and parallel.available_cores() > 1):
+        yield
+        return
+    command = [sys.executable, "-c", "from gfcompare.runner import compile_flow; compile_flow()"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+            process.wait()
+        finally:
+            process.kill()
+
+
+def compile_flow() -> None:
+    """Compile the flows of networks with one input and one hidden layer."""
+    problem = Problem(ReLUNetwork((1, 1, 1)), Constant(), Uniform())
+    flow = integrator("standard-gf")
+    assert isinstance(flow, FlowIntegrator)
+    _load_solver(flow, problem)
 
 
 def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:

@@ -25,6 +25,12 @@ def source_fingerprint() -> str:
 _CACHE_ROOT = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("gfcompare")
 _CACHE_DIRECTORY = str(Path(_CACHE_ROOT) / f"kernels-{source_fingerprint()}")
 
+
+def is_cold() -> bool:
+    """Return whether nothing has been compiled yet from these sources on this machine."""
+    return next(Path(_CACHE_DIRECTORY).rglob("*.nbc"), None) is None
+
+
 # Of the fast-math freedoms only contraction (fused multiply-add) is allowed by default: results are
 # the same to the bit from run to run, and NaN and infinity keep their meaning, which the detection
 # of divergence relies on.
