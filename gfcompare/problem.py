@@ -17,6 +17,7 @@ from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
 from gfcompare.evaluators.shallow_line import ShallowLine
+from gfcompare.markup import problem_table
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.moments import single_line
 from gfcompare.network import ReLUNetwork
@@ -105,6 +106,10 @@ class Problem:
     @property
     def _evaluator(self) -> Evaluator:
         return self._chosen[0]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return problem_table(self._network, self._target, self._measure, self._pieces)
 
     @property
     def quadrature(self) -> Quadrature | None:

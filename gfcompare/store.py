@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import xarray as xr
 
 from gfcompare.errors import InputError
 from gfcompare.integration import Record
+from gfcompare.measures import Points
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.quadrature import Quadrature
 from gfcompare.schema import problem_group, root_attributes, trajectories
 from gfcompare.study import Cell, Study
+from gfcompare.study_file import component
+from gfcompare.targets import Labels
 
 RESULT = "result.nc"
 STUDY_FILE = "study.toml"
 CELLS = "cells"
 _PART = ".part"
 _ABANDONED = 24 * 3600.0  # seconds
+# Relative difference of risks that rounding and another version of a library can make.
+_SAME_RISK = 1e-6
 
 
 def result_path(output: Path) -> Path:
@@ -66,7 +77,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def save_cell(path: Path, cell: Cell, record: Record) -> None:
     """Write the file of a finished cell."""
-    data = trajectories(cell.problem.problem, record, cell.seeds)
+    data = trajectories(cell.problem.problem, record, cell.seeds, cell.integrator, cell.diagnostics)
     data.attrs = {"cell": cell.label, "key": cell.key}
     write_whole(path, lambda temporary: data.to_netcdf(temporary, engine="netcdf4"))
 
@@ -96,7 +107,9 @@ def merge(study: Study, output: Path) -> Path:
                     )
                 )
             descriptions = spec["problems"][problem.name] | {"integrators": spec["integrators"]}
-            data = problem_group(problem.name, problem.problem, study.integrators, descriptions, parts)
+            data = problem_group(
+                problem.name, problem.problem, study.integrators, descriptions, parts, study.diagnostics
+            )
             data.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
 
     write_whole(result_path(output), write)
@@ -142,11 +155,76 @@ def open_study(path: str | Path) -> xr.DataTree:
     file = result_path(given) if given.is_dir() else given
     if not file.is_file():
         raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")
-    try:
-        with xr.open_datatree(file, engine="netcdf4") as tree:
-            loaded = tree.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{file}: not a netCDF-4 file ({error}).") from None
+    loaded = open_tree(file)
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
     return loaded
+
+
+def open_tree(file: Path) -> xr.DataTree:
+    """Open a netCDF-4 file with groups, whole and in memory, or raise InputError if it is none."""
+    try:
+        with xr.open_datatree(file, engine="netcdf4") as tree:
+            return tree.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{file}: not a netCDF-4 file ({error}).") from None
+
+
+def problems_of(tree: xr.DataTree) -> dict[str, Problem]:
+    """Return every problem of a result by name, as `problem_of` rebuilds it."""
+    return {str(name): problem_of(node.to_dataset()) for name, node in tree.children.items()}
+
+
+def problem_of(group: xr.Dataset) -> Problem:
+    """Return a problem of a result, rebuilt from what is stored: to evaluate its risk at other parameters.
+
+    Raises
+    ------
+    InputError
+        if the result does not hold it: its target or its measure is a Python function, comes from a plugin
+        that is not there, or does not give the risk that is stored
+    """
+    name = str(group.attrs.get("problem", ""))
+    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
+    try:
+        if json.loads(group.attrs.get("evaluation", "{}")).get("kind") == "points":
+            problem = _on_points(group, network)
+        else:
+            keys = ("target", "measure", "evaluation")
+            problem = _described(network, *(str(group.attrs.get(key, "{}")) for key in keys))
+        _check_risk(problem, group)
+    except InputError as error:
+        raise InputError(f"problem {name!r} cannot be rebuilt from the result: {error}") from None
+    except Exception as error:  # of a target or measure that somebody else wrote
+        cause = f"{type(error).__name__}: {error}"
+        raise InputError(f"problem {name!r} cannot be rebuilt from the result: {cause}") from error
+    return problem
+
+
+def _on_points(group: xr.Dataset, network: ReLUNetwork) -> Problem:
+    """Return a problem on finitely many points: these and the values to be learnt are stored whole."""
+    test = [group[f"test_{key}"].values if f"test_{key}" in group else None for key in ("x", "target")]
+    sample = (group[f"sample_{key}"].values for key in ("x", "weight", "target"))
+    return Problem(network, Labels(), Points(*sample, *test))
+
+
+@lru_cache(maxsize=32)
+def _described(network: ReLUNetwork, target: str, measure: str, evaluation: str) -> Problem:
+    """Return a problem from descriptions of its parts, JSON."""
+    rule = {key: json.loads(evaluation).get(key) for key in ("nodes", "coordinate")}
+    return Problem(
+        network,
+        component("targets", json.loads(target), "target"),
+        component("measures", json.loads(measure), "measure"),
+        Quadrature(**rule),
+    )
+
+
+def _check_risk(problem: Problem, group: xr.Dataset) -> None:
+    """Raise InputError unless a problem gives the risk that is stored for the first trajectory's start."""
+    start = group.isel(integrator=0, seed=0, time=0)
+    layers = range(1, problem.network.depth + 1)
+    theta = problem.network.join([(start[f"weight_{k}"].values, start[f"bias_{k}"].values) for k in layers])
+    stored, found = float(start["risk"]), float(problem.risk(theta))
+    if math.isfinite(stored) and not math.isclose(stored, found, rel_tol=_SAME_RISK, abs_tol=1e-12):
+        raise InputError(f"the risk of the first network is {found:.6g}, stored is {stored:.6g}.")

@@ -93,7 +93,7 @@ def _save(
                 raise TypeError(f"draw must return a matplotlib figure, got {type(figure).__name__}")
             for form in formats:
                 path = folder / f"{cls.name}.{form}"
-                _write(figure, path, form, cls.title)
+                write(figure, path, form, cls.title)
                 written.append(path)
     except NothingToDraw as reason:
         say(f"{cls.name}: skipped: {reason}")
@@ -108,7 +108,8 @@ def _save(
     return written
 
 
-def _write(figure: Any, path: Path, form: str, title: str) -> None:
+def write(figure: Any, path: Path, form: str, title: str) -> None:
+    """Write a figure into a file in one atomic step, with a title and no date."""
     from gfcompare.store import write_whole
 
     metadata = {"Title": title} | _METADATA.get(form, {})

@@ -1,0 +1,120 @@
+"""gfcompare work-precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gfcompare.cli.base import PluginFiles, StudyFile, app, count, err, load_plugins, out, plain
+from gfcompare.cli.progress import Display
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@app.command("work-precision")
+def work_precision(
+    study: StudyFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the results. Without it they go to results/, under the study's name.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Worker processes. Without it, one for each core."),
+    ] = None,
+    rtol: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="TOL",
+            help="Integrate flows at this relative tolerance. May be repeated; without it, 1e-3, ..., 1e-10.",
+        ),
+    ] = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Measure what an accuracy costs: error against work, for every method of a study.
+
+    Flows run over tolerances, methods with steps over step sizes: the study's own times 1, 1/2, ..., 1/32.
+    Errors are measured against the gradient flow, integrated at a tolerance of 1e-12, and once more to know
+    its own uncertainty. A run that was stopped goes on where it was.
+    """
+    load_plugins(plugin)
+    from gfcompare.study import Study
+    from gfcompare.work_precision import run
+    from gfcompare.work_precision.settings import varied_option
+
+    displays: list[Display] = []
+
+    def display() -> Display:
+        displays.append(Display(err))
+        return displays[-1]
+
+    loaded = Study.from_toml(study)
+    try:
+        outcome = run(loaded, output, rtol=tuple(rtol or ()), jobs=jobs, progress=display)
+    except KeyboardInterrupt:
+        finished = count(sum(shown.finished for shown in displays), "finished cell")
+        err.print(f"Stopped. {finished} kept; the same command goes on from there.")
+        raise typer.Exit(130) from None
+    print_table(outcome.tree)
+    left_out = [name for name, method in loaded.integrators.items() if varied_option(method) is None]
+    if left_out:
+        out.print(plain(f"left out, with neither tolerance nor step size: {', '.join(left_out)}"))
+    computed = count(outcome.computed, "cell")
+    out.print(f"{computed} computed, {outcome.reused} found finished, {outcome.seconds:.1f} s")
+    out.print(plain(f"result   {outcome.path}"))
+    from gfcompare.figures.work_precision import save
+
+    paths = save(outcome.tree, outcome.path.parent / "figures")
+    out.print(plain(f"figures  {paths[0].parent}/ ({', '.join(sorted({p.suffix[1:] for p in paths}))})"))
+    for stem in dict.fromkeys(path.stem for path in paths):
+        out.print(f"         {stem}")
+
+
+def print_table(tree: xr.DataTree) -> None:
+    """Print the medians of a work-precision study, the observed orders, and how sure the reference is."""
+    from rich.table import Table
+
+    from gfcompare.work_precision import orders, summary, uncertainty
+    from gfcompare.work_precision.errors import ERRORS
+
+    order = orders(tree)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("problem", overflow="fold")
+    table.add_column("method", overflow="fold")
+    for column in ("setting", "theta", "function", "risk", "failed", "gradients", "time", "order"):
+        table.add_column(column, justify="right", no_wrap=True)
+    previous: tuple[str, str] | None = None
+    for row in summary(tree).to_dict("records"):
+        line = row["problem"], row["method"]
+        sampled = row["gradients"] == 0 and row["sample gradients"] > 0
+        table.add_row(
+            plain(line[0]) if previous is None or line[0] != previous[0] else "",
+            plain(line[1]) if line != previous else "",
+            f"{row['option']} {row['value']:.3g}",
+            *(f"{row[error]:.1e}" for error in ERRORS),
+            f"{100 * row['failed']:.0f} %",
+            f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
+            f"{row['seconds']:.2g} s",
+            f"{order[line]:.2f}" if line != previous and order[line] == order[line] else "",
+        )
+        previous = line
+    out.print(table)
+    out.print(
+        "theta, function, risk: relative errors, medians over seeds, infinite where too many failed; "
+        "gradients: evaluations for one seed, * at one sample point; time: of one core for one seed; "
+        "order: slope of log error of theta against log setting."
+    )
+    unsure = {error: uncertainty(tree, error) for error in ERRORS}
+    for name, node in tree.children.items():
+        known = ", ".join(f"{error} {unsure[error][name]:.1e}" for error in ERRORS)
+        out.print(plain(f"uncertainty of the reference for {name}: {known}"))
+        lost = int(node["reference_theta_error"].isnull().any("integrator").sum())
+        if lost:
+            seeds = count(lost, "seed")
+            out.print(plain(f"no reference for {seeds} of {name}, see 'reference_status': not counted above"))

@@ -1,0 +1,149 @@
+"""How far a trajectory is from a reference: in the parameters, in the function, in the risk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare.interface import Status
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.quadrature import Quadrature
+from gfcompare.targets import Constant
+
+Array = NDArray[np.float64]
+
+#: The errors that are measured.
+ERRORS = ("theta", "function", "risk")
+
+#: Two flow times that differ by no more than this, relatively, are the same.
+SAME_TIME = 1e-12
+
+_COMPLETE = [status.value for status in Status if status.complete]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What a method made of S seeds, at T save times.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (S, T, P)
+    flow_time : ndarray, shape (S, T)
+        at which each state was reached
+    risk : ndarray, shape (S, T)
+    complete : ndarray of bool, shape (S,)
+        whether it reached the last save time
+    """
+
+    theta: Array
+    flow_time: Array
+    risk: Array
+    complete: NDArray[np.bool_]
+
+
+def trajectories_of(data: xr.Dataset, name: str) -> Trajectories:
+    """Return the trajectories of a method in the group of a problem."""
+    one = data.sel(integrator=name)
+    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    layers = [(one[f"weight_{k}"].values, one[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
+    complete = np.isin(one["status"].values, _COMPLETE)
+    return Trajectories(network.join(layers), one["flow_time"].values, one["risk"].values, complete)
+
+
+def difference_network(network: ReLUNetwork) -> ReLUNetwork:
+    """Return the architecture that holds the difference of two networks: twice as many hidden neurons."""
+    return ReLUNetwork((network.inputs, *(2 * width for width in network.hidden), network.outputs))
+
+
+def difference(network: ReLUNetwork, theta: Array, other: Array) -> Array:
+    """Return parameters in `difference_network` of the function N_theta - N_other.
+
+    Both networks side by side, the weights between them 0, and the outputs of the second subtracted: so
+    that whatever integrates the square of a network exactly gives their distance exactly, without a
+    difference of large integrals.
+
+    Parameters
+    ----------
+    network : the architecture of both
+    theta, other : shape (..., P)
+    """
+    layers = []
+    pairs = list(zip(network.layers(theta), network.layers(other), strict=True))
+    for number, (one, two) in enumerate(pairs):
+        bias = np.concatenate([one.bias, two.bias], axis=-1)
+        if number == 0:
+            weight = np.concatenate([one.weight, two.weight], axis=-2)
+        elif number < len(pairs) - 1:
+            above = np.concatenate([one.weight, np.zeros_like(two.weight)], axis=-1)
+            below = np.concatenate([np.zeros_like(one.weight), two.weight], axis=-1)
+            weight = np.concatenate([above, below], axis=-2)
+        else:
+            weight = np.concatenate([one.weight, -two.weight], axis=-1)
+            bias = one.bias - two.bias
+        layers.append((weight, bias))
+    return difference_network(network).join(layers)
+
+
+class Comparison:
+    """Relative errors of the trajectories of a problem.
+
+    The functions are compared in L2(mu), integrated by the rule of the problem: exactly with one input.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._network = problem.network
+        zero = Constant([0.0] * problem.network.outputs)
+        rule = problem.rule
+        quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
+        self._square = Problem(problem.network, zero, problem.measure, quadrature)
+        doubled = difference_network(problem.network)
+        self._square_of_difference = Problem(doubled, zero, problem.measure, quadrature)
+
+    def distance(self, theta: Array, other: Array) -> Array:
+        """Return |N_theta - N_other| in L2(mu), shape (...), of parameters (..., P), in units of output."""
+        return np.sqrt(self._square_of_difference.risk(difference(self._network, theta, other)))
+
+    def size(self, theta: Array) -> Array:
+        """Return |N_theta| in L2(mu), shape (...), of parameters (..., P), in units of output."""
+        return np.sqrt(self._square.risk(theta))
+
+    def errors(self, found: Trajectories, reference: Trajectories) -> dict[str, Array]:
+        """Return the errors of each seed, shape (S,), by their name.
+
+        Those of theta and of the function are the largest distance over the save times, relative to the
+        largest norm of the reference over them; that of the risk is relative to the reference at the last
+        save time. All states are compared at the flow time that the method has reached; where it still is at
+        its start there is nothing to compare. Errors are infinite for a trajectory that ended early, and NaN
+        where the reference did.
+        """
+        seeds = len(found.complete)
+        result = {name: np.full(seeds, np.nan) for name in ERRORS}
+        for s in np.flatnonzero(reference.complete).tolist():
+            values = self._errors_of(found, reference, s) if found.complete[s] else (np.inf,) * len(ERRORS)
+            for name, value in zip(ERRORS, values, strict=True):
+                result[name][s] = value
+        return result
+
+    def _errors_of(self, found: Trajectories, reference: Trajectories, s: int) -> tuple[float, ...]:
+        used = found.flow_time[s] > 0
+        if not used.any():  # not one step was made
+            return (np.inf,) * len(ERRORS)
+        # The reference has every flow time that was reached; the first of those that are the same.
+        at = np.searchsorted(reference.flow_time[s], found.flow_time[s][used] * (1.0 - 10 * SAME_TIME))
+        theta, right = found.theta[s][used], reference.theta[s][at]
+        parameters = np.linalg.norm(theta - right, axis=1).max(), np.linalg.norm(right, axis=1).max()
+        functions = self.distance(theta, right).max(), self.size(right).max()
+        risk, right_risk = found.risk[s][used][-1], reference.risk[s][at][-1]
+        risks = abs(risk - right_risk), right_risk
+        return tuple(_relative(*pair) for pair in (parameters, functions, risks))
+
+
+def _relative(distance: float, size: float) -> float:
+    """Return a distance relative to a size: 0 if there is none, whatever the size."""
+    if distance == 0:
+        return 0.0
+    return float(distance / size) if size > 0 else np.inf
