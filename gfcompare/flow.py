@@ -247,7 +247,7 @@ class FlowIntegrator(Integrator, abc.ABC):
 # Rejected steps after which, and the step size beyond which, direct linear algebra serves better than the
 # compiled flow's; and the most parameters for which it does. Differences of gradients have eight digits:
 # times a step of 1e7, their errors are no longer small.
-_PATIENCE, _LATE, _LARGEST_DENSE = 250, 1e7, 2000
+_PATIENCE, _LATE, _LARGEST_DENSE = 250, 1e7, 800
 
 
 @dataclass(frozen=True)
