@@ -161,8 +161,8 @@ def test_errors_follow_the_tolerance(method):
 def test_order_across_a_kink():
     """Where a breakpoint crosses an end of the interval the Hessian jumps: order 2 is left of order 5.
 
-    The worst over many positions of the crossing within a step; with the crossing at the end of a step most of
-    it is back (the inner stages, of lower order, are still on both sides).
+    The worst over many positions of the crossing within a step; with the crossing at the end of a step
+    most of it is back (the inner stages, of lower order, are still on both sides).
     """
 
     def velocity(y):  # the derivative of the velocity jumps at 0, as it does with a neuron dying
