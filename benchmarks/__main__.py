@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import platform
+import argparse
+import signal
 import sys
-from pathlib import Path
+import time
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import store
+from benchmarks.aims import aims
 from benchmarks.cases import ALL
-from gfcompare.parallel import available_cores
+from benchmarks.measure import Result, text
 
 
-def text(seconds: float) -> str:
-    """Return a time with a readable unit."""
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= factor:
-            return f"{seconds / factor:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
+def table(rows: list[Result]) -> Table:
+    """Return the rows as they are printed."""
+    shown = Table(box=None)
+    for column in ("case", "time", "error", "peer", "peer's time", "error", "ratio", "bar", "note"):
+        shown.add_column(column)
+    for row in rows:
+        stopped, ratio = row.ratio_at_least, row.ratio
+        shown.add_row(
+            row.case,
+            f"{text(row.seconds)} per {row.unit}",
+            _error(row.error),
+            row.peer,
+            row.peer_status if row.peer_seconds is None else text(row.peer_seconds),
+            _error(row.peer_error),
+            (f"> {stopped:,.0f}" if stopped else "") if ratio is None else f"{ratio:,.3g}",
+            "" if row.bar is None else f"{'met' if row.seconds <= row.bar else 'MISSED'}: {text(row.bar)}",
+            row.note,
+        )
+    return shown
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else "exact" if value == 0 else f"{value:.1e}"
 
 
 def main() -> None:
-    parts = sys.argv[1:] or list(ALL)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(ALL)}; by default all of them")
+    parts = parser.parse_args().parts or list(ALL)
     unknown = [part for part in parts if part not in ALL]
     if unknown:
-        sys.exit(f"unknown part {unknown[0]!r}; allowed: {', '.join(ALL)}")
-    rows = [row for part in parts for row in ALL[part]()]
-    table = Table(box=None)
-    for column in ("case", "time", "bar", "peer", "peer's time", "ratio", "note"):
-        table.add_column(column)
-    for row in rows:
-        table.add_row(
-            row.case,
-            f"{text(row.seconds)} per {row.unit}",
-            "" if row.bar is None else f"{'met' if row.seconds <= row.bar else 'MISSED'}: {text(row.bar)}",
-            row.peer,
-            "" if row.peer_seconds is None else text(row.peer_seconds),
-            "" if row.ratio is None else f"{row.ratio:,.0f}",
-            row.note,
-        )
-    Console(width=170).print(table)
-    target = Path(__file__).parent / "results" / "benchmarks.json"
-    target.parent.mkdir(exist_ok=True)
-    about = {"cores": available_cores(), "machine": platform.machine(), "python": platform.python_version()}
-    found = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows]
-    target.write_text(json.dumps({"machine": about, "results": found}, indent=2) + "\n")
-    print(target)
+        parser.error(f"unknown part {unknown[0]!r}; allowed: {', '.join(ALL)}")
+    # Ended from outside, it still ends the processes that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    found: list[Result] = []
+    for part in parts:
+        began = time.perf_counter()
+        rows = []
+        for row in ALL[part]():
+            rows.append(row)
+            print(f"{time.perf_counter() - began:7.0f} s  {row.case}  {row.peer}", file=sys.stderr)
+        store.save(part, rows, time.perf_counter() - began)
+        found += rows
+    console = Console(width=200)
+    console.print(table(found))
+    for aim in aims(store.load()):
+        console.print(aim.text())
+    print(store.FILE)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from benchmarks.general import general
+from benchmarks.growth import growth
 from benchmarks.measure import Result, best_of
+from benchmarks.peers.compare import peers
+from benchmarks.peers.ours import ensemble
+from benchmarks.roofline import roofline
 from gfcompare import parallel
 
 ENSEMBLE = 64
@@ -27,12 +31,6 @@ POINTS = 1024
 def problem(hidden: int, target: gfc.Target = CUBIC) -> gfc.Problem:
     """Return the 1-H-1 problem on [0, 1]."""
     return gfc.Problem(gfc.ReLUNetwork((1, hidden, 1)), target, gfc.measures.Uniform())
-
-
-def initial(network: gfc.ReLUNetwork, count: int) -> np.ndarray:
-    """Return `count` He initialisations."""
-    draw = gfc.initializations.He().draw
-    return np.stack([draw(network, np.random.default_rng(seed)) for seed in range(count)])
 
 
 def sampled_descent(theta: np.ndarray, hidden: int, points: np.ndarray, steps: int) -> np.ndarray:
@@ -56,7 +54,7 @@ def descent() -> Iterator[Result]:
     """Steps of gradient descent and stochastic gradient descent, wall time on all cores."""
     points = (np.arange(POINTS) + 0.5) / POINTS
     for hidden, bar in ((16, 0.1e-6), (64, 0.3e-6), (256, 1.3e-6)):
-        case, theta = problem(hidden), initial(problem(hidden).network, ENSEMBLE)
+        case, theta = problem(hidden), ensemble(problem(hidden).network, ENSEMBLE)
         steps = 320_000 // hidden
         sizes = np.full(steps, 1e-3)
         ours = best_of(lambda: case.descend(theta, sizes)) / steps / ENSEMBLE
@@ -66,13 +64,13 @@ def descent() -> Iterator[Result]:
             f"GD step, H = {hidden}", ours, "step and trajectory", bar, f"NumPy, {POINTS} points", peer
         )
     for hidden in (16, 64, 256):
-        case, theta = problem(hidden), initial(problem(hidden).network, ENSEMBLE)
+        case, theta = problem(hidden), ensemble(problem(hidden).network, ENSEMBLE)
         steps = 80_000 // hidden
         sizes = np.full(steps, 1e-3)
         streams = np.random.default_rng(0).integers(0, 2**64, size=(ENSEMBLE, 4), dtype=np.uint64)
         ours = best_of(lambda: case.descend_sampled(theta, sizes, batch_size=32, streams=streams))
         yield Result(f"SGD step, batch 32, H = {hidden}", ours / steps / ENSEMBLE, "step and trajectory")
-    case, theta = problem(64, SINE), initial(problem(64).network, ENSEMBLE)
+    case, theta = problem(64, SINE), ensemble(problem(64).network, ENSEMBLE)
     sizes = np.full(5000, 1e-3)
     ours = best_of(lambda: case.descend(theta, sizes)) / 5000 / ENSEMBLE
     pieces = len(case.target_pieces.knots) - 1
@@ -83,7 +81,7 @@ def flows() -> Iterator[Result]:
     """Flows to t = 10^4 and 10^6 at rtol 1e-6, for one trajectory of 16 on one core, 60 save times."""
     for hidden, bar in ((16, 1e-3), (128, 5e-3), (512, 20e-3)):
         case = problem(hidden)
-        theta = initial(case.network, 16)
+        theta = ensemble(case.network, 16)
         times = np.geomspace(1e-2, 1e4, 60)
 
         def lsoda(case: gfc.Problem = case, theta: np.ndarray = theta) -> object:
@@ -146,4 +144,12 @@ def start() -> Iterator[Result]:
     yield Result("gfcompare --help", min(took), "process", 0.5)
 
 
-ALL = {"start": start, "descent": descent, "flows": flows, "general": general}
+ALL = {
+    "start": start,
+    "descent": descent,
+    "flows": flows,
+    "general": general,
+    "peers": peers,
+    "growth": growth,
+    "roofline": roofline,
+}

@@ -9,31 +9,12 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from benchmarks.measure import Result, best_of
+from benchmarks.peers.ours import initial
+from benchmarks.peers.scipy_peer import back_propagated
+from benchmarks.peers.task import split
 from gfcompare import parallel
 
 POINTS = 1024
-
-
-def initial(network: gfc.ReLUNetwork, seed: int = 0) -> np.ndarray:
-    """Return a He initialisation."""
-    return gfc.initializations.He().draw(network, np.random.default_rng(seed))
-
-
-def sampled_gradient(network: gfc.ReLUNetwork, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Back-propagation on fixed points, as NumPy users write it."""
-    layers = network.layers(theta)
-    values, slopes = [x], []
-    for layer in layers[:-1]:
-        z = values[-1] @ layer.weight.T + layer.bias
-        slopes.append(z > 0)
-        values.append(np.maximum(z, 0.0))
-    delta = 2.0 / len(x) * (values[-1] @ layers[-1].weight.T + layers[-1].bias - y)
-    found = []
-    for k in range(len(layers) - 1, -1, -1):
-        found.append((delta.T @ values[k], delta.sum(axis=0)))
-        if k:
-            delta = (delta @ layers[k].weight) * slopes[k - 1]
-    return network.join(found[::-1])
 
 
 def timed(problem: gfc.Problem, theta: np.ndarray, calls: int) -> float:
@@ -53,7 +34,8 @@ def deep() -> Iterator[Result]:
         theta = initial(network)
         x = (np.arange(POINTS)[:, None] + 0.5) / POINTS
         y = np.sin(2 * np.pi * x)
-        peer = best_of(lambda n=network, t=theta: sampled_gradient(n, t, x, y))
+        layers = split(widths, theta)
+        peer = best_of(lambda: back_propagated(layers, x, y))
         for target in (gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0]), gfc.targets.Sine()):
             ours = timed(gfc.Problem(network, target, gfc.measures.Uniform()), theta, 50)
             name = "-".join(map(str, widths))

@@ -1,10 +1,11 @@
-"""Timing: the best of several runs, which is what the machine can do when nothing disturbs it."""
+"""Timing, and what one row of the table holds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Result:
     peer : what it is compared with
     peer_seconds : the peer's best time for the same unit
     note : anything the reader must know
+    error, peer_error : relative errors; None where there is nothing to compare with
+    peer_at_least : time after which the peer was stopped
+    peer_status : why the peer has no time
+    details : for the file only
     """
 
     case: str
@@ -29,15 +34,28 @@ class Result:
     peer: str = ""
     peer_seconds: float | None = None
     note: str = ""
+    error: float | None = None
+    peer_error: float | None = None
+    peer_at_least: float | None = None
+    peer_status: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
         """How many times the peer's time is ours."""
         return None if self.peer_seconds is None else self.peer_seconds / self.seconds
 
+    @property
+    def ratio_at_least(self) -> float | None:
+        """How many times ours the peer took before it was stopped."""
+        return None if self.peer_at_least is None else self.peer_at_least / self.seconds
+
 
 def best_of(function: Callable[[], object], repeats: int = 5) -> float:
-    """Return the shortest of several times, after one call that is not timed."""
+    """Return the shortest of several times, after one call that is not timed.
+
+    The shortest time is what the machine can do when nothing disturbs it.
+    """
     function()
     times = []
     for _ in range(repeats):
@@ -45,3 +63,11 @@ def best_of(function: Callable[[], object], repeats: int = 5) -> float:
         function()
         times.append(time.perf_counter() - began)
     return min(times)
+
+
+def text(seconds: float) -> str:
+    """Return a time with a readable unit."""
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= factor:
+            return f"{seconds / factor:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

@@ -40,7 +40,18 @@ _HOMES = {
     "validate": "schema",
 }
 _MODULES = frozenset(
-    {"critical_points", "diagnostics", "figures", "initializations", "measures", "piecewise", "targets"}
+    {
+        "critical_points",
+        "diagnostics",
+        "figures",
+        "initializations",
+        "measures",
+        "piecewise",
+        "statistics",
+        "targets",
+        "theory",
+        "work_precision",
+    }
 )
 
 if TYPE_CHECKING:
@@ -51,7 +62,10 @@ if TYPE_CHECKING:
         initializations,
         measures,
         piecewise,
+        statistics,
         targets,
+        theory,
+        work_precision,
     )
     from gfcompare.components import Component
     from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
@@ -105,8 +119,11 @@ __all__ = [
     "measures",
     "open_study",
     "piecewise",
+    "statistics",
     "targets",
+    "theory",
     "validate",
+    "work_precision",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gfcompare import diagnostics, hookimpl, initializations, measures, targets
-from gfcompare.diagnostics import Diagnostic
+from gfcompare.diagnostics import Quantity
 from gfcompare.initializations import Initialization
 from gfcompare.measures import Measure
 from gfcompare.targets import Target
@@ -64,7 +64,7 @@ def gfcompare_initializations() -> list[type[Initialization]]:
 
 
 @hookimpl
-def gfcompare_diagnostics() -> list[type[Diagnostic]]:
+def gfcompare_diagnostics() -> list[type[Quantity]]:
     """Announce the diagnostics."""
     return [
         diagnostics.Risk,
@@ -74,4 +74,16 @@ def gfcompare_diagnostics() -> list[type[Diagnostic]]:
         diagnostics.DistanceToManifold,
         diagnostics.TestRisk,
         diagnostics.QuadratureError,
+        diagnostics.DeadNeurons,
+        diagnostics.ActiveNeurons,
+        diagnostics.FullyActiveNeurons,
+        diagnostics.ActivityChanges,
+        diagnostics.LyapunovFunction,
+        diagnostics.DistanceToFlow,
+        diagnostics.FunctionDistanceToFlow,
+        diagnostics.Breakpoints,
+        diagnostics.Sharpness,
+        diagnostics.SmallestCurvature,
+        diagnostics.AccumulatedGradient,
+        diagnostics.EnergyDefect,
     ]

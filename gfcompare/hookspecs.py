@@ -10,7 +10,7 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from gfcompare.diagnostics import Diagnostic
+    from gfcompare.diagnostics import Quantity
     from gfcompare.figures.base import Figure
     from gfcompare.initializations import Initialization
     from gfcompare.interface import Integrator
@@ -41,8 +41,8 @@ def gfcompare_initializations() -> Iterable[type[Initialization]]:  # type: igno
 
 
 @hookspec
-def gfcompare_diagnostics() -> Iterable[type[Diagnostic]]:  # type: ignore[empty-body]
-    """Return quantities computed along every trajectory: subclasses of `gfcompare.Diagnostic`."""
+def gfcompare_diagnostics() -> Iterable[type[Quantity]]:  # type: ignore[empty-body]
+    """Return quantities along trajectories: concrete subclasses of `gfcompare.Diagnostic`."""
 
 
 @hookspec

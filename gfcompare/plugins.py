@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ import pluggy
 
 from gfcompare import hookspecs
 from gfcompare.components import Component, identity, used_globals
-from gfcompare.diagnostics import Diagnostic
+from gfcompare.diagnostics import Quantity
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
@@ -32,6 +33,9 @@ from gfcompare.measures import Measure
 from gfcompare.targets import Target
 
 GROUP = "gfcompare"
+
+# Dimensions that a diagnostic may have besides integrator, seed and time.
+_DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
 
 #: The kinds of component, each with the hook `gfcompare_<kind>`.
 Kind = Literal["integrators", "targets", "measures", "initializations", "diagnostics", "figures"]
@@ -50,7 +54,7 @@ _BASES: dict[str, type[Component]] = {
     "targets": Target,
     "measures": Measure,
     "initializations": Initialization,
-    "diagnostics": Diagnostic,
+    "diagnostics": Quantity,
     "figures": Component,
 }
 
@@ -156,9 +160,15 @@ def _check_class(kind: Kind, component: object) -> None:
     if not inspect.isclass(component):
         raise InputError(f"gfcompare_{kind} must return classes, got {component!r}")
     if not issubclass(component, base):
-        raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{base.__name__}")
+        wanted = "Diagnostic" if base is Quantity else base.__name__
+        raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{wanted}")
     if not isinstance(getattr(component, "name", None), str) or not component.name:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
+    if issubclass(component, Quantity) and not all(map(_DIMENSION.fullmatch, component.dims)):
+        raise InputError(
+            f"the dims of {component.__name__} must be of input, output, neuron_1, ..., "
+            f"got {component.dims!r}"
+        )
     if inspect.isabstract(component):
         missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
         raise InputError(f"{component.__name__} does not define {missing}")

@@ -133,7 +133,7 @@ def integrate(
     saved = check_times(np.asarray(times, dtype=np.float64))
     rngs = [random_stream(seed, m, "method") for m in range(len(rows))]
     record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit)
-    return trajectories(problem, record, range(len(rows)))
+    return trajectories(problem, record, range(len(rows)), integrator)
 
 
 def run_cell(cell: Cell) -> Record:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import platform
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,18 +16,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare import __version__
-from gfcompare.diagnostics import Diagnostic
+from gfcompare import __version__, diagnosis
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import PluginWarning, registry
+from gfcompare.plugins import registry
 from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 @dataclass(frozen=True)
@@ -126,6 +124,24 @@ POINT_VARIABLES = {
     ),
 }
 
+#: What a check of a theorem can come to; the place is the value of `theory_outcome`.
+CHECK_OUTCOMES = ("does not apply", "pass", "fail")
+_CHECKED = ("check", "integrator", "seed")
+
+#: What `gfcompare verify` adds to every problem.
+THEORY_VARIABLES = {
+    "check": Variable(("check",), "U", "check of a theorem", "1"),
+    "theory_outcome": Variable(_CHECKED, "i", "whether the trajectory obeys the theorem", "1"),
+    "theory_residual": Variable(
+        _CHECKED, "f", "residual where the trajectory is nearest to failing", "that of the check"
+    ),
+    "theory_tolerance": Variable(_CHECKED, "f", "what is tolerated of the residual", "that of the check"),
+    "theory_detail": Variable(_CHECKED, "U", "one sentence on what was found", "1"),
+    "theory_unit": Variable(("check",), "U", "unit of residual and tolerance", "1"),
+    "theory_statement": Variable(("check",), "U", "what is checked", "1"),
+    "theory_reference": Variable(("check",), "U", "where it is proved", "1"),
+}
+
 #: Attributes of the root group, all text.
 ROOT_ATTRIBUTES = (
     "title",
@@ -165,16 +181,18 @@ def layer_variables(network: ReLUNetwork) -> dict[str, Variable]:
     return result
 
 
-def diagnostics_of(problem: Problem) -> list[type[Diagnostic]]:
-    """Return the diagnostics that are defined for a problem."""
-    return [cls for cls in registry().all("diagnostics") if cls.applies(problem)]
+def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dict[str, Variable]:
+    """Return every variable that the group of a problem has.
 
-
-def variables(problem: Problem) -> dict[str, Variable]:
-    """Return every variable that the group of a problem has."""
+    Parameters
+    ----------
+    problem : the problem
+    diagnostics : names of those that the study has chosen; None for those that are computed by default
+    """
     found = VARIABLES | layer_variables(problem.network)
     found |= {
-        cls.name: Variable(_TRAJECTORY, "f", cls.long_name, cls.units) for cls in diagnostics_of(problem)
+        cls.name: Variable((*_TRAJECTORY, *cls.dims), "f", cls.long_name, cls.units)
+        for cls in diagnosis.diagnostics_of(problem, diagnostics)
     }
     if not problem.smooth:
         found |= POINT_VARIABLES
@@ -196,15 +214,29 @@ _FROM_RECORD = (
 )
 
 
-def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.Dataset:
-    """Return a record as a dataset over (seed, time), with the diagnostics computed."""
+def trajectories(
+    problem: Problem,
+    record: Record,
+    seeds: Sequence[int],
+    method: Integrator | None = None,
+    diagnostics: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return a record as a dataset over (seed, time), with the diagnostics computed.
+
+    Parameters
+    ----------
+    problem : the problem
+    record : the trajectories
+    seeds : one for each of them
+    method : their method
+    diagnostics : names of those wanted; None for those that are computed by default
+    """
     layers = problem.network.layers(record.theta)
     values: dict[str, Any] = {}
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    for cls in diagnostics_of(problem):
-        values[cls.name] = _diagnosed(cls, problem, record)
+    values |= diagnosis.along(problem, record, method, diagnostics)
     for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {
@@ -215,30 +247,12 @@ def trajectories(problem: Problem, record: Record, seeds: Sequence[int]) -> xr.D
     }
     if not problem.smooth:
         values["activation_changes"] = record.activation_changes
-    meanings = variables(problem)
+    meanings = variables(problem, diagnostics)
     data = xr.Dataset(
         {name: (meanings[name].dims[1:], array) for name, array in values.items()},
         coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
     )
     return annotated(data, meanings)
-
-
-def _diagnosed(cls: type[Diagnostic], problem: Problem, record: Record) -> NDArray[np.float64]:
-    """Return a diagnostic, or NaN and a warning if somebody else's raises: what was computed is kept."""
-    shape = record.flow_time.shape
-    try:
-        values = np.asarray(cls().compute(problem, record.theta), dtype=np.float64)
-        if values.shape != shape:
-            raise ValueError(f"it has shape {values.shape}, expected {shape}")
-    except Exception as error:
-        plugin = registry().origin("diagnostics", cls.name)
-        warnings.warn(
-            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {type(error).__name__}: {error}",
-            PluginWarning,
-            stacklevel=2,
-        )
-        return np.full(shape, np.nan)
-    return values
 
 
 def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
@@ -251,6 +265,11 @@ def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
             "flag_values": np.array([s.value for s in Status], dtype=np.int8),
             "flag_meanings": " ".join(s.name.lower() for s in Status),
         }
+    if "theory_outcome" in data:
+        data["theory_outcome"].attrs |= {
+            "flag_values": np.arange(len(CHECK_OUTCOMES), dtype=np.int8),
+            "flag_meanings": " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES),
+        }
     return data
 
 
@@ -260,8 +279,9 @@ def problem_group(
     integrators: Mapping[str, Integrator],
     descriptions: Mapping[str, Any],
     parts: Sequence[xr.Dataset],
+    diagnostics: Sequence[str] | None = None,
 ) -> xr.Dataset:
-    """Return the group of one problem.
+    """Return the group of one problem, with the diagnostics that compare its methods.
 
     Parameters
     ----------
@@ -270,7 +290,14 @@ def problem_group(
     integrators : methods by name
     descriptions : "target", "measure", "initialization" and "integrators", each as plain data
     parts : for each method its trajectories over all seeds
+    diagnostics : names of those wanted; None for those that are computed by default
     """
+    meanings = variables(problem, diagnostics)
+    compared = diagnosis.paired(problem, integrators, parts, diagnostics)
+    parts = [
+        part.assign({name: (meanings[name].dims[1:], array) for name, array in values.items()})
+        for part, values in zip(parts, compared, strict=True)
+    ]
     box = problem.measure.box
     lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
     data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
@@ -293,7 +320,7 @@ def problem_group(
         "lower": lower,
         "upper": upper,
     }
-    return annotated(data, variables(problem))
+    return annotated(data, meanings)
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
@@ -358,6 +385,8 @@ def _validate_group(data: xr.Dataset, version: str) -> list[str]:
     except (TypeError, ValueError) as error:
         return [*found, f"the attribute 'widths' is wrong: {error}"]
     expected = VARIABLES | layer_variables(network) | _shown_variables(data)
+    if "check" in data.dims:
+        expected |= THEORY_VARIABLES
     for name in ("risk", "gradient_norm"):
         expected[name] = Variable(_TRAJECTORY, "f", "", "")
     for name, meaning in expected.items():
@@ -408,6 +437,8 @@ def _validate_values(data: xr.Dataset) -> list[str]:
     status = data["status"].values
     if not np.isin(status, [s.value for s in Status]).all():
         found.append("'status' has values outside its flag_values")
+    if "check" in data.dims and not np.isin(data["theory_outcome"], np.arange(len(CHECK_OUTCOMES))).all():
+        found.append("'theory_outcome' has values outside its flag_values")
     if not np.all(np.diff(data["time"].values) > 0):
         found.append("'time' does not increase")
     complete = np.isin(status, [s.value for s in Status if s.complete])

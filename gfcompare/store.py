@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -114,6 +114,27 @@ def merge(study: Study, output: Path) -> Path:
 
     write_whole(result_path(output), write)
     return result_path(output)
+
+
+def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str) -> None:
+    """Add variables to the problem groups of a result file, in one atomic step.
+
+    Parameters
+    ----------
+    file : the result file
+    groups : for each problem the variables with their attributes
+    dimension : one that all of them have, and no others; what the file has over it is replaced
+    """
+    tree = open_study(file)
+
+    def write(temporary: Path) -> None:
+        tree.to_dataset().to_netcdf(temporary, engine="netcdf4", mode="w")
+        for name, node in tree.children.items():
+            data = node.to_dataset().drop_dims(dimension, errors="ignore")
+            data = data.assign(groups[str(name)].variables)
+            data.to_netcdf(temporary, engine="netcdf4", mode="a", group=str(name))
+
+    write_whole(file, write)
 
 
 def _load(path: Path) -> xr.Dataset:

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
+from gfcompare.diagnosis import checked_names, chosen
 from gfcompare.errors import InputError
 from gfcompare.grids import check_name, check_type, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.interface import Integrator
-from gfcompare.measures import Measure, Uniform
+from gfcompare.markup import architecture, component, table, target_with_curves
+from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import provenance, registry
+from gfcompare.piecewise import PiecewisePolynomial
+from gfcompare.plugins import provenance
 from gfcompare.problem import Problem
 from gfcompare.quadrature import Quadrature
 from gfcompare.schema import SCHEMA_VERSION
@@ -61,6 +64,11 @@ class ProblemSpec:
                 f"{type(error).__name__}: {error}"
             ) from error
 
+    @property
+    def pieces(self) -> PiecewisePolynomial | None:
+        """The target as a piecewise polynomial, None for several inputs and on points."""
+        return self.problem.target_pieces if isinstance(self.measure, LineMeasure) else None
+
     def initial(self, study_seed: int, seed: int) -> NDArray[np.float64]:
         """Return the initial parameters, shape (P,), of a seed.
 
@@ -89,6 +97,7 @@ class Cell:
     seeds: tuple[int, ...]
     times: tuple[float, ...]
     time_limit: float | None
+    diagnostics: tuple[str, ...] | None = None
 
     @cached_property
     def key(self) -> str:
@@ -103,7 +112,7 @@ class Cell:
             "seeds": self.seeds,
             "times": [t.hex() for t in self.times],
             "time limit": self.time_limit,
-            "diagnostics": [provenance(cls()) | {"name": cls.name} for cls in registry().all("diagnostics")],
+            "diagnostics": [provenance(cls()) | {"name": cls.name} for cls in chosen(self.diagnostics)],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -142,6 +151,8 @@ class Study:
     seed : the study seed, from which every random number derives
     description : a sentence for the reader of the results
     time_limit : seconds of wall time that a trajectory may take, on average over its cell
+    diagnostics : names of the quantities to be computed along the trajectories, besides risk and
+        gradient_norm; by default all that are cheap
     source : the text of the study file, kept in the results
     """
 
@@ -160,6 +171,7 @@ class Study:
         seed: int = 0,
         description: str = "",
         time_limit: float | None = None,
+        diagnostics: Sequence[str] | None = None,
         source: str = "",
     ) -> None:
         check_name(name, "name")
@@ -184,6 +196,7 @@ class Study:
         self.seed = int(seed)
         self.times = times
         self.time_limit = None if time_limit is None else float(time_limit)
+        self.diagnostics = checked_names(diagnostics)
         self.source = source
         self.integrators = expanded(integrators, Integrator, "integrators")
         networks = labelled(listed(network, ReLUNetwork, "network"), "network.widths")
@@ -226,10 +239,36 @@ class Study:
             for first in range(0, self.seeds, SEEDS_PER_CELL)
         ]
         return tuple(
-            Cell(self.seed, problem, name, integrator, block, times, self.time_limit)
+            Cell(self.seed, problem, name, integrator, block, times, self.time_limit, self.diagnostics)
             for problem in self.problems
             for name, integrator in self.integrators.items()
             for block in blocks
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the problems, with small curves of the targets, and the methods."""
+        times = self.times.array()
+        rows = [
+            ("description", self.description),
+            ("save times", f"{len(times)} from {times[0]:g} to {times[-1]:g} (flow time)"),
+            ("seeds", f"{self.seeds}, from study seed {self.seed}"),
+            ("cells", len(self.cells())),
+        ]
+        problems = [
+            (
+                spec.name,
+                architecture(spec.network),
+                target_with_curves(spec.target, spec.pieces),
+                component(spec.measure),
+                component(spec.initialization),
+            )
+            for spec in self.problems
+        ]
+        methods = [(name, component(method)) for name, method in self.integrators.items()]
+        return (
+            table(f"Study {self.name}", rows)
+            + table("Problems", problems, ("problem", "network", "target", "measure", "initialisation"))
+            + table("Methods", methods, ("method", "what it is"))
         )
 
     def spec(self) -> dict[str, Any]:
@@ -241,6 +280,7 @@ class Study:
             "seeds": self.seeds,
             "time_limit": self.time_limit,
             "times": plain(self.times),
+            "diagnostics": plain(self.diagnostics),
             "problems": {
                 spec.name: {
                     "target": describe(spec.target),

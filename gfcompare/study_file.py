@@ -9,7 +9,7 @@ import json
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ FIELDS = (
     "seed",
     "seeds",
     "time_limit",
+    "diagnostics",
     "times",
     "network",
     "measure",
@@ -63,6 +64,18 @@ def read(path: str | Path) -> dict[str, Any]:
     return _Reader(file.parent).fields(table) | {"source": text}
 
 
+def component(kind: Kind, table: Mapping[str, Any], where: str) -> Any:
+    """Return the component that plain data describes, as `gfcompare.components.describe` writes it.
+
+    Raises
+    ------
+    InputError
+        if there is no such component, or it takes a Python function: plain data does not hold one
+    """
+    reader = _Reader(Path())
+    return reader._single(reader._component(kind, dict(table), where), where)
+
+
 class _Reader:
     """Turns the tables of a study file into components, with errors that say where."""
 
@@ -83,6 +96,7 @@ class _Reader:
             ("seed", int),
             ("seeds", int),
             ("time_limit", float),
+            ("diagnostics", list[str]),
         ):
             if key in table:
                 fields[key] = self._value(hint, table[key], key)

@@ -45,9 +45,11 @@ def test_schema_page_lists_every_variable_with_its_dimensions_and_units():
         schema.SAMPLE_VARIABLES,
         schema.TEST_VARIABLES,
         schema.POINT_VARIABLES,
+        schema.THEORY_VARIABLES,
     )
     expected = {(n, ", ".join(m.dims), m.units) for table in tables for n, m in table.items()}
-    expected |= {(cls.name, "integrator, seed, time", cls.units) for cls in registry().all("diagnostics")}
+    for cls in registry().all("diagnostics"):
+        expected.add((cls.name, ", ".join(("integrator", "seed", "time", *cls.dims)), cls.units))
     assert {row for row in rows if row[0] not in ("weight_k", "bias_k")} == expected
     assert {"weight_k", "bias_k"} <= {row[0] for row in rows}
 
@@ -150,7 +152,7 @@ def test_readme_lists_every_study_and_command():
 
 
 def test_relative_links_lead_somewhere():
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+    for page in [ROOT / "README.md", *DOCS.glob("**/*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not link.startswith("http"):
                 assert (page.parent / link).exists(), (page.name, link)

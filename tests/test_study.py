@@ -378,7 +378,7 @@ TARGET = "Allowed: absolute-value, affine, constant,"
 #: (what is replaced, by what, the message after the file's name; an initial part where it ends with ...)
 BAD: list[tuple[str, str, str]] = [
     # Keys
-    ("seeds = 2", "sedes = 2", "unknown key 'sedes'. Did you mean 'seeds'? Allowed: description, init..."),
+    ("seeds = 2", "sedes = 2", "unknown key 'sedes'. Did you mean 'seeds'? Allowed: description, diag..."),
     ("end = 1.0", "ende = 1.0", "times: unknown key 'ende'. Did you mean 'end'? Allowed: count, end,..."),
     ("widths =", "width =", "network: unknown key 'width'. Did you mean 'widths'? Allowed: widths."),
     (SINE, f"{SINE}\nfrequncy = 2", "targets.sine: unknown key 'frequncy'. Did you mean 'frequency'?..."),

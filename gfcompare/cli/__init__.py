@@ -14,7 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from gfcompare import __version__
-from gfcompare.cli import running, showing  # noqa: F401  (they add their commands)
+from gfcompare.cli import (  # noqa: F401  (they add their commands)
+    precision,
+    reporting,
+    running,
+    showing,
+    tabulating,
+    verifying,
+)
 from gfcompare.cli.base import app, err, out, plain
 from gfcompare.errors import InputError, RunError
 

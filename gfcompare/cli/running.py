@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, StudyFile, app, count, err, load_plugins, out, plain
+from gfcompare.cli.drawing import draw
 from gfcompare.cli.progress import Display
-from gfcompare.cli.tables import draw, print_summary
+from gfcompare.cli.tables import print_summary
 from gfcompare.errors import unknown_name
-
-_FORMATS = ("png", "pdf", "svg")
 
 
 @app.command()
@@ -61,7 +60,7 @@ def run(
     )
     out.print(plain(f"result   {outcome.path}"))
     if figures:
-        draw(outcome.tree, outcome.path.parent / "figures", None, _FORMATS)
+        draw(outcome.tree, outcome.path.parent / "figures")
 
 
 @app.command()
@@ -80,18 +79,30 @@ def plot(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", metavar="EXT", help="png, pdf or svg. May be repeated; without it, all three."
+            "--format",
+            metavar="EXT",
+            help="png, pdf or svg; gif or mp4 for animations. May be repeated; without it, all.",
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="KEY=VALUE",
+            help="An option of the figures that have it, such as size=column, seed=3, split=true or "
+            "methods=gd (see: gfcompare list figures NAME). May be repeated.",
         ),
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Draw the figures of a result again: every method in one colour, problems side by side."""
     load_plugins(plugin)
+    from gfcompare.figures.saving import ALL_FORMATS
     from gfcompare.store import open_study, result_path
 
     for extension in formats or ():
-        if extension not in _FORMATS:
-            raise unknown_name("figure format", extension, _FORMATS)
+        if extension not in ALL_FORMATS:
+            raise unknown_name("figure format", extension, ALL_FORMATS)
     tree = open_study(result)
     file = result_path(result) if result.is_dir() else result
-    draw(tree, output or file.parent / "figures", figure, tuple(formats) if formats else _FORMATS)
+    draw(tree, output or file.parent / "figures", figure, formats, options or ())

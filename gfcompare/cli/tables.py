@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.cli.base import count, out, plain
@@ -98,14 +96,3 @@ def print_component(component: type[Any]) -> None:
         for name, field in fields.items():
             required = repr(field.default).startswith("<dataclasses._MISSING")
             out.print(plain(f"  {name} = {'(required)' if required else repr(field.default)}"))
-
-
-def draw(tree: xr.DataTree, folder: Path, names: Sequence[str] | None, formats: Sequence[str]) -> None:
-    """Draw figures into a folder and print which."""
-    from gfcompare import figures
-
-    paths = figures.save_all(tree, folder, names=names, formats=formats)
-    stems = sorted({path.stem for path in paths})
-    out.print(plain(f"figures  {folder}/ ({', '.join(formats)})"))
-    for stem in stems:
-        out.print(f"         {stem}")

@@ -3,165 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
-from gfcompare.figures import data, layout, log_axes, style
-from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.layout import Page
-
-Array = NDArray[np.float64]
-
-# One seed in four may be at 1e-30, its rounding error: a band may leave the axis this far below the medians.
-_LEGROOM = 1e-3
+from gfcompare.figures import data, labels, layout, log_axes, style
+from gfcompare.figures.base import Band, NothingToDraw
+from gfcompare.figures.panel import Panel, Plot, prepared
+from gfcompare.figures.sketch import Frame, Section, Sketch
 
 _CLOCK_NAMES = {
     "flow_time": "flow time",
     "wall_time": "wall time of one core per trajectory",
     "gradients": "gradient evaluations",
 }
+_BANDS: dict[Band, str] = {
+    "quartiles": "median and quartiles over seeds",
+    "median": "median over seeds and its 95 % confidence interval",
+}
 _MARKERS_PER_LINE = 5
-_BESIDE = (3.0, 1.2)
 
 
-@dataclass(frozen=True)
-class Plot:
-    """What is drawn.
+def sketch(view: data.View, plot: Plot, size: style.Size = None) -> Sketch:
+    """Return a panel for each problem, with all methods."""
+    panels = all_prepared(view, plot)
+    looks = style.looks(view.all_methods)
+    rows, columns = layout.shape(len(panels), size)
+    height = 1.8 if columns > 1 or size != "text" else 2.6
+    named = _named(panels, columns, plot, height)
+    direct = {name for ends in named.values() for name in ends}
+    legend = legend_of(view, panels, {m: looks[m] for m in view.methods if m not in direct}, plot)
 
-    Attributes
-    ----------
-    quantity : a variable of the result
-    clock : what it is drawn against
-    floor : smaller values, 0 among them, are drawn here, and the axis label says so
-    linear_within : the axis is linear where the values of a panel span less than this factor
-    headroom : the axis ends at this many times the initial median: diverging risks pass through 1e300
-    beside : another variable of the same kind, drawn dashed, the first one solid; "" for none
-    names : what the legend calls the two
-    """
+    def draw(frame: Frame) -> None:
+        axes = layout.used(frame.axes, len(panels))
+        for ax, (name, panel) in zip(axes, panels.items(), strict=True):
+            draw_panel(ax, panel, looks, plot)
+            labels.write(ax, named.get(name, {}), looks)
+            ax.set_title(style.wrapped(name, 66 // columns))
+        frame.label(x=clock_label(view, plot.clock), y=quantity_label(view, panels, plot, rows))
 
-    quantity: str
-    clock: data.Clock = "flow_time"
-    floor: float = 1e-32
-    linear_within: float = 1.0
-    headroom: float = 1e3
-    beside: str = ""
-    names: tuple[str, str] = ("", "")
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """The variables that are drawn."""
-        return (self.quantity, self.beside) if self.beside else (self.quantity,)
-
-    def look(self, method: style.Look, quantity: str) -> style.Look:
-        """Return how a variable of a method is drawn: its own dashes tell methods apart, or variables do."""
-        if not self.beside:
-            return method
-        return replace(method, dashes=_BESIDE if quantity == self.beside else ())
+    return Sketch([Section(rows, columns, height, draw, columns == 1)], legend)
 
 
-TRAINING_AND_TEST = Plot("risk", floor=1e-32, beside="test_risk", names=("training risk", "test risk"))
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """The tables of one problem, values below the floor raised to it, and what its axes are like.
-
-    Attributes
-    ----------
-    curves, ends : tables of `data.curves` and `data.ends`, with the variable in a column quantity
-    x_limits, y_limits : limits of the axes
-    linear : whether the vertical axis is linear
-    raised : whether a value drawn within the axes is one that was raised to the floor
-    """
-
-    curves: pd.DataFrame
-    ends: pd.DataFrame
-    x_limits: tuple[float, float]
-    y_limits: tuple[float, float]
-    linear: bool
-    raised: bool
-
-    @property
-    def above(self) -> pd.DataFrame:
-        """The first point of each median beyond the axis."""
-        off = self.curves[self.curves["median"] > self.y_limits[1]]
-        return off.groupby(["method", "quantity"], sort=False, as_index=False).first()
-
-
-def draw(view: data.View, plot: Plot) -> Page:
-    """Return the figure: one panel for each problem."""
-    panels = {name: _panel(group, plot) for name, group in view.groups.items()}
+def all_prepared(view: data.View, plot: Plot) -> dict[str, Panel]:
+    """Return what the panel of each problem shows, or raise NothingToDraw if none shows anything."""
+    panels = {name: prepared(group, plot) for name, group in view.groups.items()}
     if all(panel.curves.empty and panel.ends.empty for panel in panels.values()):
         raise NothingToDraw(f"no trajectory has a {plot.quantity} after flow time 0")
-    looks = style.looks(view.all_methods)
-    rows, columns = layout.shape(len(panels))
-    with style.context():
-        legend = _legend(view, panels, looks, plot)
-        figure, axes = layout.page(rows, columns, legend, row_height=1.8)
-        for ax, (name, panel) in zip(layout.used(axes, len(panels)), panels.items(), strict=True):
-            _draw_panel(ax, panel, looks, plot)
-            ax.set_title(style.wrapped(name, 60 // columns))
-        first = next(iter(view.groups.values()))
-        raised = any(panel.raised for panel in panels.values())
-        figure.supxlabel(_clock_label(view, first, plot))
-        figure.supylabel(_quantity_label(view, plot, raised, rows))
-        return layout.finish(figure)
+    return panels
 
 
-def _panel(group: xr.Dataset, plot: Plot) -> _Panel:
-    shown = plot.quantities
-    curves = pd.concat([data.curves(group, q, plot.clock).assign(quantity=q) for q in shown])
-    ends = pd.concat([data.ends(group, q, plot.clock).assign(quantity=q) for q in shown])
-    clock = data.clock_values(group, plot.clock)
-    values = ["median", "lower", "upper"]
-    small = bool((curves[values] < plot.floor).any(axis=None))
-    curves[values] = curves[values].clip(lower=plot.floor)
-    ends["y"] = ends["y"].clip(lower=plot.floor)
-    x_limits = log_axes.limits_around(np.concatenate([curves["x"], ends["x"], clock[clock > 0]]))
-    ended = ends.loc[ends["x"] > 0, "y"].dropna()  # the others are marked in the corner
-    y_limits, linear = _vertical(curves, ended, data.scale(group, plot.quantity), plot)
-    return _Panel(curves, ends, x_limits, y_limits, linear, small and y_limits[0] <= plot.floor)
+def _named(
+    panels: Mapping[str, Panel], columns: int, plot: Plot, height: float
+) -> dict[str, dict[str, float]]:
+    """Return where names stand beside lines in the last panel of each row; nowhere if not in all of them."""
+    last = list(panels)[columns - 1 :: columns]
+    last = last if len(panels) % columns == 0 else [*last, list(panels)[-1]]
+    ends = {name: panels[name].last(plot.quantity) for name in last}
+    found = {name: labels.places(end, 0.7 * height) for name, end in ends.items()}
+    same = len({frozenset(end) for end in ends.values()}) == 1
+    return found if same and all(found.values()) and not plot.beside else {}
 
 
-def _vertical(
-    curves: pd.DataFrame, ended: pd.Series[float], scale: float, plot: Plot
-) -> tuple[tuple[float, float], bool]:
-    """Return the limits of the vertical axis and whether it is linear."""
-    y = np.concatenate([curves["median"], curves["lower"], curves["upper"], ended])
-    ceiling = plot.headroom * scale
-    if (y <= ceiling).any():  # otherwise everything is far up, and nothing can be squashed
-        y = y.clip(max=ceiling)
-    if len(curves):
-        y = y.clip(min=_LEGROOM * float(curves["median"].min()))
-    positive = y[y > 0]
-    if positive.size and positive.max() < plot.linear_within * positive.min():
-        margin = 0.05 * (positive.max() - positive.min()) or 0.05 * positive.max()
-        return (positive.min() - margin, positive.max() + margin), True
-    return log_axes.limits_around(y), False
-
-
-def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look], plot: Plot) -> None:
-    log_axes.make(ax, "x", panel.x_limits)
-    if panel.linear:
-        ax.set_ylim(panel.y_limits)
-    else:
-        log_axes.make(ax, "y", panel.y_limits)
+def draw_panel(ax: Axes, panel: Panel, looks: Mapping[str, style.Look], plot: Plot) -> None:
+    """Draw the medians, bands and marks of one problem."""
+    make_axes(ax, panel)
     for quantity in plot.quantities:
         table = panel.curves[panel.curves["quantity"] == quantity]
         shown = {m: plot.look(look, quantity) for m, look in looks.items() if m in set(table["method"])}
         for method, look in shown.items():
             part = table[table["method"] == method]
             if part["seeds"].iloc[0] > 1:
-                ax.fill_between(
-                    part["x"], part["lower"], part["upper"], color=look.colour, alpha=0.16, linewidth=0
-                )
+                draw_band(ax, part, look)
         if shown:
             _draw_lines(ax, table, shown)
     _draw_marks(ax, panel, looks)
@@ -169,6 +85,26 @@ def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look], plot: 
         layout.remark(ax, "no values", 0.5, 0.5, "center")
     ax.set(xlabel="", ylabel="")
     sns.despine(ax=ax)
+
+
+def make_axes(ax: Axes, panel: Panel) -> None:
+    """Give a panel its axes."""
+    if panel.linear_clock:
+        ax.set_xlim(panel.x_limits)
+        ax.locator_params(axis="x", nbins=5)
+    else:
+        log_axes.make(ax, "x", panel.x_limits)
+    if panel.linear:
+        ax.set_ylim(panel.y_limits)
+        ax.locator_params(axis="y", nbins=6)
+    else:
+        log_axes.make(ax, "y", panel.y_limits)
+
+
+def draw_band(ax: Axes, part: pd.DataFrame, look: style.Look) -> None:
+    """Draw a band with thin edges, which tell bands apart where they overlap."""
+    face, edge = (*look.colour, 0.13), (*look.colour, 0.6)
+    ax.fill_between(part["x"], part["lower"], part["upper"], facecolor=face, edgecolor=edge, linewidth=0.4)
 
 
 def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
@@ -199,7 +135,7 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) 
         line.set_markevery((k * step // len(lines), step))
 
 
-def _draw_marks(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> None:
+def _draw_marks(ax: Axes, panel: Panel, looks: Mapping[str, style.Look]) -> None:
     """Mark where trajectories ended early, on the edge if outside, and where medians leave the axis."""
     (left, right), (low, high) = panel.x_limits, panel.y_limits
     for method, part in panel.ends.groupby("method", sort=False):
@@ -209,19 +145,20 @@ def _draw_marks(ax: Axes, panel: _Panel, looks: Mapping[str, style.Look]) -> Non
         layout.mark(ax, [x], [high], "2", looks[method])
 
 
-def _legend(
-    view: data.View, panels: Mapping[str, _Panel], looks: Mapping[str, style.Look], plot: Plot
+def legend_of(
+    view: data.View, panels: Mapping[str, Panel], named: Mapping[str, style.Look], plot: Plot
 ) -> layout.Legend:
+    """Return the legend, with the methods in `named`."""
     legend = layout.Legend()
     outcomes = data.outcomes(view)
-    for method in view.methods:
-        outcome, look = outcomes[method], plot.look(looks[method], plot.quantity)
-        legend.add(layout.line_handle(look), f"{method} ({outcome})" if outcome else method)
+    for method, look in named.items():
+        outcome, drawn = outcomes[method], plot.look(look, plot.quantity)
+        legend.add(layout.line_handle(drawn), f"{method} ({outcome})" if outcome else method)
     for quantity, name in zip(plot.quantities if plot.beside else (), plot.names, strict=False):
         grey = plot.look(style.Look((0.45, 0.45, 0.45), (), ""), quantity)
         legend.add(layout.line_handle(grey, marker=False), name)
     if any((panel.curves["seeds"] > 1).any() for panel in panels.values()):
-        legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "quartiles over seeds")
+        legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), _BANDS[plot.band])
     if any(not panel.ends.empty for panel in panels.values()):
         legend.add(layout.mark_handle("x"), "a trajectory ended early")
     if any(not panel.above.empty for panel in panels.values()):
@@ -229,10 +166,12 @@ def _legend(
     return legend
 
 
-def _clock_label(view: data.View, group: xr.Dataset, plot: Plot) -> str:
-    name = _CLOCK_NAMES[plot.clock]
-    if plot.clock != "gradients":
-        return style.label(name, str(group[plot.clock].attrs.get("units", "")))
+def clock_label(view: data.View, clock: data.Clock) -> str:
+    """Return the label of a clock's axis, with its unit, or who counts gradients at single points."""
+    name = _CLOCK_NAMES[clock]
+    if clock != "gradients":
+        group = next(iter(view.groups.values()))
+        return style.label(name, str(group[clock].attrs.get("units", "")))
     sampled = data.methods_by_samples(view)
     if not sampled:
         return name
@@ -242,8 +181,10 @@ def _clock_label(view: data.View, group: xr.Dataset, plot: Plot) -> str:
     return f"gradient evaluations (for {style.escaped(who)}: at one sample point each)"
 
 
-def _quantity_label(view: data.View, plot: Plot, raised: bool, rows: int) -> str:
+def quantity_label(view: data.View, panels: Mapping[str, Panel], plot: Plot, rows: int) -> str:
+    """Return the label of the vertical axis."""
     attrs = next(iter(view.groups.values()))[plot.quantity].attrs
+    raised = any(panel.raised for panel in panels.values())
     note = f"0 drawn at {style.power(round(np.log10(plot.floor)))}" if raised else ""
     name = str(attrs.get("long_name", plot.quantity))
     if plot.quantity == "risk" and any(data.on_points(group) for group in view.groups.values()):

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from gfcompare.errors import unknown_name
-from gfcompare.figures.base import Figure, NothingToDraw
+from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
+from gfcompare.statistics.intervals import FEWEST, LEVEL
+from gfcompare.trajectories import COMPLETE, by_samples
+from gfcompare.trajectories import Clock as Clock  # figures find it here
+from gfcompare.trajectories import clock_values as clock_values
+from gfcompare.trajectories import finite as finite
 
 Array = NDArray[np.float64]
-
-#: What a curve is drawn against. "gradients" is the cost: evaluations of the population gradient, or of
-#: the gradient at one sample point for a method that never asks for the population gradient.
-Clock = Literal["flow_time", "gradients", "wall_time"]
-
-_COMPLETE = [status.value for status in Status if status.complete]
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,18 @@ def applicable(given: View, figure: type[Figure]) -> View:
     return View(groups, tuple(method for method in given.methods if method in present), given.all_methods)
 
 
+def one_problem(given: View, name: str | None) -> View:
+    """Return the view with one of its problems, the first if `name` is None.
+
+    Raises
+    ------
+    InputError
+        if it has no problem of that name
+    """
+    (chosen,) = _chosen("problem", name, tuple(given.groups)) if name else (next(iter(given.groups)),)
+    return replace(given, groups={chosen: given.groups[chosen]})
+
+
 def on_points(group: xr.Dataset) -> bool:
     """Return whether the measure of a problem consists of finitely many points."""
     evaluation = json.loads(group.attrs.get("evaluation", "{}"))  # schema 1.0 had intervals only
@@ -114,32 +125,10 @@ def methods_by_samples(given: View) -> tuple[str, ...]:
     found = {
         str(method)
         for data in given.groups.values()
-        for method, by_samples in zip(data["integrator"].values, _by_samples(data), strict=True)
-        if by_samples
+        for method, sampled in zip(data["integrator"].values, by_samples(data), strict=True)
+        if sampled
     }
     return tuple(method for method in given.methods if method in found)
-
-
-def _by_samples(data: xr.Dataset) -> NDArray[np.bool_]:
-    population = data["gradient_evaluations"].max(["seed", "time"]) > 0
-    samples = data["sample_gradients"].max(["seed", "time"]) > 0
-    return np.asarray((~population & samples).values)
-
-
-def clock_values(data: xr.Dataset, clock: Clock) -> Array:
-    """Return a clock, shape (integrator, seed, time), NaN where a trajectory has ended."""
-    if clock != "gradients":
-        return finite(data[clock].values)
-    counts = np.where(
-        _by_samples(data)[:, None, None], data["sample_gradients"].values, data["gradient_evaluations"].values
-    )
-    return np.where(counts >= 0, counts.astype(np.float64), np.nan)
-
-
-def finite(values: NDArray[np.generic]) -> Array:
-    """Return values with NaN in place of infinite ones."""
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(array), array, np.nan)
 
 
 def quantile(values: Array, share: float) -> Array:
@@ -157,32 +146,67 @@ def quantile(values: Array, share: float) -> Array:
     return np.asarray(low + (position - below) * (high - low))
 
 
-def curves(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
-    """Return the median and the quartiles of a quantity over the seeds still running.
+def median_interval(values: Array) -> tuple[Array, Array]:
+    """Return the 95 % confidence interval of the median over seeds: shape (..., seed, time) to (..., time).
+
+    It lies between two order statistics, chosen by the binomial distribution of how many of n independent
+    values lie below the median (David, Nagaraja, "Order Statistics", doi:10.1002/0471722162, section 7.1): it
+    holds for every distribution, and needs no resampling. It is NaN for fewer than six values: not
+    even their range would cover the median with that confidence.
+    """
+    ordered = np.sort(values, axis=-2)  # NaN last
+    count = np.isfinite(values).sum(axis=-2)
+    enough = count >= FEWEST
+    rank = np.where(enough, binom.ppf(0.5 * (1.0 - LEVEL), count, 0.5).astype(np.int64) - 1, 0)
+    ranks = (rank, np.maximum(count - 1 - rank, 0))
+    low, high = (np.take_along_axis(ordered, r[..., None, :], axis=-2)[..., 0, :] for r in ranks)
+    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+
+
+def curves(
+    data: xr.Dataset, quantity: str, clock: Clock, *, band: Band = "quartiles", zero: bool = False
+) -> pd.DataFrame:
+    """Return the median of a quantity over the seeds still running, and a band around it.
 
     One row for each method and save time, with columns method, x (median of the clock), median, lower,
-    upper (quartiles), running (seeds that have a value), seeds. Times at which the clock is 0 have no
-    place on a log axis and are left out, and so are those at which fewer than half of the seeds run: a
-    median of the survivors would look like progress.
+    upper (the ends of the band), running (seeds that have a value), seeds. Times at which fewer than half of
+    the seeds run are left out: a median of the survivors would look like progress.
+
+    Parameters
+    ----------
+    data : the problem
+    quantity : a variable of it, over (integrator, seed, time)
+    clock : what it is drawn against
+    band : "quartiles" of the seeds, or "median" for the 95 % confidence interval of the median
+    zero : whether times at which the clock is 0 are kept: they have no place on a logarithmic axis
     """
     values = finite(data[quantity].values)
     clocks = clock_values(data, clock)
     values = np.where(np.isnan(clocks), np.nan, values)
     running = np.isfinite(values).sum(axis=1)
     methods, times = len(data["integrator"]), values.shape[-1]
+    quartiles = band == "quartiles"
+    lower, upper = (quantile(values, s) for s in (0.25, 0.75)) if quartiles else median_interval(values)
     table = pd.DataFrame(
         {
             "method": np.repeat([str(m) for m in data["integrator"].values], times),
             "x": quantile(np.where(np.isnan(values), np.nan, clocks), 0.5).ravel(),
             "median": quantile(values, 0.5).ravel(),
-            "lower": quantile(values, 0.25).ravel(),
-            "upper": quantile(values, 0.75).ravel(),
+            "lower": lower.ravel(),
+            "upper": upper.ravel(),
             "running": running.ravel(),
             "seeds": np.full(methods * times, values.shape[1]),
         }
     )
-    shown = (table["x"] > 0) & (2 * table["running"] >= table["seeds"]) & (table["running"] > 0)
-    return table[shown].reset_index(drop=True)
+    shown = (2 * table["running"] >= table["seeds"]) & (table["running"] > 0)
+    return table[shown & ((table["x"] > 0) | (zero & (table["x"] == 0)))].reset_index(drop=True)
+
+
+def evenly_spaced(data: xr.Dataset) -> bool:
+    """Return whether the save times belong on a linear axis: less than two decades apart after 0."""
+    times = data["time"].values
+    positive = times[times > 0]
+    return bool(positive.size and positive.max() < 100.0 * positive.min())
 
 
 def ends(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
@@ -196,7 +220,7 @@ def ends(data: xr.Dataset, quantity: str, clock: Clock) -> pd.DataFrame:
     present = np.isfinite(values) & np.isfinite(clocks)
     status = data["status"].values
     rows = []
-    for i, s in zip(*np.nonzero(~np.isin(status, _COMPLETE)), strict=True):
+    for i, s in zip(*np.nonzero(~np.isin(status, COMPLETE)), strict=True):
         saved = np.flatnonzero(present[i, s])
         last = saved[-1] if saved.size else -1
         rows.append(
@@ -229,7 +253,7 @@ def outcomes(given: View, seeds: dict[str, int] | None = None) -> dict[str, str]
             counted[str(method)] += [int(v) for v in values]
     texts = {}
     for method, values in counted.items():
-        early = [v for v in values if v not in _COMPLETE]
+        early = [v for v in values if v not in COMPLETE]
         parts = [f"{early.count(v)}/{len(values)} {status_name(v)}" for v in sorted(set(early))]
         texts[method] = ", ".join(parts)
     return texts
@@ -259,7 +283,7 @@ def final_risk(data: xr.Dataset) -> pd.DataFrame:
             "method": np.repeat([str(m) for m in data["integrator"].values], seeds),
             "seed": np.tile(data["seed"].values, methods),
             "status": [status_name(int(v)) for v in status.ravel()],
-            "complete": np.isin(status, _COMPLETE).ravel(),
+            "complete": np.isin(status, COMPLETE).ravel(),
             "risk": values.ravel(),
         }
     )

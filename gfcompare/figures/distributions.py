@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gfcompare.figures import data, layout, log_axes, style
-from gfcompare.figures.layout import Page
+from gfcompare.figures.sketch import Frame, Section, Sketch
 
 _FLOOR = 1e-32
 # Risks beyond this many times the initial median are counted at the end of the axis.
@@ -21,25 +21,25 @@ _HEADROOM = 1e6
 _GOLDEN = 0.6180339887498949
 
 
-def draw(view: data.View) -> Page:
-    """Return the figure: a panel for each problem, a row for each method."""
+def sketch(view: data.View, size: style.Size = None) -> Sketch:
+    """Return a panel for each problem, with a row for each method."""
     prepared = {name: _table(group) for name, group in view.groups.items()}
     tables = {name: table for name, (table, _) in prepared.items()}
     looks = style.looks(view.all_methods)
-    rows, columns = layout.shape(len(tables))
+    rows, columns = layout.shape(len(tables), size)
     height = max(0.9, 0.35 + 0.22 * len(view.methods))
-    with style.context():
-        legend = _legend(tables)
-        figure, axes = layout.page(rows, columns, legend, row_height=height, sharey=True)
-        panels = layout.used(axes, len(tables))
+
+    def draw(frame: Frame) -> None:
+        panels = layout.used(frame.axes, len(tables))
         for ax, (name, (table, limits)) in zip(panels, prepared.items(), strict=True):
             _draw_panel(ax, table, limits, view.methods, looks)
-            ax.set_title(style.wrapped(name, 60 // columns))
+            ax.set_title(style.wrapped(name, 66 // columns))
         attrs = next(iter(view.groups.values()))["risk"].attrs
         small = any((table["risk"] == _FLOOR).any() for table in tables.values())
         note = f"0 drawn at {style.power(round(np.log10(_FLOOR)))}" if small else ""
-        figure.supxlabel(style.label("final risk", str(attrs.get("units", "")), note))
-        return layout.finish(figure)
+        frame.label(x=style.label("final risk", str(attrs.get("units", "")), note))
+
+    return Sketch([Section(rows, columns, height, draw, columns == 1, {"sharey": True})], _legend(tables))
 
 
 def _table(group: xr.Dataset) -> tuple[pd.DataFrame, tuple[float, float]]:
@@ -121,8 +121,8 @@ def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> No
             textcoords="offset points",
             ha="right",
             va="center",
-            fontsize=6.5,
-            color=look.colour,
+            fontsize=style.SMALL,
+            color=look.ink,
         )
 
 

@@ -11,21 +11,19 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from gfcompare.figures import data, layout, log_axes, single, style
-from gfcompare.figures.layout import Legend, Section
+from gfcompare.figures.layout import Legend
 from gfcompare.figures.single import Choice
+from gfcompare.figures.sketch import Frame, Section
 
 #: More outputs would make a figure longer than a page; the label says how many there are.
 OUTPUTS = 3
 
 # Breakpoints are shown this far beyond the interval, as a share of its length.
 _MARGIN = 0.15
-_COLUMNS = 5
 
 # How points of a data set and those held out are drawn.
 _POINTS: dict[bool, dict[str, Any]] = {
@@ -38,7 +36,8 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
     """Return a row for each problem (and output), a column for each time, and extend the legend."""
     groups, looks = choice.groups, style.looks(choice.view.all_methods)
     rows = [(name, k) for name, group in groups.items() for k in range(min(group.sizes["output"], OUTPUTS))]
-    indices = {name: single.chosen_times(group, choice.times) for name, group in groups.items()}
+    count = 3 if choice.size == "column" else 4
+    indices = {name: single.chosen_times(group, choice.times, count) for name, group in groups.items()}
     if any("target" in group.variables for group in groups.values()):
         legend.add(Line2D([], [], color="black", linewidth=1.4), "target")
     for kind, label in (("sample_x", "target at the points"), ("test_x", "point held out")):
@@ -51,9 +50,9 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
         handle = layout.line_handle(looks[method], marker=False)
         legend.add(handle, f"{method} ({outcome})" if outcome else method)
 
-    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
+    def draw(frame: Frame) -> None:
         titles: list[str] = []
-        for line, (name, output) in zip(axes, rows, strict=True):
+        for line, (name, output) in zip(frame.axes, rows, strict=True):
             group = groups[name]
             panels = layout.used(line, len(indices[name]))
             for ax, index in zip(panels, indices[name], strict=True):
@@ -63,8 +62,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
             titles = layout.title_columns(panels, above, titles)
             text = row_title(name, choice.seeds[name], group, output)
             layout.margin_title(panels[-1], text, beside=len(panels) < columns)
-        figure.supxlabel("input x")
-        figure.supylabel(value_label("network and target", groups.values(), 20 * len(rows)))
+        frame.label(x="input $x$", y=value_label("network and target", groups.values(), 20 * len(rows)))
 
     return Section(len(rows), columns, 1.3, draw, columns == 1, {"sharex": _sharing(groups)})
 
@@ -129,7 +127,9 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
     chunks = [
         (name, methods)
         for name, group in groups.items()
-        for methods in layout.evenly([str(m) for m in group["integrator"].values], _COLUMNS)
+        for methods in layout.evenly(
+            [str(m) for m in group["integrator"].values], layout.most_columns(choice.size)
+        )
     ]
     legend.add(Line2D([], [], color=style.GREY, linewidth=0.8), "breakpoint of a neuron")
     legend.add(Patch(color="0.93", linewidth=0), "outside the inputs' interval")
@@ -141,10 +141,10 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
         legend.add(layout.mark_handle("x"), "the trajectory ended early")
     columns = max(len(methods) for _, methods in chunks)
 
-    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
+    def draw(frame: Frame) -> None:
         titles: list[str] = []
         named = None
-        for line, (name, methods) in zip(axes, chunks, strict=True):
+        for line, (name, methods) in zip(frame.axes, chunks, strict=True):
             group, seed = groups[name], choice.seeds[name]
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
@@ -156,11 +156,11 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
                 text = row_title(name, seed, group, None)
                 layout.margin_title(panels[-1], text, beside=len(panels) < columns)
                 named = name
-        layout.label_lowest(figure, axes)
-        first = next(iter(groups.values()))
-        figure.supxlabel(style.label("flow time", str(first["flow_time"].attrs.get("units", ""))))
+        frame.label_lowest()
         deep = any("neuron_2" in group.sizes for group in groups.values())
-        figure.supylabel(f"breakpoints{' of the first layer' if deep else ''} (input)")
+        frame.label(
+            x=flow_time_label(groups), y=f"breakpoints{' of the first layer' if deep else ''} (input)"
+        )
 
     options = {"sharex": True, "sharey": "row"}
     return Section(len(chunks), columns, 1.35, draw, columns == 1, options)
@@ -193,6 +193,12 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, lo
     if said:
         layout.remark(ax, "\n".join(said), 0.97, 0.5, "right")
     sns.despine(ax=ax)
+
+
+def flow_time_label(groups: Mapping[str, xr.Dataset]) -> str:
+    """Return the label of an axis of flow time, with its unit."""
+    units = next(iter(groups.values()))["flow_time"].attrs.get("units", "")
+    return style.label("flow time", str(units))
 
 
 def row_title(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.figures import style
@@ -23,13 +25,12 @@ _Item = TypeVar("_Item")
 COLUMNS = 4
 
 # Width of a character of the legend's font, and of a handle with its gaps, in inches.
-_CHARACTER, _HANDLE, _LINE = 0.058, 0.52, 0.16
+_CHARACTER, _HANDLE, _LINE = 0.052, 0.52, 0.16
+# What typesets a label but takes no room in it.
+_PLAIN = re.compile(r"[\\${}^_]")
 
 # Height of all rows together in inches, and the least share of its usual height that a row keeps.
 _PAGE, _LOWEST = 8.5, 0.7
-
-# Most height in inches that a row gets for its box aspect.
-_TALLEST = 1.8
 
 
 class Page(Figure):
@@ -37,6 +38,34 @@ class Page(Figure):
 
     It belongs to no window and no pyplot state. `savefig` works as for any other figure.
     """
+
+    def add_rows(self, entries: Legend) -> None:
+        """Write the legend above everything, a row below the other, each as long as it happens to be."""
+        width, height = self.get_size_inches()
+        for rows in entries.rows(width):
+            row = self.legend(
+                entries.handles[rows],
+                entries.labels[rows],
+                loc="upper center",
+                ncols=rows.stop - rows.start,
+                frameon=False,
+                handlelength=2.4,
+                columnspacing=1.2,
+                handletextpad=0.5,
+                borderpad=0.1,
+                borderaxespad=0.0,
+            )
+            row.set_in_layout(False)
+        self.set_height(height)
+
+    def set_height(self, height: float) -> None:
+        """Change the height in inches; what is outside the legend gets all the room."""
+        self.set_figheight(height)
+        for k, row in enumerate(self.legends):
+            row.set_bbox_to_anchor((0.5, 1.0 - (_LINE * k + 0.02) / height), transform=self.transFigure)
+        below = 1.0 - (_LINE * len(self.legends) + 0.04) / height if self.legends else 1.0
+        engine: Any = self.get_layout_engine()
+        engine.set(rect=(0.0, 0.0, 1.0, below))
 
     def draw(self, renderer: Any) -> None:
         """Draw in the style of gfcompare."""
@@ -66,23 +95,25 @@ class Legend:
 
     def add(self, handle: Artist, label: str) -> None:
         """Add an entry, unless there is one of this name."""
-        if style.escaped(label) not in self.labels:
+        text = style.typeset(style.escaped(label))
+        if text not in self.labels:
             self.handles.append(handle)
-            self.labels.append(style.escaped(label))
+            self.labels.append(text)
 
-    def columns(self, width: float) -> int:
-        """Return how many columns of entries, filled one after the other, fit into a width in inches."""
-        count = len(self.labels)
-        sizes = [_HANDLE + _CHARACTER * len(text) for text in self.labels]
-        for columns in range(count, 1, -1):
-            rows = math.ceil(count / columns)
-            if sum(max(sizes[k : k + rows]) for k in range(0, count, rows)) <= width:
-                return math.ceil(count / rows)
-        return 1
+    def rows(self, width: float) -> list[slice]:
+        """Return which entries stand in each row of a page of some width in inches."""
+        sizes = [_HANDLE + _CHARACTER * len(_PLAIN.sub("", text)) for text in self.labels]
+        found: list[slice] = []
+        first = 0
+        for k in range(1, len(sizes) + 1):
+            if k == len(sizes) or sum(sizes[first : k + 1]) > width:
+                found.append(slice(first, k))
+                first = k
+        return found
 
     def height(self, width: float) -> float:
         """Return the height of the legend in inches on a page of some width."""
-        return _LINE * math.ceil(len(self.labels) / self.columns(width)) + 0.08 if self.labels else 0.0
+        return _LINE * len(self.rows(width)) + 0.04 if self.labels else 0.0
 
 
 def line_handle(look: style.Look, *, marker: bool = True) -> Line2D:
@@ -104,69 +135,15 @@ def mark_handle(marker: str) -> Line2D:
     return Line2D([], [], color=style.GREY, linestyle="", marker=marker, markersize=5, markeredgewidth=0.9)
 
 
-def shape(count: int) -> tuple[int, int]:
+def shape(count: int, size: style.Size = None) -> tuple[int, int]:
     """Return rows and columns for a number of panels, as even as at most `COLUMNS` allow."""
-    rows = math.ceil(count / COLUMNS)
+    rows = math.ceil(count / (1 if size == "column" else COLUMNS))
     return rows, math.ceil(count / rows)
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of a page: panels of one kind.
-
-    Attributes
-    ----------
-    rows, columns : how many panels
-    row_height : height of a row in inches, less if the page gets too long
-    draw : fills the axes, an array (rows, columns), of a figure or a part of one
-    narrow : whether it fits into one column of a paper
-    options : what the axes share, as `matplotlib.figure.Figure.subplots` has it
-    """
-
-    rows: int
-    columns: int
-    row_height: float
-    draw: Callable[[FigureBase, NDArray[Any]], None]
-    narrow: bool
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def stack(sections: Sequence[Section], legend: Legend) -> Page:
-    """Return a finished page with sections one below the other, and the legend above them.
-
-    Panels with a box aspect get the height that it asks for at the width they turn out to have.
-    """
-    width = style.COLUMN_WIDTH if all(section.narrow for section in sections) else style.TEXT_WIDTH
-    squeezed = _squeezed(sum(section.rows * section.row_height for section in sections))
-    heights = [section.rows * section.row_height * squeezed + 0.3 for section in sections]
-    figure = _sheet(width, sum(heights), legend)
-    places = figure.add_gridspec(len(sections), 1, height_ratios=heights)
-    grids = []
-    for k, section in enumerate(sections):
-        part = figure.add_subfigure(places[k]) if len(sections) > 1 else figure
-        grids.append(part.subplots(section.rows, section.columns, squeeze=False, **section.options))
-        section.draw(part, grids[-1])
-    aspects = {ax: ax.get_box_aspect() for grid in grids for ax in grid.ravel() if ax.get_box_aspect()}
-    for ax in aspects:
-        ax.set_box_aspect(None)  # the layout takes room for labels where panels do not fill their places
-    if squeezed == 1.0 and aspects:
-        figure.draw_without_rendering()
-        missing = [_missing_height(grid[:, 0], aspects) for grid in grids]
-        places.set_height_ratios([height + more for height, more in zip(heights, missing, strict=True)])
-        figure.set_figheight(figure.get_figheight() + sum(missing))
-    finish(figure)
-    for ax, aspect in aspects.items():
-        ax.set_box_aspect(aspect)
-    return figure
-
-
-def _missing_height(column: NDArray[Any], aspects: Mapping[Axes, float]) -> float:
-    """Return how much higher, in inches, the rows of a section must become for their box aspects."""
-    missing = 0.0
-    for ax in column:
-        width, height = ax.get_position().size * ax.figure.bbox.size / ax.figure.dpi
-        missing += min(aspects[ax] * width, _TALLEST) - height if ax in aspects else 0.0
-    return missing
+def most_columns(size: style.Size) -> int:
+    """Return how many panels of different methods have room side by side."""
+    return 2 if size == "column" else 5
 
 
 def page(
@@ -175,35 +152,30 @@ def page(
     """Return a page with its panels, an array of axes (rows, columns), and the legend above them."""
     width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
     height = rows * row_height
-    figure = _sheet(width, height * _squeezed(height) + 0.3, legend)
+    figure = sheet(width, height * squeezed(height) + 0.3, legend)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def _squeezed(height: float) -> float:
+def squeezed(height: float) -> float:
     """Return by how much rows become lower: a page of a paper has about nine inches."""
     return max(min(1.0, _PAGE / height), _LOWEST)
 
 
-def _sheet(width: float, height: float, legend: Legend) -> Page:
+def sheet(width: float, height: float, legend: Legend) -> Page:
     """Return a page of some width and height in inches, the latter without the legend."""
     figure = Page(figsize=(width, height + legend.height(width)), layout="constrained")
     FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.04, h_pad=0.03, wspace=0.03, hspace=0.02)
-    if legend.labels:
-        figure.legend(
-            legend.handles,
-            legend.labels,
-            loc="outside upper center",
-            ncols=legend.columns(width),
-            frameon=False,
-            handlelength=2.6,
-            columnspacing=1.2,
-            handletextpad=0.5,
-            labelspacing=0.3,
-            borderpad=0.1,
-        )
+    figure.add_rows(legend)
     return figure
+
+
+def space_lines(figure: Figure) -> None:
+    """Set text of several lines like that of a paper: the font's own line gap is half a line."""
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and "\n" in text.get_text():
+            text.set_linespacing(1.15)
 
 
 def finish(figure: Page) -> Page:
@@ -212,6 +184,7 @@ def finish(figure: Page) -> Page:
     The layout is then left alone: it takes as long as all the rest of a drawing, and is the same in every
     format. After a change, ``figure.set_layout_engine("constrained")`` has it done again.
     """
+    space_lines(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
@@ -241,11 +214,16 @@ def used(axes: NDArray[Any], count: int) -> list[Axes]:
     return panels[:count]
 
 
-def title_columns(panels: Sequence[Axes], titles: list[str], before: list[str]) -> list[str]:
-    """Write titles above the panels of a row unless the row before has the same ones; return them."""
+def title_columns(
+    panels: Sequence[Axes], titles: list[str], before: list[str], pad: float | None = None
+) -> list[str]:
+    """Write titles above the panels of a row unless the row before has the same ones; return them.
+
+    `pad` is the room below them in points.
+    """
     if titles != before:
         for ax, title in zip(panels, titles, strict=True):
-            ax.set_title(title)
+            ax.set_title(style.typeset(title), pad=pad)
     return titles
 
 
@@ -255,7 +233,7 @@ def margin_title(axes: Axes, text: str, *, beside: bool = False) -> None:
     It takes no room from the panels if there is empty room `beside` it.
     """
     title = axes.annotate(
-        text,
+        style.typeset(text),
         (1, 0.5),
         xytext=(4, 0),
         xycoords="axes fraction",
@@ -288,4 +266,6 @@ def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: style.Look) 
 def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "center") -> None:
     """Write a small text into a panel, at a share of its width and height."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-    axes.text(x, y, text, transform=axes.transAxes, ha=across, va=up, fontsize=6.5, bbox=box)
+    axes.text(
+        x, y, style.typeset(text), transform=axes.transAxes, ha=across, va=up, fontsize=style.SMALL, bbox=box
+    )

@@ -15,6 +15,9 @@ from gfcompare.figures import style
 # Labelled ticks in a decade of a logarithmic axis: the first of these that give at least two labels.
 _TICKS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
 
+#: Writes powers of ten.
+POWERS = FuncFormatter(lambda value, _: f"$10^{{{round(math.log10(value))}}}$")
+
 
 def _ticks(low: float, high: float, subs: Sequence[float]) -> NDArray[np.float64]:
     """Return the decimal logarithms of ticks from one below `low` to one above `high`, logarithms too."""
@@ -60,9 +63,9 @@ def make(axes: Axes, which: str, limits: tuple[float, float], *, labels: int = 5
     subs = next((subs for subs in _TICKS if _count(low, high, subs) >= 2), _TICKS[-1])
     if len(subs) > 1:
         axis.set_major_locator(LogLocator(subs=subs, numticks=99))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: style.typeset(style.number(value))))
     else:
         axis.set_major_locator(LogLocator(numticks=labels + 1))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.power(round(math.log10(value)))))
+        axis.set_major_formatter(POWERS)
     axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99) if high - low < 3 else NullLocator())
     axis.set_minor_formatter(NullFormatter())

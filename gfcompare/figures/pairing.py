@@ -7,8 +7,9 @@ import json
 import numpy as np
 import xarray as xr
 
+from gfcompare.diagnosis import parameters
 from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.data import Array, View, restricted
+from gfcompare.figures.data import View, restricted
 from gfcompare.network import ReLUNetwork
 
 DISTANCE = "distance_to_flow"
@@ -47,7 +48,8 @@ def _distances(data: xr.Dataset) -> tuple[xr.DataArray, set[str]]:
     """Return the distance, over (integrator, seed, time), and the names of the methods that have one."""
     kinds = [str(json.loads(options)["name"]) for options in data["options"].values]
     manifold = [int(on) for on in data["on_manifold"].values]
-    theta, clock = _parameters(data), data["flow_time"].values
+    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    theta, clock = parameters(network, data), data["flow_time"].values
     values = np.full(clock.shape, np.nan)
     found = set()
     for i, on in enumerate(manifold):
@@ -60,11 +62,3 @@ def _distances(data: xr.Dataset) -> tuple[xr.DataArray, set[str]]:
         found.add(str(data["integrator"].values[i]))
     attributes = {"long_name": "distance to the gradient flow", "units": "parameter"}
     return xr.DataArray(values, dims=("integrator", "seed", "time"), attrs=attributes), found
-
-
-def _parameters(data: xr.Dataset) -> Array:
-    """Return theta, shape (integrator, seed, time, P)."""
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
-    return network.join(
-        [(data[f"weight_{k}"].values, data[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    )

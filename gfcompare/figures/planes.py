@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import FigureBase
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 
 from gfcompare.figures import layout, single, space, style
 from gfcompare.figures.functions import OUTPUTS, row_title
-from gfcompare.figures.layout import Legend, Section
+from gfcompare.figures.layout import Legend
 from gfcompare.figures.single import Choice
+from gfcompare.figures.sketch import Frame, Section
 
-_COLUMNS = 5
 _CONTOURS = 8
 
 # The width of a colour bar as a share of that of a panel.
@@ -39,26 +38,28 @@ def fit_section(choice: Choice) -> Section:
         for index in single.last_times(group, choice.times)
     ]
     cells = {key: space.maps(groups[key[0]], choice.seeds[key[0]], key[2], key[1]) for key in shown}
-    rows = [(key, part) for key in shown for part in layout.evenly(cells[key], _COLUMNS)]
+    rows = [
+        (key, part) for key in shown for part in layout.evenly(cells[key], layout.most_columns(choice.size))
+    ]
     columns = max(len(part) for _, part in rows)
-    narrow, height = _size(columns, _LABELS_AND_BAR)
+    narrow, height = _size(columns, _LABELS_AND_BAR, choice.size)
 
-    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
+    def draw(frame: Frame) -> None:
         titles: list[str] = []
-        for line, ((name, output, index), part) in zip(axes, rows, strict=True):
+        for line, ((name, output, index), part) in zip(frame.axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             limits = space.colour_limits(group, cells[name, output, index], output)
             panels = layout.used(line[:-1], len(part))
             image = _draw_maps(panels, group, seed, part, limits)
             above = [m.method or "target" for m in part]
             titles = layout.title_columns(panels, _wrapped(above, columns, narrow), titles)
-            bar = figure.colorbar(image, cax=line[-1], extend=space.off_scale(part, limits))
+            bar = line[-1].figure.colorbar(image, cax=line[-1], extend=space.off_scale(part, limits))
             bar.locator = MaxNLocator(5)
             bar.update_ticks()
             more = f", t = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more, width=16)
             line[-1].set_ylabel(text, rotation=270, va="bottom", labelpad=4)
-        _label_inputs(figure, axes[:, :-1], groups)
+        _label_inputs(frame, frame.axes[:, :-1], groups)
 
     aspects = [space.aspect(groups[name]) for (name, _, _), _ in rows]
     options = {"width_ratios": [*[1.0] * columns, _BAR], "height_ratios": aspects}
@@ -115,19 +116,21 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
     rows = [
         (name, methods)
         for name, group in groups.items()
-        for methods in layout.evenly([str(m) for m in group["integrator"].values], _COLUMNS)
+        for methods in layout.evenly(
+            [str(m) for m in group["integrator"].values], layout.most_columns(choice.size)
+        )
     ]
     columns = max(len(methods) for _, methods in rows)
-    narrow, height = _size(columns, _LABELS)
+    narrow, height = _size(columns, _LABELS, choice.size)
     legend.add(Line2D([], [], color=style.GREY, linewidth=1.0), "where a neuron switches, at the end")
     legend.add(Line2D([], [], color="0.8", linewidth=1.0), "at the start")
     if any("x_1" not in group.variables for group in groups.values()):
         legend.add(Line2D([], [], linestyle="", marker=".", color="0.6", markersize=4), "point")
 
-    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
+    def draw(frame: Frame) -> None:
         titles: list[str] = []
         named = None
-        for line, (name, methods) in zip(axes, rows, strict=True):
+        for line, (name, methods) in zip(frame.axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
@@ -137,7 +140,7 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
                 text = row_title(name, seed, group, None)
                 layout.margin_title(panels[-1], text, beside=len(panels) < columns)
                 named = name
-        _label_inputs(figure, axes, groups)
+        _label_inputs(frame, frame.axes, groups)
 
     aspects = [space.aspect(groups[name]) for name, _ in rows]
     return Section(len(rows), columns, height * max(aspects), draw, narrow, {"height_ratios": aspects})
@@ -171,14 +174,13 @@ def _frame(ax: Axes, group: xr.Dataset) -> None:
     ax.locator_params(axis="both", nbins=3)
 
 
-def _label_inputs(figure: FigureBase, axes: NDArray[Any], groups: dict[str, xr.Dataset]) -> None:
+def _label_inputs(frame: Frame, axes: NDArray[Any], groups: dict[str, xr.Dataset]) -> None:
     """Label the inputs: x₂ at the left, x₁ below each column, or each row if rectangles differ."""
     same = len({space.rectangle(group).tobytes() for group in groups.values()}) == 1
     for ax in axes.ravel():
         ax.tick_params(labelbottom=not same, labelleft=ax in axes[:, 0])
-    layout.label_lowest(figure, axes)
-    figure.supxlabel("input x₁")
-    figure.supylabel("input x₂")
+    frame.label_lowest()
+    frame.label(x="input $x_1$", y="input $x_2$")
 
 
 def _wrapped(titles: Sequence[str], columns: int, narrow: bool) -> list[str]:
@@ -186,7 +188,9 @@ def _wrapped(titles: Sequence[str], columns: int, narrow: bool) -> list[str]:
     return [style.wrapped(title, (42 if narrow else 84) // columns) for title in titles]
 
 
-def _size(columns: int, taken: float) -> tuple[bool, float]:
+def _size(columns: int, taken: float, size: style.Size) -> tuple[bool, float]:
     """Return whether panels fit into one column of a paper, and how wide they are in inches."""
     width = (style.COLUMN_WIDTH - taken) / columns
-    return (True, width) if width >= _LEAST else (False, (style.TEXT_WIDTH - taken) / columns)
+    if size == "column" or (size is None and width >= _LEAST):
+        return True, width
+    return False, (style.TEXT_WIDTH - taken) / columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gfcompare import hookimpl
-from gfcompare.figures import builtin
+from gfcompare.figures import builtin, inspection, statistics
 from gfcompare.figures.base import Figure
 
 
@@ -19,9 +19,18 @@ def gfcompare_figures() -> list[type[Figure]]:
         builtin.QuadratureError,
         builtin.ParameterNorm,
         builtin.FinalRisk,
-        builtin.Fit,
-        builtin.Breakpoints,
+        inspection.Fit,
+        inspection.Breakpoints,
         builtin.DistanceToFlow,
         builtin.BalancednessDrift,
         builtin.DistanceToManifold,
+        statistics.TimeToTarget,
+        statistics.PerformanceProfile,
+        statistics.PairedDifferences,
+        inspection.Snapshots,
+        inspection.PhasePortrait,
+        inspection.PrincipalPaths,
+        inspection.Cylinder,
+        inspection.Spectrum,
+        inspection.FitAnimation,
     ]

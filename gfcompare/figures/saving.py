@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.components import require
-from gfcompare.errors import unknown_name
-from gfcompare.figures.base import Figure, NothingToDraw
+from gfcompare.errors import InputError, unknown_name
+from gfcompare.figures.base import Animation, Figure, NothingToDraw
 
 if TYPE_CHECKING:
     import xarray as xr
 
+#: Formats of figures that stand still, and every format.
 FORMATS = ("png", "pdf", "svg")
+ALL_FORMATS = (*FORMATS, *Animation.formats)
 
 # No dates: the same result gives the same files, byte for byte.
 _METADATA: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
@@ -29,7 +31,8 @@ def save_all(
     folder: str | Path,
     *,
     names: Sequence[str] | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Draw the figures of a result and write each in every format.
@@ -41,8 +44,9 @@ def save_all(
     ----------
     tree : a result as `gfcompare.open_study` returns it
     folder : where the files <name>.<format> are written, each in one atomic step
-    names : names of figures; all registered ones if None
-    formats : some of "png", "pdf", "svg"
+    names : names of figures; if None all registered ones but those that are drawn only if asked for
+    formats : some of "png", "pdf", "svg", and "gif", "mp4" for animations; if None all that a figure has
+    options : of the figures, such as ``{"size": "column", "seed": 3}``; each figure takes those it has
     tell : is told what was written and what was skipped, a line each
 
     Returns
@@ -53,59 +57,114 @@ def save_all(
     Raises
     ------
     InputError
-        for an unknown name of a figure or a format, before anything is drawn
+        for an unknown name of a figure, a format or an option, before anything is drawn
     """
     from gfcompare.plugins import registry
 
     known = registry()
-    wanted = known.names("figures") if names is None else list(dict.fromkeys(names))
-    for name in wanted:
-        known.get("figures", name)
-    for given in formats:
-        if given not in FORMATS:
-            raise unknown_name("figure format", given, FORMATS)
+    every = known.all("figures")
+    wanted = [cls.name for cls in every if cls.by_default] if names is None else list(dict.fromkeys(names))
+    chosen = {name: known.get("figures", name) for name in wanted}
+    for given in formats or ():
+        if given not in ALL_FORMATS:
+            raise unknown_name("figure format", given, ALL_FORMATS)
+    drawn = [_configured(cls, options or {}) for cls in every if cls.name in chosen]
+    _check_options(options or {}, chosen.values())
     target = Path(folder)
     require(not target.exists() or target.is_dir(), f"{str(folder)!r} exists and is not a folder.")
     say = tell or (lambda _: None)
     written: list[Path] = []
-    for cls in known.all("figures"):
-        if cls.name in wanted:
-            written += _save(cls, tree, target, formats, say)
+    for figure in drawn:
+        written += _save(figure, tree, target, formats, say, strict=bool(options))
     return written
+
+
+def _configured(cls: type[Figure], options: Mapping[str, Any]) -> Figure:
+    """Return a figure with those of the options that it has."""
+    return cls(**{key: value for key, value in options.items() if key in cls.fields()})
+
+
+def _check_options(options: Mapping[str, Any], classes: Iterable[type[Figure]]) -> None:
+    """Raise InputError for an option that none of some figures has."""
+    allowed = sorted({key for cls in classes for key in cls.fields()})
+    for key in options:
+        if key not in allowed:
+            raise unknown_name("option of these figures:", key, allowed)
 
 
 def _save(
-    cls: type[Figure], tree: xr.DataTree, folder: Path, formats: Sequence[str], say: Callable[[str], None]
+    figure: Figure,
+    tree: xr.DataTree,
+    folder: Path,
+    formats: Sequence[str] | None,
+    say: Callable[[str], None],
+    *,
+    strict: bool,
 ) -> list[Path]:
-    """Draw one figure and write its files; return those written."""
-    import matplotlib.figure
-
+    """Draw one figure and write its files; return those written. If `strict`, options may be at fault."""
     from gfcompare.figures import style
 
     written: list[Path] = []
-    figure: Any = None
     try:
-        if not any(cls.applies(node.to_dataset()) for node in tree.children.values()):
-            raise NothingToDraw(f"no problem has {cls.scope}")
+        forms = figure.formats if formats is None else [form for form in formats if form in figure.formats]
+        if not forms:
+            raise NothingToDraw(f"it is written as {' or '.join(figure.formats)}")
+        if not any(figure.applies(node.to_dataset()) for node in tree.children.values()):
+            raise NothingToDraw(f"no problem has {figure.scope}")
         with style.context():
-            figure = cls().draw(tree)
-            if not isinstance(figure, matplotlib.figure.Figure):
-                raise TypeError(f"draw must return a matplotlib figure, got {type(figure).__name__}")
-            for form in formats:
-                path = folder / f"{cls.name}.{form}"
-                write(figure, path, form, cls.title)
-                written.append(path)
+            if isinstance(figure, Animation):
+                _write_moving(figure, tree, folder, forms, written, say)
+            else:
+                _write_still(figure, tree, folder, forms, written)
     except NothingToDraw as reason:
-        say(f"{cls.name}: skipped: {reason}")
+        say(f"{figure.name}: skipped: {reason}")
     except Exception as error:  # one figure, perhaps somebody else's, must not lose the others
-        warnings.warn(
-            f"figure {cls.name!r} is not drawn: {type(error).__name__}: {error}", FigureWarning, stacklevel=3
-        )
-    finally:
-        _close(figure)
+        if strict and isinstance(error, InputError):
+            raise
+        text = f"figure {figure.name!r} is not drawn: {type(error).__name__}: {error}"
+        warnings.warn(text, FigureWarning, stacklevel=3)
     for path in written:
-        say(f"{cls.name}: {path}")
+        say(f"{figure.name}: {path}")
     return written
+
+
+def _write_still(
+    figure: Figure, tree: xr.DataTree, folder: Path, forms: Sequence[str], written: list[Path]
+) -> None:
+    import matplotlib.figure
+
+    drawn: Any = None
+    try:
+        drawn = figure.draw(tree)
+        if not isinstance(drawn, matplotlib.figure.Figure):
+            raise TypeError(f"draw must return a matplotlib figure, got {type(drawn).__name__}")
+        for form in forms:
+            path = folder / f"{figure.name}.{form}"
+            write(drawn, path, form, figure.title)
+            written.append(path)
+    finally:
+        _close(drawn)
+
+
+def _write_moving(
+    figure: Animation,
+    tree: xr.DataTree,
+    folder: Path,
+    forms: Sequence[str],
+    written: list[Path],
+    say: Callable[[str], None],
+) -> None:
+    from gfcompare.figures import animation
+    from gfcompare.store import write_whole
+
+    for form in forms:
+        if not animation.available(form):
+            say(f"{figure.name}.{form}: skipped: the program ffmpeg is not there")
+            continue
+        content = animation.encoded(figure.animate(tree), form, figure.rate, figure.dpi)
+        path = folder / f"{figure.name}.{form}"
+        write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+        written.append(path)
 
 
 def write(figure: Any, path: Path, form: str, title: str) -> None:

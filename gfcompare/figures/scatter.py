@@ -9,16 +9,14 @@ import pandas as pd
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from gfcompare.figures import data, layout, single, space, style
 from gfcompare.figures.functions import OUTPUTS, row_title, value_label
-from gfcompare.figures.layout import Legend, Section
+from gfcompare.figures.layout import Legend
 from gfcompare.figures.single import Choice
+from gfcompare.figures.sketch import Frame, Section
 
-_COLUMNS = 4
 _HELD_OUT: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgewidth": 0.6}
 
 
@@ -30,14 +28,16 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
         for name, group in groups.items()
         for output in range(min(group.sizes["output"], OUTPUTS))
         for index in single.last_times(group, choice.times)
-        for methods in layout.evenly([str(m) for m in group["integrator"].values], _COLUMNS)
+        for methods in layout.evenly(
+            [str(m) for m in group["integrator"].values], min(4, layout.most_columns(choice.size))
+        )
     ]
     columns = max(len(methods) for *_, methods in rows)
     _extend(legend, groups)
 
-    def draw(figure: FigureBase, axes: NDArray[Any]) -> None:
+    def draw(frame: Frame) -> None:
         titles: list[str] = []
-        for line, (name, output, index, methods) in zip(axes, rows, strict=True):
+        for line, (name, output, index, methods) in zip(frame.axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             panels = layout.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
@@ -50,8 +50,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
             more = f", t = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more)
             layout.margin_title(panels[-1], text, beside=len(panels) < columns)
-        figure.supxlabel(value_label("target", groups.values()))
-        figure.supylabel(value_label("network", groups.values()))
+        frame.label(x=value_label("target", groups.values()), y=value_label("network", groups.values()))
 
     width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
     height = (width - 0.9) / columns

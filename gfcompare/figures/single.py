@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from gfcompare.diagnosis import parameters
 from gfcompare.errors import InputError
 from gfcompare.figures.data import Array, View, final_risk, finite, status_name
-from gfcompare.figures.style import number
+from gfcompare.figures.style import Size, number
 from gfcompare.interface import Status
 from gfcompare.network import ReLUNetwork
+
+#: Whether a figure shows anything of a problem and a seed.
+Shows = Callable[[xr.Dataset, int], bool]
 
 # Points of the grid on which a network over one input is drawn where no grid is stored.
 _GRID_POINTS = 401
@@ -28,11 +32,13 @@ class Choice:
     view : the problems and methods
     seeds : the seed of each problem
     times : flow times asked for; none means the usual ones of a figure
+    size : the width of the page
     """
 
     view: View
     seeds: dict[str, int]
     times: Sequence[float] = ()
+    size: Size = None
 
     @property
     def groups(self) -> dict[str, xr.Dataset]:
@@ -44,18 +50,40 @@ class Choice:
         return replace(self, view=replace(self.view, groups={name: self.groups[name] for name in names}))
 
 
-def choose(view: View, seed: int | None, times: Sequence[float] = ()) -> Choice:
-    """Return the choice of a seed, of the typical one if it is None, for every problem."""
-    return Choice(view, {name: check_seed(data, seed) for name, data in view.groups.items()}, times)
+def choose(
+    view: View,
+    seed: int | None,
+    times: Sequence[float] = (),
+    size: Size = None,
+    shows: Shows | None = None,
+) -> Choice:
+    """Return the choice of a seed for every problem; if it is None, of the typical one.
+
+    With `shows`, of a problem and a seed, it is the most typical one that shows something, if there is any.
+    """
+    seeds = {name: check_seed(data, seed) for name, data in view.groups.items()}
+    if seed is None and shows is not None:
+        for name, data in view.groups.items():
+            seeds[name] = next((s for s in by_typicality(data) if shows(data, s)), seeds[name])
+    return Choice(view, seeds, times, size)
+
+
+def by_typicality(data: xr.Dataset) -> list[int]:
+    """Return the seeds, those first whose final risk by the first method is near the median.
+
+    Early ends count as the worst. Near is meant by rank: the first one has the median itself.
+    """
+    table = final_risk(data)
+    first = table[table["method"] == table["method"].iloc[0]]
+    risk = first["risk"].where(first["complete"], np.inf).fillna(np.inf).to_numpy()
+    seeds = first["seed"].to_numpy()[np.argsort(risk, kind="stable")]
+    middle = (len(seeds) - 1) // 2
+    return [int(seeds[k]) for k in sorted(range(len(seeds)), key=lambda k: abs(k - middle))]
 
 
 def typical_seed(data: xr.Dataset) -> int:
     """Return the seed with the median final risk of the first method; early ends count as the worst."""
-    table = final_risk(data)
-    first = table[table["method"] == table["method"].iloc[0]]
-    risk = first["risk"].where(first["complete"], np.inf).fillna(np.inf).to_numpy()
-    order = np.argsort(risk, kind="stable")
-    return int(first["seed"].to_numpy()[order[(len(order) - 1) // 2]])
+    return by_typicality(data)[0]
 
 
 def check_seed(data: xr.Dataset, seed: int | None) -> int:
@@ -136,13 +164,34 @@ def realized(data: xr.Dataset, method: str, seed: int, index: int, points: Array
     """
     network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
     state = data.sel(integrator=method, seed=seed).isel(time=index)
-    layers = [(state[f"weight_{k}"].values, state[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    return network.realize(network.join(layers), points)
+    return network.realize(parameters(network, state), points)
 
 
 def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
     """Return the realised function of a trajectory over one input on the grid, shape (x, output)."""
     return realized(data, method, seed, index, grid(data)[:, None])
+
+
+def all_breakpoints(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
+    """Return where neurons of all layers switch within the interval at a save time; nowhere without state."""
+    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    theta = parameters(network, data.sel(integrator=method, seed=seed).isel(time=index))
+    if not np.isfinite(theta).all():
+        return np.empty(0)
+    lower, upper = float(data.attrs["lower"]), float(data.attrs["upper"])
+    return np.array([found.position for found in network.breakpoints(theta, lower, upper)])
+
+
+def has_breakpoint(data: xr.Dataset, seed: int) -> bool:
+    """Return whether a neuron of a seed ever switches within the interval, by the first method.
+
+    For more inputs than one it is taken for granted.
+    """
+    if data.sizes["input"] > 1:
+        return True
+    paths = breakpoint_paths(data, str(data["integrator"].values[0]), seed)
+    lower, upper = float(data.attrs["lower"]), float(data.attrs["upper"])
+    return bool(((paths["position"] > lower) & (paths["position"] < upper)).any())
 
 
 def breakpoint_paths(data: xr.Dataset, method: str, seed: int) -> pd.DataFrame:

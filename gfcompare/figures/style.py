@@ -12,6 +12,8 @@ from typing import Any
 import matplotlib as mpl
 import seaborn as sns
 
+from gfcompare.figures.base import Size as Size  # other modules find it here
+
 #: Widths of a figure in inches: across a page, and in one of two columns.
 TEXT_WIDTH = 6.8
 COLUMN_WIDTH = 3.4
@@ -27,22 +29,29 @@ _COLOURS = (0, 1, 2, 3, 4, 9, 5, 7)
 _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 1.5), (1, 1.2), (5, 1.2, 1, 1.2), (7, 1.5, 3, 1.5))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "<")
 
-# Not matplotlib's mathematics: parsing it takes a third of the time, and raised digits stay text in SVG.
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGITS, _RAISED_DIGITS, _LOWERED_DIGITS = "-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "₋₀₁₂₃₄₅₆₇₈₉"
+_RAISED = str.maketrans(_DIGITS, _RAISED_DIGITS)
+_LEVEL = str.maketrans(_RAISED_DIGITS + _LOWERED_DIGITS, 2 * _DIGITS)
+_IN_FONTS = set("¹²³")
+
+#: Sizes of text in points: of remarks inside panels, and of all the rest.
+SMALL, NORMAL, TITLE = 7, 8, 9
 
 _RC: dict[str, Any] = {
-    # DejaVu comes with matplotlib: the same figure on every machine, and it has the mathematics.
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 7.5,
-    "axes.labelsize": 7.5,
-    "axes.titlesize": 8,
+    # STIX comes with matplotlib: the same figure on every machine, and next to Times or Computer Modern it
+    # looks like a part of the paper. What it lacks in somebody's names comes from DejaVu.
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral", "Times New Roman", "DejaVu Serif", "DejaVu Sans"],
+    "mathtext.fontset": "stix",
+    "font.size": NORMAL,
+    "axes.labelsize": NORMAL,
+    "axes.titlesize": TITLE,
     "axes.titlepad": 5,
-    "figure.labelsize": 7.5,
-    "figure.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "figure.labelsize": NORMAL,
+    "figure.titlesize": TITLE,
+    "xtick.labelsize": NORMAL,
+    "ytick.labelsize": NORMAL,
+    "legend.fontsize": NORMAL,
     "lines.linewidth": 1.2,
     "axes.linewidth": 0.6,
     "grid.linewidth": 0.4,
@@ -94,6 +103,12 @@ class Look:
         return (0, self.dashes) if self.dashes else "-"
 
     @property
+    def ink(self) -> tuple[float, float, float]:
+        """The colour of text about the method: darker, for letters are thinner than lines."""
+        red, green, blue = self.colour
+        return 0.75 * red, 0.75 * green, 0.75 * blue
+
+    @property
     def width(self) -> float:
         """Line width in points: a solid line is seen under the dashes of one that coincides with it."""
         return 1.2 if self.dashes else 1.8
@@ -131,6 +146,20 @@ def label(long_name: str, units: str, note: str = "", *, width: int = 200) -> st
     if len(long_name) + 1 + len(tail) <= width:
         return f"{long_name} {tail}".strip()
     return f"{textwrap.fill(long_name, width)}\n{tail}".strip()
+
+
+def typeset(text: str) -> str:
+    """Return text with raised and lowered digits as mathematics: the fonts of papers have few of them.
+
+    A raised 1, 2 or 3 behind a letter is in all fonts, and is left as it is.
+    """
+
+    def mathematics(run: re.Match[str]) -> str:
+        sign = "^" if run[0][0] in _RAISED_DIGITS else "_"
+        known = set(run[0]) <= _IN_FONTS and not text[: run.start()][-1:].isdigit()
+        return run[0] if known else f"${sign}{{{run[0].translate(_LEVEL)}}}$"
+
+    return re.sub(f"[{_RAISED_DIGITS}]+|[{_LOWERED_DIGITS}]+", mathematics, text)
 
 
 def power(exponent: int) -> str:

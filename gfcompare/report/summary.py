@@ -8,19 +8,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.interface import Status
-
-_COMPLETE = [status.value for status in Status if status.complete]
+from gfcompare.trajectories import final_values
 
 
 def final_risk(data: xr.Dataset) -> NDArray[np.float64]:
-    """Return the risk at the last save time, shape (integrator, seed); infinite if it was not reached.
-
-    A trajectory that diverged or failed counts as worse than any other, so that medians over all seeds
-    stay honest.
-    """
-    last = data["risk"].isel(time=-1).transpose("integrator", "seed").values
-    complete = np.isin(data["status"].transpose("integrator", "seed").values, _COMPLETE)
-    return np.where(complete & np.isfinite(last), last, np.inf)
+    """Return the risk at the last save time, shape (integrator, seed); infinite if it was not reached."""
+    return final_values(data, "risk")
 
 
 def summary(tree: xr.DataTree) -> pd.DataFrame:
@@ -71,13 +64,29 @@ def unfinished(tree: xr.DataTree) -> list[str]:
                         f"{problem} / {method}: {seeds.size} of {status.size} seeds {_WORDS[value]}, "
                         f"seed {data['seed'].values[seeds[0]]}: {messages[seeds[0]]}"
                     )
-            reached, asked = data["flow_time"].isel(integrator=index).values[:, -1], data["time"].values[-1]
-            if np.any(np.abs(reached - asked) > 0.1 * asked):
-                found.append(
-                    f"{problem} / {method}: its steps are too large for the save times, it is compared at "
-                    f"flow time {np.nanmin(reached):.6g}, not {asked:.6g}"
-                )
+            found += _mistimed(str(problem), data, index)
     return found
+
+
+def mistimed(tree: xr.DataTree) -> list[str]:
+    """Return a sentence for each problem and method whose steps miss the last save time by far."""
+    groups = {str(problem): node.to_dataset() for problem, node in tree.children.items()}
+    return [
+        line
+        for problem, data in groups.items()
+        for index in range(data.sizes["integrator"])
+        for line in _mistimed(problem, data, index)
+    ]
+
+
+def _mistimed(problem: str, data: xr.Dataset, index: int) -> list[str]:
+    reached, asked = data["flow_time"].isel(integrator=index).values[:, -1], data["time"].values[-1]
+    if not np.any(np.abs(reached - asked) > 0.1 * asked):
+        return []
+    return [
+        f"{problem} / {data['integrator'].values[index]}: its steps are too large for the save times, it is "
+        f"compared at flow time {np.nanmin(reached):.6g}, not {asked:.6g}"
+    ]
 
 
 _WORDS = {status: f"ended with {status.name.lower()}" for status in Status} | {

@@ -1,42 +1,14 @@
-"""Quantities along trajectories, computed at the save times and outside the clocks."""
+"""Quantities of a state that cost no more than its risk or its gradient."""
 
 from __future__ import annotations
 
-import abc
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gfcompare.components import Component
+from gfcompare.diagnostics.base import Array, Diagnostic
 from gfcompare.problem import Problem
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Diagnostic(Component, abc.ABC):
-    """A number for each state of a trajectory.
-
-    A subclass sets `name` (the variable in the result file), `long_name` and `units`, and writes
-    `compute`.
-    """
-
-    long_name: ClassVar[str]
-    units: ClassVar[str]
-
-    @classmethod
-    def applies(cls, problem: Problem) -> bool:
-        """Return whether the quantity is defined for a problem; elsewhere the result has no such variable."""
-        return True
-
-    @abc.abstractmethod
-    def compute(self, problem: Problem, theta: Array) -> Array:
-        """Return the quantity, shape (M, T), for trajectories theta, shape (M, T, P).
-
-        Where a trajectory has no state (it ended before), theta is NaN and so must be the result.
-        """
 
 
 @dataclass(frozen=True)

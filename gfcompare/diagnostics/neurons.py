@@ -1,0 +1,144 @@
+"""Where the neurons of the first hidden layer are active: counts, changes, breakpoints.
+
+The pre-activation of such a neuron is affine in x, so that on an interval or a box its smallest and largest
+values are at corners, known exactly; on finitely many points they are values at points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.diagnostics.base import Array, Diagnostic, present
+from gfcompare.measures import PointMeasure
+from gfcompare.problem import Problem
+
+# Pre-activations that are held at a time.
+_HELD = 5_000_000
+
+
+def activation_range(problem: Problem, theta: Array) -> tuple[Array, Array]:
+    """Return the smallest and largest pre-activation of each neuron of the first layer, shapes (..., H_1).
+
+    Over the points of the measure, or the interval or box that holds it.
+    """
+    layer = problem.network.layers(theta)[0]
+    if not isinstance(problem.measure, PointMeasure):
+        box = problem.measure.box
+        middle = layer.weight @ (0.5 * box[:, 0] + 0.5 * box[:, 1]) + layer.bias
+        reach = np.abs(layer.weight) @ (0.5 * box[:, 1] - 0.5 * box[:, 0])
+        return np.asarray(middle - reach), np.asarray(middle + reach)
+    points = problem.measure.points.T
+    weights = layer.weight.reshape(-1, points.shape[0])
+    biases = layer.bias.reshape(-1, 1)
+    low, high = np.empty(len(weights)), np.empty(len(weights))
+    block = max(1, _HELD // points.shape[1])
+    for first in range(0, len(weights), block):
+        rows = slice(first, first + block)
+        z = weights[rows] @ points + biases[rows]
+        low[rows], high[rows] = z.min(axis=1), z.max(axis=1)
+    return low.reshape(layer.bias.shape), high.reshape(layer.bias.shape)
+
+
+def _counted(neurons: NDArray[np.bool_], theta: Array) -> Array:
+    """Return the number of true entries along the last axis, NaN where there is no state."""
+    return np.where(present(theta), neurons.sum(axis=-1), np.nan)
+
+
+@dataclass(frozen=True)
+class DeadNeurons(Diagnostic):
+    """The number of neurons of the first hidden layer that are active nowhere on the measure's support.
+
+    The generalised gradient of such a neuron is 0: both flows leave it where it is.
+    """
+
+    name: ClassVar[str] = "dead_neurons"
+    long_name: ClassVar[str] = "neurons of the first hidden layer that are active nowhere"
+    units: ClassVar[str] = "1"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the number at each state."""
+        _, high = activation_range(problem, theta)
+        return _counted(np.asarray(high <= 0), theta)
+
+
+@dataclass(frozen=True)
+class ActiveNeurons(Diagnostic):
+    """The number of neurons of the first hidden layer that are active somewhere on the measure's support."""
+
+    name: ClassVar[str] = "active_neurons"
+    long_name: ClassVar[str] = "neurons of the first hidden layer that are active somewhere"
+    units: ClassVar[str] = "1"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the number at each state."""
+        _, high = activation_range(problem, theta)
+        return _counted(np.asarray(high > 0), theta)
+
+
+@dataclass(frozen=True)
+class FullyActiveNeurons(Diagnostic):
+    """The number of neurons of the first hidden layer that are active on the whole of the support.
+
+    They are among the active ones; together they contribute an affine function.
+    """
+
+    name: ClassVar[str] = "fully_active_neurons"
+    long_name: ClassVar[str] = "neurons of the first hidden layer that are active everywhere"
+    units: ClassVar[str] = "1"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the number at each state."""
+        low, high = activation_range(problem, theta)
+        return _counted(np.asarray((low >= 0) & (high > 0)), theta)
+
+
+@dataclass(frozen=True)
+class ActivityChanges(Diagnostic):
+    """How often a neuron of the first layer has become dead, partly or fully active, save by save.
+
+    From each save time to the next, every neuron that is not of the kind it was counts once.
+    """
+
+    name: ClassVar[str] = "activity_changes"
+    long_name: ClassVar[str] = "changes between dead, partly and fully active, of neurons of the first layer"
+    units: ClassVar[str] = "1"
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the number since the first save time, at each state."""
+        low, high = activation_range(problem, theta)
+        kind = np.where(high <= 0, 0, np.where(low < 0, 1, 2))
+        changed = (kind[:, 1:] != kind[:, :-1]).sum(axis=-1)
+        total = np.cumsum(np.concatenate([np.zeros((len(kind), 1)), changed], axis=1), axis=1)
+        return np.where(present(theta), total, np.nan)
+
+
+@dataclass(frozen=True)
+class Breakpoints(Diagnostic):
+    """The zeros -b / w of the pre-activations of the first hidden layer, for one input.
+
+    They may lie outside the interval; without one, w = 0, the value is missing.
+    """
+
+    name: ClassVar[str] = "breakpoints"
+    long_name: ClassVar[str] = "zeros of the pre-activations of the first hidden layer"
+    units: ClassVar[str] = "input"
+    dims: ClassVar[tuple[str, ...]] = ("neuron_1",)
+    default: ClassVar[bool] = False
+
+    @classmethod
+    def applies(cls, problem: Problem) -> bool:
+        """Return whether there is one input."""
+        return problem.network.inputs == 1
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return them at each state, shape (M, T, H_1)."""
+        layer = problem.network.layers(theta)[0]
+        weight = layer.weight[..., 0]
+        there = np.isfinite(weight) & (weight != 0)
+        with np.errstate(over="ignore"):
+            zeros = np.divide(-layer.bias, weight, out=np.full(weight.shape, np.nan), where=there)
+        return np.where(np.isfinite(zeros), zeros, np.nan)

@@ -1,0 +1,161 @@
+"""Intervals at 95 %: of a median over seeds, of a share of seeds, of a Kaplan-Meier curve."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+
+#: Of fewer values not even the range covers the median with 95 %: it does with 1 - 2^(1 - n).
+FEWEST = 6
+
+_RESAMPLES = 9999
+_BATCH = 2_000_000  # resampled values at a time
+_FAR = 1e12  # in place of infinity; further out than any logarithm
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval; the ends are NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def median(values: Array) -> Estimate:
+    """Return the median of values, infinite ones among them, and its bootstrap interval.
+
+    The interval is the percentile interval, expanded for few values: its level is that at which the
+    percentile interval of a mean would be Student's interval. Resampling starts from a fixed seed, and the
+    order of the values makes no difference. BCa is no alternative: its jackknife is not consistent for a
+    median, and is undefined where values repeat.
+
+    Parameters
+    ----------
+    values : shape (N,), without NaN
+
+    Returns
+    -------
+    Estimate
+        without interval for fewer than `FEWEST` values
+
+    References
+    ----------
+    T. Hesterberg, "What teachers should know about the bootstrap", section 5.3, arXiv:1411.5279.
+    """
+    if not values.size:
+        return Estimate(math.nan, math.nan, math.nan)
+    ordered = np.clip(np.sort(values), -_FAR, _FAR)
+    low = high = math.nan
+    if ordered.size >= FEWEST:
+        found = stats.bootstrap(
+            (ordered,),
+            np.median,
+            n_resamples=_RESAMPLES,
+            batch=max(1, _BATCH // ordered.size),
+            confidence_level=_expanded(ordered.size),
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        low, high = float(found.low), float(found.high)
+    inside = ordered[np.abs(ordered) < _FAR]
+    least, most = (inside[0], inside[-1]) if inside.size else (0.0, 0.0)
+
+    def restored(value: float) -> float:
+        """Return infinity for what lies between a finite value and its stand-in."""
+        return math.inf if value > most else -math.inf if value < least else value
+
+    return Estimate(restored(float(np.median(ordered))), restored(low), restored(high))
+
+
+def _expanded(count: int) -> float:
+    """Return the level of a percentile interval that covers 95 % for this many values."""
+    t = stats.t.ppf(0.5 + LEVEL / 2, count - 1)
+    return float(1 - 2 * stats.norm.sf(math.sqrt(count / (count - 1)) * t))
+
+
+def share(count: int, total: int) -> Estimate:
+    """Return a share with its interval, that of E. B. Wilson, doi:10.1080/01621459.1927.10502953."""
+    if not total:
+        return Estimate(math.nan, math.nan, math.nan)
+    found = stats.binomtest(count, total).proportion_ci(LEVEL, method="wilson")
+    return Estimate(count / total, float(found.low), float(found.high))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A share that grows with time in steps, from 0 before the first one.
+
+    Attributes
+    ----------
+    times : when it may change, ascending, shape (N,)
+    share, low, high : its value from then on, with the ends of a pointwise interval, shape (N,)
+    before : upper end of the interval before the first time
+    """
+
+    times: Array
+    share: Array
+    low: Array
+    high: Array
+    before: float
+
+    def median(self) -> Estimate:
+        """Return the first time at which the share is at least one half, infinite if there is none.
+
+        The ends of its interval are the times at which the ends of the share's interval get there: R.
+        Brookmeyer, J. Crowley, doi:10.2307/2530286.
+        """
+        low = 0.0 if self.before >= 0.5 else self._first(self.high)
+        return Estimate(self._first(self.share), low, self._first(self.low))
+
+    def _first(self, values: Array) -> float:
+        there = np.flatnonzero(values >= 0.5 - 1e-12)  # sums of 1/n need not be exact
+        return float(self.times[there[0]]) if there.size else math.inf
+
+
+def kaplan_meier(times: Array, reached: NDArray[np.bool_]) -> Steps:
+    """Return the Kaplan-Meier estimate of the share of seeds that have reached something by a time.
+
+    Parameters
+    ----------
+    times : for each seed when it got there, or up to when it was watched, infinite if it does not get
+        there, shape (N,)
+    reached : whether it got there, shape (N,)
+
+    Notes
+    -----
+    The interval is scipy's, by Greenwood's formula for log(-log). Where that is undefined, at shares of 0
+    and 1, it is Wilson's for the seeds still watched, and for the seeds that got there.
+
+    References
+    ----------
+    E. L. Kaplan, P. Meier, doi:10.1080/01621459.1958.10501452.
+    """
+    seen = np.isfinite(times)
+    beyond = 2.0 * float(times[seen].max(initial=1.0))
+    sample = stats.CensoredData(
+        uncensored=times[reached], right=np.where(seen, times, beyond)[~reached].astype(np.float64)
+    )
+    cdf = stats.ecdf(sample).cdf
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN, which is filled below
+        band: Any = cdf.confidence_interval(LEVEL, method="log-log")
+    low, high = band.low.probabilities.copy(), band.high.probabilities.copy()
+    for k, (value, time) in enumerate(zip(cdf.probabilities, cdf.quantiles, strict=True)):
+        if value <= 0.0:
+            low[k], high[k] = 0.0, share(0, int((times >= time).sum())).high
+        elif value >= 1.0:
+            low[k], high[k] = share(int(reached.sum()), int(reached.sum())).low, 1.0
+    kept = cdf.quantiles < beyond
+    before = share(0, times.size).high
+    return Steps(cdf.quantiles[kept], cdf.probabilities[kept], low[kept], high[kept], before)

@@ -1,0 +1,73 @@
+"""What a check is, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.schema import CHECK_OUTCOMES
+from gfcompare.theory.cases import Case
+
+Array = NDArray[np.float64]
+
+#: Every outcome of a check.
+INAPPLICABLE, PASS, FAIL = CHECK_OUTCOMES
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found on a trajectory.
+
+    Attributes
+    ----------
+    outcome : `PASS`, `FAIL` or `INAPPLICABLE`
+    detail : one sentence
+    residual, tolerance : of the place on the trajectory that comes nearest to failing; NaN if the check does
+        not apply
+    """
+
+    outcome: str
+    detail: str
+    residual: float = np.nan
+    tolerance: float = np.nan
+
+
+def inapplicable(reason: str, residual: float = np.nan, tolerance: float = np.nan) -> Finding:
+    """Return that a check does not apply, or that what was computed does not decide it."""
+    return Finding(INAPPLICABLE, reason, residual, tolerance)
+
+
+def judged(residual: float, tolerance: float, detail: str) -> Finding:
+    """Return a pass if the residual is within the tolerance."""
+    return Finding(PASS if residual <= tolerance else FAIL, detail, float(residual), float(tolerance))
+
+
+@dataclass(frozen=True)
+class Check:
+    """A statement that a trajectory must obey.
+
+    Attributes
+    ----------
+    name : what it is called in tables and files
+    statement : in a few words
+    unit : of residual and tolerance
+    reference : where it is proved, with DOI or arXiv number
+    judge : looks at a trajectory
+    """
+
+    name: str
+    statement: str
+    unit: str
+    reference: str
+    judge: Callable[[Case], Finding]
+
+
+def worst(residuals: Array, tolerances: Array) -> int:
+    """Return the place whose residual is largest by its tolerance; no number counts as largest of all."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = residuals / tolerances
+    ratios = np.where(np.isnan(ratios), np.where(residuals <= tolerances, 0.0, np.inf), ratios)
+    return int(np.argmax(ratios))

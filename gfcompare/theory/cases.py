@@ -1,0 +1,185 @@
+"""A stored trajectory with all that the checks ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare.diagnosis import parameters
+from gfcompare.diagnostics.followed import FlowName, flow_followed
+from gfcompare.flow import FlowIntegrator
+from gfcompare.interface import Integrator, Status
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.theory.rebuild import Rebuilt
+from gfcompare.theory.replays import Replays
+from gfcompare.theory.tolerances import Sample, risk_change, step_error
+
+Array = NDArray[np.float64]
+
+#: Why some checks are left out for a seed.
+NOT_REPLAYED = "the seed is beyond those from whose states the flow is followed anew"
+
+# Two risks of one state may differ by rounding: of this many units in the last place of the parameters.
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One trajectory: T saved states of one method on one problem from one seed.
+
+    Attributes
+    ----------
+    problem_name, method_name : in the study
+    seed : of its initial network
+    network : the architecture
+    sample : the input measure as it is stored, on points
+    problem : the problem; None if it could not be made again, for the reason `no_problem`
+    method : the method; None if it could not be made again, for the reason `no_method`
+    on_manifold : whether the method lives on M
+    theta : ndarray, shape (T, P)
+    time, risk, gradient_norm : ndarray, shape (T,)
+    steps : ndarray, shape (T,)
+        steps made until then
+    status : how it ended
+    partner : shape (P,), the initial network of the same seed under a method that does not live on M; None
+        without any
+    replayed : whether the flow is to be followed anew from this trajectory's states
+    """
+
+    problem_name: str
+    method_name: str
+    seed: int
+    network: ReLUNetwork
+    sample: Sample
+    problem: Problem | None
+    no_problem: str
+    method: Integrator | None
+    no_method: str
+    on_manifold: bool
+    theta: Array
+    time: Array
+    risk: Array
+    gradient_norm: Array
+    steps: Array
+    status: Status
+    partner: Array | None
+    replayed: bool
+
+    @property
+    def flow(self) -> FlowName | None:
+        """The gradient flow that the method claims to follow."""
+        return None if self.method is None else flow_followed(self.method)
+
+    @property
+    def no_flow(self) -> str:
+        """Why the identities of a flow do not apply, if it follows none."""
+        if self.method is None:
+            return f"the method cannot be made again: {self.no_method}"
+        if isinstance(self.method, FlowIntegrator):
+            return "the method follows another flow"
+        return "the method makes steps: it follows no flow up to a tolerance"
+
+    @property
+    def no_replay(self) -> str:
+        """Why the flow is not followed anew, if it is not; otherwise empty."""
+        if self.flow is None:
+            return self.no_flow
+        if self.problem is None:
+            return f"the problem cannot be made again: {self.no_problem}"
+        if len(self.time) < 2:
+            return "fewer than two states are saved"
+        if not self.replayed:
+            return NOT_REPLAYED
+        return ""
+
+    @cached_property
+    def derivative(self) -> Array:
+        """D at each state, shape (T,): the root mean square over the inputs of |dN / dtheta|."""
+        return self.sample.derivative_norms(self.network, self.theta)
+
+    @cached_property
+    def tolerances(self) -> tuple[float, float]:
+        """The relative and absolute tolerance of the method's steps; 0 if it has none."""
+        if isinstance(self.method, FlowIntegrator):
+            return self.method.rtol, self.method.absolute
+        return 0.0, 0.0
+
+    @cached_property
+    def errors(self) -> Array:
+        """What the method's tolerance allows between one state and the next, shape (T - 1,)."""
+        return step_error(self.theta, self.steps, *self.tolerances)
+
+    def risk_error(self, errors: Array) -> Array:
+        """Return how far the risk of each later state is known if the state is up to `errors`, (T - 1,)."""
+        return risk_change(self.risk[1:], self.derivative[1:], errors)
+
+    @cached_property
+    def rounding(self) -> Array:
+        """How far the risk of each state is known with double precision, shape (T,)."""
+        size = np.linalg.norm(self.theta, axis=1)
+        return risk_change(self.risk, self.derivative, _ROUNDING * size)
+
+    @cached_property
+    def replays(self) -> Replays:
+        """The flow from each state to the time of the next; only if `no_replay` is empty."""
+        assert self.problem is not None
+        return Replays(self.problem, self.flow == "normalized", self)
+
+    @property
+    def end(self) -> float:
+        """The last flow time."""
+        return float(self.time[-1])
+
+
+def cases(tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None) -> Iterator[Case]:
+    """Yield every trajectory of a result, those of one method and problem after each other.
+
+    Parameters
+    ----------
+    tree : the result
+    rebuilt : its problems and methods
+    replayed : of how many seeds, the first ones, the flow is to be followed anew; None for all
+    """
+    for name, node in tree.children.items():
+        data = node.to_dataset()
+        network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs["widths"])])
+        problem, no_problem = rebuilt.problem(str(name))
+        sample = Sample.stored(data)
+        off = np.flatnonzero(data["on_manifold"].values == 0)
+        starts = parameters(network, data.isel(integrator=int(off[0]), time=0)) if off.size else None
+        for number, label in enumerate(data["integrator"].values):
+            method, no_method = rebuilt.method(str(label))
+            one = data.isel(integrator=number)
+            theta = parameters(network, one)
+            for m, seed in enumerate(data["seed"].values.tolist()):
+                there = np.isfinite(theta[m]).all(axis=1)
+                yield Case(
+                    problem_name=str(name),
+                    method_name=str(label),
+                    seed=int(seed),
+                    network=network,
+                    sample=sample,
+                    problem=problem,
+                    no_problem=no_problem,
+                    method=method,
+                    no_method=no_method,
+                    on_manifold=bool(one["on_manifold"]),
+                    theta=theta[m][there],
+                    time=one["flow_time"].values[m][there],
+                    risk=one["risk"].values[m][there],
+                    gradient_norm=one["gradient_norm"].values[m][there],
+                    steps=one["steps"].values[m][there].astype(np.float64),
+                    status=Status(int(one["status"].values[m])),
+                    partner=None if starts is None else _finite(starts[m]),
+                    replayed=replayed is None or m < replayed,
+                )
+
+
+def _finite(theta: Array) -> Array | None:
+    return theta if np.isfinite(theta).all() else None

@@ -1,0 +1,68 @@
+"""Making the problems and methods of a stored study again, from the study that its result holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from gfcompare.errors import InputError
+from gfcompare.interface import Integrator
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.quadrature import Quadrature
+from gfcompare.study import Study
+from gfcompare.study_file import component
+
+
+class Rebuilt:
+    """The problems and methods of a result, or why they cannot be had.
+
+    Parameters
+    ----------
+    tree : the result
+    study : the study that made it, where the result says too little: Python functions and classes
+    """
+
+    def __init__(self, tree: xr.DataTree, study: Study | None = None) -> None:
+        self._study = study
+        self._spec: Mapping[str, Any] = json.loads(tree.attrs.get("study", "{}"))
+
+    def problem(self, name: str) -> tuple[Problem | None, str]:
+        """Return a problem, or None and the reason."""
+        if self._study is not None:
+            found = [spec.problem for spec in self._study.problems if spec.name == name]
+            return (found[0], "") if found else (None, f"the study given has no problem {name!r}")
+        try:
+            parts = self._spec["problems"][name]
+            quadrature = parts.get("quadrature")
+            problem = Problem(
+                ReLUNetwork(parts["network"]["widths"]),
+                component("targets", parts["target"], "target"),
+                component("measures", parts["measure"], "measure"),
+                None if quadrature is None else Quadrature(**quadrature),
+            )
+        except KeyError as error:
+            return None, f"the result does not say what the problem was: no {error}"
+        except InputError as error:
+            return None, str(error)
+        except Exception as error:  # of a target or measure that somebody else wrote
+            return None, f"{type(error).__name__}: {error}"
+        return problem, ""
+
+    def method(self, name: str) -> tuple[Integrator | None, str]:
+        """Return a method, or None and the reason."""
+        if self._study is not None:
+            found = self._study.integrators.get(name)
+            return found, "" if found else f"the study given has no method {name!r}"
+        try:
+            method: Integrator = component("integrators", self._spec["integrators"][name], name)
+        except KeyError as error:
+            return None, f"the result does not say what the method was: no {error}"
+        except InputError as error:
+            return None, f"{error} If it is of a plugin in a file, load it with --plugin."
+        except Exception as error:  # of a method that somebody else wrote
+            return None, f"{type(error).__name__}: {error}"
+        return method, ""

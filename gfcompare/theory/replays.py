@@ -1,0 +1,131 @@
+"""The flow followed anew from each saved state to the time of the next, by other means than the method's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.diagnostics.energy import FINER
+from gfcompare.diagnostics.lyapunov import constant_of, lyapunov_slope
+from gfcompare.diagnostics.replay import Flow, Replay
+from gfcompare.problem import Problem
+
+if TYPE_CHECKING:
+    from gfcompare.theory.cases import Case
+
+Array = NDArray[np.float64]
+
+# Errors of a step in the integrals along the flow, relative to what the checks tolerate.
+_SHARE = 0.001
+# Neighbours of a state that are followed where it is to be known how far the flow spreads them.
+_PROBES = 3
+# Tolerances with which it is followed too, relative to the method's.
+_COARSER = (1.0, 3.0, 10.0)
+# Errors may be carried further than those of a few probes.
+_MARGIN = 2.0
+
+
+class Replays:
+    """The flow from each of T states, for the time to the next.
+
+    The tolerance is a tenth of the method's, so that its own error is about a hundredth of what is tolerated.
+
+    Parameters
+    ----------
+    problem : the problem
+    normalized : which of the flows
+    case : the trajectory
+
+    Attributes
+    ----------
+    ends : ndarray, shape (T - 1, P), NaN where the flow could not be followed
+    dissipated : ndarray, shape (T - 1,)
+    risk_integrals : ndarray, shape (T - 1,), for a constant target
+    troubles : what went wrong where it could not be followed
+    """
+
+    def __init__(self, problem: Problem, normalized: bool, case: Case) -> None:
+        self._case = case
+        self.constant = constant_of(problem) if problem.network.depth == 2 else None
+        self._flow = Flow(problem, normalized, FINER * case.tolerances[0], self.constant is not None)
+        count = len(case.time) - 1
+        self.ends = np.full((count, problem.network.parameter_count), np.nan)
+        self.dissipated, self.risk_integrals = np.full(count, np.nan), np.full(count, np.nan)
+        self.troubles: list[str] = []
+        allowed = self._allowed()
+        for i in range(count):
+            replay = self._follow(i, case.theta[i], (allowed[0][i], allowed[1][i]))
+            if replay.trouble:
+                self.troubles.append(replay.trouble)
+                continue
+            self.ends[i] = replay.theta
+            self.dissipated[i], self.risk_integrals[i] = replay.dissipated, replay.risk_integral
+
+    def _follow(
+        self, i: int, theta: Array, allowed: tuple[float, float] = (np.inf, np.inf), flow: Flow | None = None
+    ) -> Replay:
+        duration = float(self._case.time[i + 1] - self._case.time[i])
+        return (flow or self._flow).follow(theta, duration, allowed)
+
+    def _allowed(self) -> tuple[Array, Array]:
+        """Return errors of the integrals that do no harm, each of shape (T - 1,)."""
+        case = self._case
+        risk = _SHARE * case.risk_error(case.errors)
+        if self.constant is None:
+            return risk, np.full_like(risk, np.inf)
+        slope = lyapunov_slope(case.network, case.theta[1:], self.constant, normalized=self._flow.normalized)
+        return risk, _SHARE / 8 * slope * case.errors
+
+    @property
+    def followed(self) -> NDArray[np.bool_]:
+        """Where the flow could be followed, shape (T - 1,)."""
+        return np.asarray(np.isfinite(self.dissipated))
+
+    @property
+    def defects(self) -> Array:
+        """The next state as stored less the end of the flow, shape (T - 1, P)."""
+        return np.asarray(self._case.theta[1:] - self.ends)
+
+    @property
+    def displacements(self) -> Array:
+        """How the flow moves each state, shape (T - 1, P)."""
+        return np.asarray(self.ends - self._case.theta[:-1])
+
+    @cached_property
+    def errors(self) -> Array:
+        """What is tolerated of each later state, shape (T - 1,): delta, more where the flow spreads states.
+
+        Where a defect exceeds delta, it is looked how far errors of that size are carried: from neighbours of
+        the earlier state, delta away in a few directions, and by following the flow with the method's own
+        tolerance and coarser ones, for errors that matter on the way. From the largest defect on, until one
+        is too large all the same: then the trajectory is not of the flow.
+        """
+        allowed = self._case.errors.copy()
+        sizes = np.linalg.norm(self.defects, axis=1)
+        with np.errstate(invalid="ignore"):
+            suspects = np.flatnonzero(sizes > allowed)
+        for i in suspects[np.argsort(-sizes[suspects] / allowed[suspects])].tolist():
+            reach = self._reach(i)
+            allowed[i] = _MARGIN * reach if reach > allowed[i] else allowed[i]
+            if sizes[i] > allowed[i]:
+                break
+        return allowed
+
+    def _reach(self, i: int) -> float:
+        """Return how far errors as large as delta are carried over an interval, in a few trials."""
+        case = self._case
+        trials = [
+            self._follow(i, case.theta[i], flow=replace(self._flow, rtol=factor * case.tolerances[0]))
+            for factor in _COARSER
+        ]
+        rng = np.random.Generator(np.random.PCG64(i))
+        for _ in range(_PROBES):
+            direction = rng.normal(size=case.theta.shape[1])
+            moved = case.theta[i] + direction * (case.errors[i] / np.linalg.norm(direction))
+            trials.append(self._follow(i, case.network.retract(moved) if self._flow.normalized else moved))
+        ends = [trial.theta - self.ends[i] for trial in trials if not trial.trouble]
+        return max((float(np.linalg.norm(end)) for end in ends), default=0.0)

@@ -1,0 +1,87 @@
+"""Checking every trajectory of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import xarray as xr
+
+from gfcompare.components import require
+from gfcompare.study import Study
+from gfcompare.theory import geometry, identities, limits
+from gfcompare.theory.base import Check, Finding, inapplicable
+from gfcompare.theory.cases import Case, cases
+from gfcompare.theory.rebuild import Rebuilt
+
+#: Every check, in the order of tables and files.
+CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)
+
+#: Of so many seeds of each problem and method the flow is followed anew, if nothing else is said.
+REPLAYED_SEEDS = 16
+
+COLUMNS = (
+    "problem", "integrator", "seed", "check", "residual", "tolerance", "outcome", "detail", "reference",
+)  # fmt: skip
+
+
+def verify(
+    tree: xr.DataTree,
+    *,
+    study: Study | None = None,
+    seeds: int | None = REPLAYED_SEEDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Check for every trajectory of a result whether it obeys what is known of the flows.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    study : the study that made it; only needed where the result cannot say what was run, because a target, a
+        measure or a method is a Python function or class of a script
+    seeds : of how many seeds, the first ones of each problem and method, the flow is followed anew from
+        every saved state (the checks flow, speed, energy and lyapunov); None for all. The other checks
+        look at every seed
+    progress : is told how many trajectories are done, and how many there are
+
+    Returns
+    -------
+    pandas.DataFrame
+        a row for each problem, integrator, seed and check, with the columns ``problem``, ``integrator``,
+        ``seed``, ``check``; ``residual`` and ``tolerance``, in the check's units, of the place on the
+        trajectory that comes nearest to failing; ``outcome``, which is "pass", "fail" or "does not apply";
+        ``detail``, one sentence; ``reference``. docs/theory.md says what each check is
+
+    Raises
+    ------
+    InputError
+        if `seeds` is not positive
+    """
+    require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
+    total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
+    rows = []
+    for done, case in enumerate(cases(tree, Rebuilt(tree, study), seeds)):
+        for check in CHECKS:
+            found = _judge(check, case)
+            rows.append(
+                (
+                    case.problem_name,
+                    case.method_name,
+                    case.seed,
+                    check.name,
+                    found.residual,
+                    found.tolerance,
+                    found.outcome,
+                    found.detail,
+                    check.reference,
+                )
+            )
+        if progress is not None:
+            progress(done + 1, total)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _judge(check: Check, case: Case) -> Finding:
+    if not len(case.time):
+        return inapplicable("the trajectory has no states")
+    return check.judge(case)

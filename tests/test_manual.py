@@ -1,0 +1,146 @@
+"""What the documentation shows is executed: Python, commands, the manual itself."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from support import TINY, gfcompare
+
+import gfcompare as gfc
+from gfcompare.plugins import registry
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.S | re.M)
+
+
+def fences(page):
+    """Language and text of every block of code on a page, in order."""
+    return _FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def smaller(text):
+    """A study, in TOML or in Python, with few seeds, save times and families of methods, and a short time."""
+    for key, value in {"seeds": "2", "count": "4", "end": "1.0"}.items():
+        text = re.sub(rf"\b({key} ?= ?)[\d.]+", rf"\g<1>{value}", text)
+    return re.sub(r"^(method = \[)[^\]]*", r'\g<1>"ndf", "bdf"', text, flags=re.M)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as the pages assume it: studies, made smaller, a result, and a plugin with a study for it."""
+    folder = tmp_path_factory.mktemp("manual")
+    shutil.copytree(ROOT / "studies", folder / "studies", ignore=shutil.ignore_patterns("papers"))
+    for file in (folder / "studies").glob("*.toml"):
+        file.write_text(smaller(file.read_text(encoding="utf-8")), encoding="utf-8")
+    gfc.Study.from_toml(folder / "studies" / "quickstart.toml").run(folder / "results" / "quickstart", jobs=1)
+    plugin = next(text for language, text in fences(DOCS / "writing-a-plugin.md") if language == "python")
+    (folder / "heavy_ball.py").write_text(plugin, encoding="utf-8")
+    (folder / "study.toml").write_text(TINY + "\n[integrators.heavy-ball]\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(language == "python" for language, _ in fences(page))],
+    ids=lambda page: page.stem,
+)
+def test_python_of_a_page_runs(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names = {"__name__": page.stem.replace("-", "_")}
+    for language, text in fences(page):
+        if language == "python":
+            exec(compile(smaller(text), page.name, "exec"), names)
+
+
+def commands(page):
+    """The gfcompare commands in the shell blocks of a page."""
+    for language, text in fences(page):
+        if language == "":
+            yield from re.findall(r"(?:^|&& )gfcompare ([^&\n]+)", text, re.M)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", dict.fromkeys(c.strip() for page in PAGES for c in commands(page)))
+def test_commands_of_the_pages_run(command, folder):
+    # Figures are drawn by .ci/run.
+    result = gfcompare(
+        *command.split(), *(["--no-figures"] if command.startswith("run ") else []), cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_command_that_is_mentioned_exists_with_its_options():
+    from gfcompare.cli import app
+
+    known = typer.main.get_command(app).commands
+    mentioned = [
+        (page.name, call)
+        for page in PAGES
+        for call in (
+            *re.findall(r"`gfcompare ([a-z][^`\n]*)`", page.read_text(encoding="utf-8")),
+            *re.findall(r'["!]gfcompare ([a-z][^"\n]*)', page.read_text(encoding="utf-8")),
+            *commands(page),
+        )
+    ]
+    assert len(mentioned) > 20
+    for page, call in mentioned:
+        name, *rest = call.split()
+        assert name in known, (page, call)
+        options = {option for p in known[name].params for option in (*p.opts, *p.secondary_opts)}
+        assert {word for word in rest if word.startswith("-")} <= options, (page, call)
+
+
+def test_toml_of_the_pages_can_be_read():
+    for page in PAGES:
+        for language, text in fences(page):
+            if language == "toml" and "schedule =" not in text:  # test_docs.py reads these line by line
+                tomllib.loads(text)
+
+
+def test_every_figure_has_a_script_of_at_most_twenty_lines():
+    scripts = {path.stem.removeprefix("plot_"): path for path in (DOCS / "examples").glob("plot_*.py")}
+    assert set(registry().names("figures")) <= set(scripts)
+    for name, path in scripts.items():
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 20, name
+        assert "\nfigure = " in text, name  # what docs/conf.py puts on the page
+
+
+def test_api_page_lists_every_public_name():
+    text = (DOCS / "api" / "index.md").read_text(encoding="utf-8")
+    for name in gfc.__all__:
+        if name != "__version__":
+            assert re.search(rf"\bgfcompare\.{name}\b", text), name
+
+
+@pytest.mark.slow
+def test_manual_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    for module in ("sphinx", "furo", "myst_nb", "numpydoc", "sphinx_copybutton", "sphinx_gallery"):
+        pytest.importorskip(module, reason="the manual is built with the extra gfcompare[docs]")
+    source = tmp_path / "docs"
+    made = shutil.ignore_patterns("_build", "figures", "generated", "results")
+    shutil.copytree(DOCS, source, ignore=made)
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", source, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    pages = list((tmp_path / "html").rglob("*.html"))
+    assert {"index.html", "tutorial.html", "plot_risk.html", "gfcompare.Problem.html"} <= {
+        p.name for p in pages
+    }
+    for page in pages:
+        assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page.read_text(encoding="utf-8"))
