@@ -80,7 +80,8 @@ def machine(parts: Record) -> str:
     about = parts["peers"]["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     return (
-        f"Measured on {parts['peers']['date']} on {about['cores']} cores ({about['processor']}) with Python "
+        f"Measured on {parts['peers']['date']}, {about['cores']} core{'s' if about['cores'] > 1 else ''} "
+        f"({about['processor']}), with Python "
         f"{about['python']}, {versions}."
     )
 

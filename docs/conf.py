@@ -27,12 +27,13 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "jupyter_execute"]
 suppress_warnings = ["config.cache"]  # the function in sphinx_gallery_conf: what it makes is not cached
 templates_path = ["templates"]
 # Names in docstrings stand between single backquotes.
 default_role = "py:obj"
 highlight_language = "none"
+smartquotes = False  # Theta' is a derivative
 
 myst_heading_anchors = 3
 nb_execution_mode = "force"
@@ -41,6 +42,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_type_aliases = {"Array": "Array", "ArrayLike": "ArrayLike"}

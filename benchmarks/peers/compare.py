@@ -92,8 +92,8 @@ def settings(case: Case) -> list[Setting]:
     """Return how accurate gfcompare is asked to be, fastest first: peers are met at their own accuracy."""
     box = case.widths[0] > 1
     if case.flow:
-        finer = [Setting(rtol) for rtol in (1e-6, 1e-8, 1e-10)]
-        return [Setting(nodes=64), *finer[:2]] if box else finer
+        finer = [Setting(rtol) for rtol in (1e-6, 1e-7, 1e-8, 1e-10)]
+        return [Setting(nodes=64), *finer[:3]] if box else finer
     return [Setting(nodes=n) for n in (16, 64, 256, None)] if box and case.kind == "gd" else [Setting()]
 
 

@@ -19,7 +19,7 @@ SMALL = 1e-6
 #: How many of the smallest and of the largest eigenvalues there are beyond 400 parameters.
 EXTREME = 5
 # Times at which they are computed: all, or that many, evenly chosen.
-_MOST_TIMES = 41
+_MOST_TIMES = 31
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gfcompare.problem import Problem
 from gfcompare.store import problem_of
 
 #: Points of the grid on which the risk is evaluated, along each axis.
-GRID = 61
+GRID = 49
 # What is shown around the paths, as a share of the rectangle that they fill.
 _MARGIN = 0.12
 # A parameter moves if its range is at least this share of the largest range.
@@ -168,8 +168,9 @@ def principal_paths(group: xr.Dataset, seed: int) -> Portrait:
     share = np.zeros(2)
     share[: len(singular[:2])] = (singular**2 / max(float((singular**2).sum()), 1e-300))[:2]
     texts = [f"{100 * s:.1f} %" if s < 0.9995 else "over 99.9 %" for s in share]
-    labels = (f"1st principal component ({texts[0]})", f"2nd ({texts[1]} of the variance)")
-    return _portrait(problem_of(group), group, seed, mean, directions, labels, "the mean of all states")
+    labels = (f"1st principal component ({texts[0]})", f"2nd component ({texts[1]})")
+    held = "the mean of all states; in brackets the share of the variance"
+    return _portrait(problem_of(group), group, seed, mean, directions, labels, held)
 
 
 def _tame(group: xr.Dataset, seed: int, paths: Mapping[str, Array]) -> dict[str, Array]:

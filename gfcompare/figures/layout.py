@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.layout_engine import LayoutEngine, PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
@@ -66,6 +67,11 @@ class Page(Figure):
         below = 1.0 - (_LINE * len(self.legends) + 0.04) / height if self.legends else 1.0
         engine: Any = self.get_layout_engine()
         engine.set(rect=(0.0, 0.0, 1.0, below))
+
+    def get_layout_engine(self) -> LayoutEngine | None:
+        """Return what lays the page out, None once that is done: then it is drawn once to be saved."""
+        engine = super().get_layout_engine()
+        return None if isinstance(engine, PlaceHolderLayoutEngine) else engine
 
     def draw(self, renderer: Any) -> None:
         """Draw in the style of gfcompare."""
@@ -182,7 +188,8 @@ def finish(figure: Page) -> Page:
     """Make the ticks and the layout while the style is in force, and return the figure.
 
     The layout is then left alone: it takes as long as all the rest of a drawing, and is the same in every
-    format. After a change, ``figure.set_layout_engine("constrained")`` has it done again.
+    format. After a change, ``figure.set_layout_engine("constrained")`` has it done again, and
+    ``figure.set_height(...)`` keeps it below the legend.
     """
     space_lines(figure)
     figure.draw_without_rendering()

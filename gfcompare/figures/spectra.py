@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
 
 from gfcompare.figures import functions, hessians, layout, log_axes, single, style
 from gfcompare.figures.hessians import Spectrum
@@ -119,17 +120,28 @@ def _draw_panel(ax: Axes, group: xr.Dataset, found: Spectrum, scale: _Scale, loo
     ax.set_yscale("symlog", linthresh=scale.threshold, linscale=0.5)
     ax.set_ylim(scale.low, scale.high)
     ax.axhspan(-scale.threshold, scale.threshold, color="0.93", linewidth=0, zorder=0)
-    lines = [np.column_stack([found.times, column]) for column in found.values.T]
-    width = 0.5 if len(lines) <= _MANY else 0.25
-    ax.add_collection(LineCollection(lines, colors=[look.colour], linewidths=width, alpha=0.7), autolim=False)
-    time, rank = np.nonzero(found.values < -scale.threshold)
-    ax.plot(
-        found.times[time], found.values[time, rank], ".", color=_NEGATIVE, markersize=1.8, markeredgewidth=0
-    )
+    shown = np.abs(found.values) > scale.threshold
+    for part, colour in ((shown | ~shown, look.colour), (found.values < -scale.threshold, _NEGATIVE)):
+        lines = _pieces(found, part, shown)
+        width = 0.5 if found.values.shape[1] <= _MANY else 0.3
+        drawn = LineCollection(lines, colors=[colour], linewidths=width, alpha=0.7, zorder=2)
+        ax.add_collection(drawn, autolim=False)
     ax.yaxis.set_major_locator(FixedLocator(scale.ticks()))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(_signed_power))
     sns.despine(ax=ax)
+
+
+def _pieces(found: Spectrum, part: NDArray[np.bool_], shown: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Return the lines of eigenvalues where they belong to a part, shape (n, k); of those near 0 only one."""
+    lines = []
+    ranks = np.flatnonzero(shown.any(axis=0))
+    others = np.flatnonzero(~shown.any(axis=0))
+    for rank in [*others[:1], *ranks]:
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], part[:, rank], [False]]).astype(np.int8)))
+        for first, last in edges.reshape(-1, 2):
+            lines.append(np.column_stack([found.times[first:last], found.values[first:last, rank]]))
+    return lines
 
 
 def _signed_power(value: float, _: Any) -> str:
@@ -152,7 +164,7 @@ def _legend(spectra: Mapping[tuple[str, str], Spectrum], *, bounded: bool) -> la
         Line2D([], [], color=style.GREY, linewidth=0.8),
         "eigenvalue" if whole else f"one of the {hessians.EXTREME} smallest and largest eigenvalues",
     )
-    legend.add(Line2D([], [], color=_NEGATIVE, linestyle="", marker=".", markersize=4), "negative")
+    legend.add(Line2D([], [], color=_NEGATIVE, linewidth=0.8), "negative")
     if bounded:
         legend.add(Line2D([], [], **_BOUND), "2 / step size")
     return legend

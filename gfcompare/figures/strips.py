@@ -16,7 +16,7 @@ from gfcompare.figures.sketch import Frame, Section, Sketch
 
 TARGET: dict[str, Any] = {"color": "0.65", "linewidth": 2.2, "solid_capstyle": "round"}
 # Snapshots in a strip, by the width of the page.
-_COUNT = {"column": 4, "text": 7}
+_COUNT = {"column": 4, "text": 6}
 # Height of the ticks at breakpoints, as a share of a panel's.
 _RUG = 0.07
 
@@ -41,7 +41,7 @@ def sketch(choice: Choice) -> Sketch:
         frame.label(x=f"input $x$ ({style.escaped(name)}, seed {seed})", y=units)
 
     options = {"sharex": True, "sharey": True}
-    return Sketch([Section(len(rows), len(indices), 0.95, draw, False, options)], legend())
+    return Sketch([Section(len(rows), len(indices), 0.95, draw, choice.size == "column", options)], legend())
 
 
 def legend() -> layout.Legend:

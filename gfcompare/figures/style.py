@@ -40,8 +40,8 @@ SMALL, NORMAL, TITLE = 7, 8, 9
 _RC: dict[str, Any] = {
     # STIX comes with matplotlib: the same figure on every machine, and next to Times or Computer Modern it
     # looks like a part of the paper. What it lacks in somebody's names comes from DejaVu.
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral", "Times New Roman", "DejaVu Serif", "DejaVu Sans"],
+    "font.family": ["STIXGeneral", "serif", "DejaVu Sans"],
+    "font.serif": ["STIXGeneral", "Times New Roman", "DejaVu Serif"],
     "mathtext.fontset": "stix",
     "font.size": NORMAL,
     "axes.labelsize": NORMAL,

@@ -18,7 +18,7 @@ from gfcompare.measures import Box, LineMeasure
 from gfcompare.problem import Problem
 from gfcompare.theory.base import Check, Finding, inapplicable, judged, worst
 from gfcompare.theory.cases import Case
-from gfcompare.theory.exponents import decay, exponent, last_decade
+from gfcompare.theory.exponents import Exponent, decay, exponent, last_decade
 from gfcompare.theory.references import (
     CONSTANT_TARGETS,
     CRITICAL_POINTS,
@@ -68,7 +68,7 @@ def boundedness(case: Case) -> Finding:
     return judged(growth.value, LEVEL, detail)
 
 
-def norm_growth(case: Case):  # type: ignore[no-untyped-def]
+def norm_growth(case: Case) -> Exponent | None:
     """Return the exponent of |theta| against t in the last decade, None if there is too little."""
     late = last_decade(case.time)
     return exponent(case.time[late], np.linalg.norm(case.theta[late], axis=1))
