@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
 from benchmarks.measure import Result
-from benchmarks.peers import methods
-from benchmarks.peers.compare import FEW, NETWORKS, initial, steps
+from benchmarks.peers import methods, scipy_peer
+from benchmarks.peers.compare import FEW, NETWORKS, error, initial, steps
 from benchmarks.peers.launch import Method, Outcome, run
+from benchmarks.peers.ours import problem_of
 from benchmarks.peers.task import Task
 
 #: Seconds that a method has for one value, without loading and compiling.
 LIMIT = 30.0
 POINTS = 1024
-#: Nodes of gfcompare for several inputs: its gradient is then more accurate than that by the points.
-NODES = 256
+#: Numbers of nodes of gfcompare for several inputs: the smallest that is as accurate as the peer's points.
+NODES = (16, 64, 256, 1024)
 
 #: What grows, and the values; the other sizes are those of the network 1-64-1 in an ensemble of 64.
 SIZES = {
@@ -29,11 +31,27 @@ TIMES = tuple(10.0**k for k in range(-1, 7))
 FLOW = (1, 16, 1)
 
 
-def _descent(method: Method, widths: tuple[int, ...], networks: int, limit: float) -> Outcome:
+def _nodes(widths: tuple[int, ...]) -> tuple[int | None, float]:
+    """Return the nodes that are as accurate as the points, and the error of these; nothing on the line."""
+    if widths[0] == 1:
+        return None, 0.0
+    # The gradient on points is the same for everybody: NumPy has it without a process.
+    task = Task("gd", widths, initial("gd", widths, 4), POINTS, nodes=2**12 if widths[0] == 2 else 2**14)
+    exact = problem_of(task).gradient(task.theta)
+    allowed = error(scipy_peer.gradient(task), exact) or 0.0
+    for nodes in NODES:
+        found = problem_of(dataclasses.replace(task, nodes=nodes)).gradient(task.theta)
+        if (error(found, exact) or 0.0) <= allowed:
+            break
+    return nodes, allowed
+
+
+def _descent(
+    method: Method, widths: tuple[int, ...], networks: int, nodes: int | None, limit: float
+) -> Outcome:
     """Measure a step of gradient descent, for one network."""
     ours = method is methods.OURS
-    count = steps("gd", widths, NODES if ours else POINTS, networks, ours=ours)
-    nodes = NODES if widths[0] > 1 else None
+    count = steps("gd", widths, nodes or POINTS if ours else POINTS, networks, ours=ours)
     task = Task("gd", widths, initial("gd", widths, networks), POINTS, count, nodes=nodes, seconds=0.5)
     outcome = run(method, task, limit)
     if outcome.seconds is not None:
@@ -41,7 +59,9 @@ def _descent(method: Method, widths: tuple[int, ...], networks: int, limit: floa
     return outcome
 
 
-def _row(panel: str, value: float, own: Outcome, method: Method, peer: Outcome, factor: int = 1) -> Result:
+def _row(
+    panel: str, value: float, own: Outcome, method: Method, peer: Outcome, factor: int = 1, note: str = ""
+) -> Result:
     if own.seconds is None:
         raise RuntimeError(f"gfcompare: {own.note}")
     name = f"t = 10^{math.log10(value):.0f}" if panel == "t" else f"{panel} = {value}"
@@ -51,6 +71,7 @@ def _row(panel: str, value: float, own: Outcome, method: Method, peer: Outcome, 
         {"t": "trajectory", "seeds": "step of all"}.get(panel, "step and trajectory"),
         peer=method.name,
         peer_seconds=None if peer.seconds is None else peer.seconds * factor,
+        note=note,
         peer_status="" if peer.status == "measured" else peer.note,
         details={"panel": panel, "value": value, "method": method.name, "status": peer.status},
     )
@@ -77,10 +98,12 @@ def growth(
         late = ""
         for value in values:
             widths, networks = _size(panel, value)
-            own = _descent(methods.OURS, widths, networks, limit)
-            peer = _skipped(late, limit) or _descent(methods.JAX_MAP, widths, networks, limit)
+            nodes, allowed = _nodes(widths)
+            own = _descent(methods.OURS, widths, networks, nodes, limit)
+            peer = _skipped(late, limit) or _descent(methods.JAX_MAP, widths, networks, nodes, limit)
             late = late or (f"{panel} = {value}" if peer.status == "time limit" else "")
-            yield _row(panel, value, own, methods.JAX_MAP, peer, networks if panel == "seeds" else 1)
+            note = f"{nodes} nodes, both to {allowed:.0e}" if nodes else ""
+            yield _row(panel, value, own, methods.JAX_MAP, peer, networks if panel == "seeds" else 1, note)
     theta = initial("standard-gf", FLOW)
     stopped = dict.fromkeys((methods.TSIT5, methods.LSODA_HESSIAN), "")
     for end in times:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from gfcompare.figures import style
 
@@ -73,6 +74,7 @@ def _draw_panel(ax: Axes, rows: Sequence[Record], panel: str) -> None:
     bottom, top = (np.log10(limit) for limit in ax.get_ylim())
     if top - bottom < 1.5:  # whole decades, or the ticks have no room
         ax.set_ylim(10.0 ** np.floor(bottom), 10.0 ** np.ceil(top))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     if panel in ("K", "d"):
         values = sorted({row["value"] for row in rows if row["panel"] == panel})
         ax.set_xticks(values, [f"{value:g}" for value in values])

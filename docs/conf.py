@@ -75,7 +75,7 @@ def _figures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any
         figure.savefig(path, dpi=150)
     else:  # an animation
         path = str(Path(path).with_suffix(".gif"))
-        figure.save(path, writer="pillow")
+        figure.save(path, writer="pillow", dpi=75)
     return str(figure_rst([path], gallery_conf["src_dir"]))
 
 

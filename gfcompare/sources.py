@@ -9,6 +9,7 @@ from pathlib import Path
 # Everything a trajectory's numbers depend on, besides the components of a study, which name their own source.
 _PLACES = (
     "kernels/*.py",
+    "diagnostics/*.py",
     "evaluators/*.py",
     "measures/*.py",
     "targets/*.py",

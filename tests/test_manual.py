@@ -28,7 +28,7 @@ def fences(page):
 
 def smaller(text):
     """A study, in TOML or in Python, with few seeds, save times and families of methods, and a short time."""
-    for key, value in {"seeds": "2", "count": "4", "end": "1.0"}.items():
+    for key, value in {"seeds": "4", "count": "4", "end": "1.0"}.items():
         text = re.sub(rf"\b({key} ?= ?)[\d.]+", rf"\g<1>{value}", text)
     return re.sub(r"^(method = \[)[^\]]*", r'\g<1>"ndf", "bdf"', text, flags=re.M)
 

@@ -569,7 +569,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         GD,
         "[integrators.standard-gf]\nmethod = 'rk'",
-        "integrators.standard-gf.method: unknown value 'rk'. Allowed: ad...",
+        "integrators.standard-gf.method: unknown value 'rk'. Did you mean 'rkc'? A...",
     ),
     # Values out of range
     ("seeds = 2", "seeds = 0", "seeds must be at least 1, got 0."),

@@ -759,7 +759,7 @@ def test_the_command_prints_a_table_and_keeps_what_was_found(
     assert code == 0, printed
     assert "0 failed; added to" in printed
     assert "not for seeds 1 to 1; --all checks every seed" in printed
-    assert "boundedness of standard-gf, up to 2 of their trajectories: open" in printed
+    assert "open for the standard flow: boundedness of standard-gf (2)" in printed
     tree = gfc.open_study(tmp_path / "out")
     assert tree["sine"]["theory_outcome"].sel(check="flow").values.tolist() == [[1, 0]]
     assert gfc.validate(tree) == []

@@ -50,7 +50,7 @@ def verify(
     missing = theory.seeds_left_out(frame)
     if missing:
         out.print(
-            f"flow, speed, energy and lyapunov were checked for the first {seeds} seeds, and not for seeds "
+            f"flow, speed, energy and lyapunov were checked for {count(seeds, 'seed')}, and not for seeds "
             f"{missing[0]} to {missing[-1]}; --all checks every seed"
         )
     failures = frame[frame["outcome"] == theory.FAIL]
@@ -103,7 +103,7 @@ def _print_left_out(frame: pd.DataFrame) -> None:
     """Print why checks were left out, the checks of one reason together."""
     if frame.empty:
         return
-    out.print("left out because:")
+    out.print("left out, with the number of trajectories:")
     for (reason, methods), part in frame.groupby(["reason", "methods"], sort=False):
         checks, most = ", ".join(dict.fromkeys(part["check"])), part["trajectories"].max()
-        out.print(plain(f"  {checks} of {methods}, up to {most} of their trajectories: {reason}"))
+        out.print(plain(f"  {reason}: {checks} of {methods} ({most})"))

@@ -142,6 +142,7 @@ def _draw_ends(ax: Axes, found: FlowLines, look: style.Look) -> None:
         **options,
     )
     ax.plot(*found.ends.T, "o", markersize=2.6, markeredgewidth=0, color=look.ink, **options)
+    ax.plot(*found.early.T, "P", markersize=4, markeredgewidth=0, color=look.ink, **options)
     ax.plot(*found.kinks.T, "x", markersize=3.2, markeredgewidth=0.7, color="black", **options)
 
 
@@ -159,6 +160,7 @@ def _draw_cylinder(ax: Any, found: FlowLines, zones: Zones, window: Window, look
     for points, options in (
         (found.starts, {"marker": "o", "s": 4, "facecolor": "white", "edgecolor": "0.35", "linewidth": 0.4}),
         (found.ends, {"marker": "o", "s": 5, "color": look.ink, "linewidth": 0}),
+        (found.early, {"marker": "P", "s": 14, "color": look.ink, "linewidth": 0}),
         (found.kinks, {"marker": "x", "s": 8, "color": "black", "linewidth": 0.6}),
     ):
         angle, v = points.T
@@ -191,6 +193,8 @@ def _legend(lines: Mapping[tuple[str, str], FlowLines], projection: str) -> layo
     legend.add(Line2D([], [], color=style.GREY, linewidth=0.8), "one seed")
     legend.add(Line2D([], [], marker="o", markersize=3, markerfacecolor="white", **look), "start")
     legend.add(Line2D([], [], marker="o", markersize=3.5, **look), "end")
+    if any(len(found.early) for found in lines.values()):
+        legend.add(Line2D([], [], marker="P", markersize=4, **look), "ended early")
     if any(len(found.kinks) for found in lines.values()):
         legend.add(
             Line2D([], [], marker="x", markersize=4, color="black", linestyle=""),

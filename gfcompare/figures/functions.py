@@ -58,7 +58,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
             for ax, index in zip(panels, indices[name], strict=True):
                 _draw_fit_panel(ax, group, choice.seeds[name], index, output, looks)
             _share_limits(panels, group, output)
-            above = [f"t = {style.number(float(group['time'][index]))}" for index in indices[name]]
+            above = [f"$t$ = {style.number(float(group['time'][index]))}" for index in indices[name]]
             titles = layout.title_columns(panels, above, titles)
             text = row_title(name, choice.seeds[name], group, output)
             layout.margin_title(panels[-1], text, beside=len(panels) < columns)

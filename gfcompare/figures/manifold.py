@@ -12,6 +12,7 @@ import xarray as xr
 from gfcompare.diagnosis import parameters
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
+from gfcompare.trajectories import COMPLETE
 
 #: Ranges of the angle of (w, b) and of v.
 Window = tuple[tuple[float, float], tuple[float, float]]
@@ -58,7 +59,8 @@ class FlowLines:
     Attributes
     ----------
     angle, v : angle of (w, b), continuous along each trajectory, and the outgoing weight, shape (seed, time)
-    starts, ends : first and last of each trajectory, shape (n, 2)
+    starts, ends : first of each trajectory, and last of those that reached the end, shape (n, 2)
+    early : last of those that ended early, shape (n, 2)
     kinks : where the breakpoint enters or leaves the interval, shape (n, 2)
     on_manifold : whether the method lives on M; otherwise its states have been mapped there
     """
@@ -67,6 +69,7 @@ class FlowLines:
     v: Array
     starts: Array
     ends: Array
+    early: Array
     kinks: Array
     on_manifold: bool
 
@@ -102,11 +105,14 @@ def flow_lines(group: xr.Dataset, method: str) -> FlowLines:
     angle, v = np.where(finite, angle, np.nan), np.where(finite, mapped[..., 2], np.nan)
     last = finite.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
     seeds = np.flatnonzero(finite.any(axis=1))
+    complete = np.isin(one["status"].values, COMPLETE)[seeds]
+    ends = np.column_stack([angle[seeds, last[seeds]], v[seeds, last[seeds]]])
     return FlowLines(
         angle,
         v,
         np.column_stack([angle[seeds, 0], v[seeds, 0]]),
-        np.column_stack([angle[seeds, last[seeds]], v[seeds, last[seeds]]]),
+        ends[complete],
+        ends[~complete],
         _crossings(angle, v, found.edges),
         bool(one["on_manifold"]),
     )

@@ -47,7 +47,8 @@ def sketch(view: data.View, plot: Plot, size: style.Size = None) -> Sketch:
 
     legend = curves.legend_of(view, panels, {}, plot)
     legend.add(Line2D([], [], **_OTHERS), "medians of the other methods")
-    options = {"sharex": "row", "sharey": "row"}
+    same = len({panel.x_limits for panel in panels.values()}) == 1
+    options = {"sharex": True if same else "row", "sharey": "row"}
     return Sketch([Section(len(rows), columns, 1.35, draw, columns == 1, options)], legend)
 
 

@@ -46,6 +46,7 @@ def fit_section(choice: Choice) -> Section:
 
     def draw(frame: Frame) -> None:
         titles: list[str] = []
+        named = ""
         for line, ((name, output, index), part) in zip(frame.axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             limits = space.colour_limits(group, cells[name, output, index], output)
@@ -56,9 +57,11 @@ def fit_section(choice: Choice) -> Section:
             bar = line[-1].figure.colorbar(image, cax=line[-1], extend=space.off_scale(part, limits))
             bar.locator = MaxNLocator(5)
             bar.update_ticks()
-            more = f", t = {style.number(float(group['time'][index]))}"
+            more = f", $t$ = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more, width=16)
-            line[-1].set_ylabel(text, rotation=270, va="bottom", labelpad=4)
+            if text != named:
+                line[-1].set_ylabel(style.typeset(text), rotation=270, va="bottom", labelpad=4)
+            named = text
         _label_inputs(frame, frame.axes[:, :-1], groups)
 
     aspects = [space.aspect(groups[name]) for (name, _, _), _ in rows]

@@ -37,6 +37,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
 
     def draw(frame: Frame) -> None:
         titles: list[str] = []
+        named = ""
         for line, (name, output, index, methods) in zip(frame.axes, rows, strict=True):
             group, seed = groups[name], choice.seeds[name]
             panels = layout.used(line, len(methods))
@@ -47,9 +48,11 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
                     layout.remark(ax, single.gone(group, method, seed), 0.5, 0.5, "center")
             above = [style.wrapped(method, 84 // columns) for method in methods]
             titles = layout.title_columns(panels, above, titles)
-            more = f", t = {style.number(float(group['time'][index]))}"
+            more = f", $t$ = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more)
-            layout.margin_title(panels[-1], text, beside=len(panels) < columns)
+            if text != named:
+                layout.margin_title(panels[-1], text, beside=len(panels) < columns)
+            named = text
         frame.label(x=value_label("target", groups.values()), y=value_label("network", groups.values()))
 
     width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
