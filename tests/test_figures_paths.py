@@ -57,7 +57,7 @@ PLANE = study(
 POINTS = study(
     "points",
     {"wave": gfc.targets.Function(lambda x: np.sin(3 * x[:, 0]), dimension=2)},
-    gfc.measures.Points(CLOUD),
+    gfc.measures.Points(CLOUD, test_data=CLOUD[:5] + 0.1, test_observed=np.zeros(5)),
     (2, 3, 1),
     names=("gd",),
 )
@@ -104,7 +104,7 @@ def test_a_python_function_cannot_be_rebuilt(tmp_path):
     one = study("function", {"wave": target}, gfc.measures.Uniform(), (1, 2, 1), names=("gd",))
     tree = one.run(tmp_path, jobs=1)
     with pytest.raises(
-        InputError, match="problem 'wave' cannot be rebuilt from the result: .*Python function"
+        InputError, match=r"problem 'wave' cannot be rebuilt from the result: .*Python function"
     ):
         problem_of(only(tree))
     for draw in (figures.phase_portrait, figures.principal_paths, figures.spectrum):
@@ -398,14 +398,15 @@ def test_snapshots_of_a_chosen_problem(results):
 def test_animation_is_written_only_if_asked_for(results, tmp_path):
     tree = results["line"]
     said = []
-    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], tell=said.append)
+    options = {"methods": ["gd"]}
+    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], options=options, tell=said.append)
     forms = {path.suffix for path in paths}
     assert forms == ({".gif", ".mp4"} if shutil.which("ffmpeg") else {".gif"})
     if ".mp4" not in forms:
         assert "fit_animation.mp4: skipped: the program ffmpeg is not there" in said
     with Image.open(tmp_path / "fit_animation.gif") as moving:
         assert moving.n_frames == only(tree).sizes["time"]
-        assert moving.size[0] == round(6.8 * figures.Animation.dpi)
+        assert moving.size[0] == round(3.4 * figures.Animation.dpi)
     assert (tmp_path / "fit_animation.gif").stat().st_size < 300_000
     cls = plugins.registry().get("figures", "fit_animation")
     assert not cls.by_default
@@ -459,7 +460,10 @@ def test_the_interval_of_the_median_is_that_of_scipy(count):
         assert (low[i, k], high[i, k]) == (expected.low, expected.high)
 
 
-def test_few_seeds_have_no_interval():
+def test_few_seeds_have_no_interval(results):
+    figure = figures.risk(results["line"], band="median")
+    assert "median over seeds, too few for an interval" in legend_texts(figure)
+    assert not figure.axes[0].collections
     values = np.random.default_rng(0).standard_normal((1, 8, 2))
     values[0, 5:, 1] = np.nan
     low, high = data.median_interval(values)
@@ -525,12 +529,62 @@ def test_plot_takes_options_and_says_what_is_left_out(results, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "left out cylinder (no problem has networks with widths 1-1-1 on an interval)" in done.stdout
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["fit.png"]
-    for option, message in (
-        ("size", "expected KEY=VALUE"),
-        ("seed=a", "--option.seed: must be"),
-        ("size=page", "Allowed: column, text"),
-        ("colour=red", "unknown option of these figures: 'colour'"),
-    ):
+    for option, message in (("seed=a", "--option.seed: must be"), ("colour=red", "unknown option of these")):
         refused = gfcompare(*common, "--figure", "fit", "--option", option)
         assert refused.returncode == 2
         assert message in " ".join(refused.stderr.split()), refused.stderr
+
+
+def test_options_are_read_as_in_a_study_file():
+    from gfcompare.cli.drawing import parsed
+
+    given = ["size=column", "seed=3", "split=true", "times=[1, 10.5]", 'methods="gd"', "problems=a b"]
+    assert parsed(given, None) == {
+        "size": "column",
+        "seed": 3,
+        "split": True,
+        "times": (1.0, 10.5),
+        "methods": ("gd",),
+        "problems": ("a b",),
+    }
+    for option, message in (
+        ("size", "expected KEY=VALUE"),
+        ("size=page", "Allowed: column, text"),
+        ("times=late", "must be a list of numbers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parsed([option], None)
+
+
+# The gallery
+
+
+GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```python\n(.*?)```", GALLERY, re.S)
+
+
+def test_gallery_has_every_figure_with_an_image_and_a_short_script():
+    known = plugins.registry()
+    own = [cls.name for cls in known.all("figures") if known.origin("figures", cls.name).name == "figures"]
+    assert {*re.findall(r"^\*\*(\w+)\.\*\*", GALLERY, re.M)} == {*own}
+    assert {*re.findall(r"figures\.(\w+)\(", "".join(SCRIPTS))} == {*own}
+    assert max(script.count("\n") for script in SCRIPTS) <= 20
+    images = [ROOT / "docs" / name for name in re.findall(r"\((images/gallery/[^)]+)\)", GALLERY)]
+    assert len(images) == len(SCRIPTS)
+    assert {path.name for path in images} == {path.name for path in images[0].parent.iterdir()}
+    assert max(path.stat().st_size for path in images) < 100_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda text: re.search(r'"(\w+)\.(png|gif)"', text)[1])
+def test_scripts_of_the_gallery_run(results, script, tmp_path, monkeypatch):
+    line, neuron = only(results["line"]), only(results["neuron"])
+    targets = xr.DataTree.from_dict(dict.fromkeys(("cubic", "sine", "kink"), line))
+    neurons = xr.DataTree.from_dict(dict.fromkeys(("kink", "sine"), neuron))
+    stand_ins = dict.fromkeys(("quickstart", "step_size", "deep_line"), targets)
+    stand_ins |= {"one_neuron": neurons, "affine_target": neurons}
+    stand_ins |= {"plane": results["plane"], "diabetes": results["points"]}
+    monkeypatch.setattr(gfc, "open_study", lambda path: stand_ins[Path(path).name])
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    assert len(list(tmp_path.iterdir())) == 1

@@ -35,12 +35,15 @@ def smaller(text):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder as the pages assume it: studies, made smaller, a result, and a plugin with a study for it."""
+    """A folder as the pages assume it: studies, made smaller, their results, a plugin and a study for it."""
     folder = tmp_path_factory.mktemp("manual")
     shutil.copytree(ROOT / "studies", folder / "studies", ignore=shutil.ignore_patterns("papers"))
     for file in (folder / "studies").glob("*.toml"):
         file.write_text(smaller(file.read_text(encoding="utf-8")), encoding="utf-8")
-    gfc.Study.from_toml(folder / "studies" / "quickstart.toml").run(folder / "results" / "quickstart", jobs=1)
+    for name in sorted(set(re.findall(r"results/(\w+)", "".join(page.read_text("utf-8") for page in PAGES)))):
+        if (folder / "studies" / f"{name}.toml").exists() and name != "work_precision":
+            study = gfc.Study.from_toml(folder / "studies" / f"{name}.toml")
+            study.run(folder / "results" / name, jobs=1)
     plugin = next(text for language, text in fences(DOCS / "writing-a-plugin.md") if language == "python")
     (folder / "heavy_ball.py").write_text(plugin, encoding="utf-8")
     (folder / "study.toml").write_text(TINY + "\n[integrators.heavy-ball]\n", encoding="utf-8")

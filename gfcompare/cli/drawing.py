@@ -92,4 +92,7 @@ def _checked(figure: str, key: str, value: Any) -> Any:
     except InputError as error:
         if "must be a list" not in str(error) or isinstance(value, list):
             raise
-    return made([value])
+        try:
+            return made([value])
+        except InputError:
+            raise error from None

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gfcompare.figures import data, labels, layout, log_axes, style
@@ -76,7 +77,7 @@ def draw_panel(ax: Axes, panel: Panel, looks: Mapping[str, style.Look], plot: Pl
         shown = {m: plot.look(look, quantity) for m, look in looks.items() if m in set(table["method"])}
         for method, look in shown.items():
             part = table[table["method"] == method]
-            if part["seeds"].iloc[0] > 1:
+            if part["seeds"].iloc[0] > 1 and part["lower"].notna().any():
                 draw_band(ax, part, look)
         if shown:
             _draw_lines(ax, table, shown)
@@ -157,8 +158,11 @@ def legend_of(
     for quantity, name in zip(plot.quantities if plot.beside else (), plot.names, strict=False):
         grey = plot.look(style.Look((0.45, 0.45, 0.45), (), ""), quantity)
         legend.add(layout.line_handle(grey, marker=False), name)
-    if any((panel.curves["seeds"] > 1).any() for panel in panels.values()):
+    several = [panel.curves[panel.curves["seeds"] > 1] for panel in panels.values()]
+    if any(table["lower"].notna().any() for table in several):
         legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), _BANDS[plot.band])
+    elif any(len(table) for table in several):
+        legend.add(Line2D([], [], color=style.GREY), "median over seeds, too few for an interval")
     if any(not panel.ends.empty for panel in panels.values()):
         legend.add(layout.mark_handle("x"), "a trajectory ended early")
     if any(not panel.above.empty for panel in panels.values()):

@@ -146,7 +146,7 @@ def _vertical(
 ) -> tuple[tuple[float, float], bool]:
     """Return the limits of the vertical axis and whether it is linear."""
     y = np.concatenate([curves["median"], curves["lower"], curves["upper"], ended])
-    y = y.clip(max=_ceiling(curves, scale, plot))
+    y = y[np.isfinite(y)].clip(max=_ceiling(curves, scale, plot))  # few seeds have no band
     if len(curves):
         y = y.clip(min=_LEGROOM * float(curves["median"].min()))
     positive = y[y > 0]
@@ -164,4 +164,4 @@ def _ceiling(curves: pd.DataFrame, scale: float, plot: Plot) -> float:
         return float("inf")
     if len(tame) == len(highest):
         return plot.headroom * scale
-    return _ROOM_ABOVE * max(float(tame["upper"].clip(upper=plot.headroom * scale).max()), scale)
+    return _ROOM_ABOVE * max(float(tame.max(axis=None).clip(max=plot.headroom * scale)), scale)
