@@ -158,7 +158,7 @@ def legend_texts(figure):
 
 
 def is_bar(ax):
-    return bool(ax.get_ylabel())  # the title of its row
+    return ax.yaxis.get_ticks_position() == "right"
 
 
 def is_empty(ax):
@@ -309,7 +309,7 @@ def test_fit_on_a_rectangle_shows_target_and_networks_on_one_scale(plane):
         for image, method in zip(images[1:], ("standard-gf", "gd"), strict=True):
             network = space.field(group, method, 1, group.sizes["time"] - 1)[..., output]
             assert np.allclose(image.get_array(), network.T)
-        assert bar.get_ylabel() == f"pair\noutput {output + 1} of 2\nseed 1, t = 4"
+        assert bar.get_ylabel() == f"pair\noutput {output + 1} of 2\nseed 1, $t$ = 4"
         assert bar.get_ylim() == (low, high)
     assert figure.get_supxlabel() == "input $x_1$"
     assert figure.get_supylabel() == "input $x_2$"
@@ -333,7 +333,7 @@ def test_fit_at_given_times_has_a_row_for_each(plane):
     times = only(plane)["time"].values
     figure = figures.fit(plane, times=[0.0, times[3]])
     labels = [ax.get_ylabel() for ax in figure.axes if is_bar(ax)]
-    assert [label.split("t = ")[1] for label in labels] == ["0", style.number(times[3])] * 2
+    assert [label.split("$t$ = ")[1] for label in labels] == ["0", style.number(times[3])] * 2
 
 
 def test_a_network_off_the_scale_is_said_to_be(plane):
@@ -434,7 +434,7 @@ def test_fit_on_a_cube_shows_points_drawn_from_the_measure(cube):
     assert legend_texts(figure) == ["network = target", "point drawn from the measure"]
     assert [len(ax.lines) for ax in titled(figure)] == [2, 2]
     assert len(titled(figure)[0].lines[1].get_xdata()) == only(cube).sizes["point"]
-    assert "t = 4" in titled(figure)[-1].texts[-1].get_text()
+    assert "$t$ = 4" in titled(figure)[-1].texts[-1].get_text()
 
 
 def test_points_out_of_view_are_counted(table):

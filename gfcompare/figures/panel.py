@@ -145,7 +145,8 @@ def _vertical(
     curves: pd.DataFrame, ended: pd.Series[float], scale: float, plot: Plot
 ) -> tuple[tuple[float, float], bool]:
     """Return the limits of the vertical axis and whether it is linear."""
-    y = np.concatenate([curves["median"], curves["lower"], curves["upper"], ended])
+    shown = curves[["median", "lower", "upper"]].to_numpy(dtype=np.float64).ravel()
+    y = np.concatenate([shown, ended.to_numpy(dtype=np.float64)])
     y = y[np.isfinite(y)].clip(max=_ceiling(curves, scale, plot))  # few seeds have no band
     if len(curves):
         y = y.clip(min=_LEGROOM * float(curves["median"].min()))
@@ -164,4 +165,5 @@ def _ceiling(curves: pd.DataFrame, scale: float, plot: Plot) -> float:
         return float("inf")
     if len(tame) == len(highest):
         return plot.headroom * scale
-    return _ROOM_ABOVE * max(float(tame.max(axis=None).clip(max=plot.headroom * scale)), scale)
+    most = float(np.nanmax(tame.to_numpy(dtype=np.float64)))
+    return _ROOM_ABOVE * max(min(most, plot.headroom * scale), scale)
