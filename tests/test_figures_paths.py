@@ -556,7 +556,7 @@ def test_options_are_read_as_in_a_study_file():
             parsed([option], None)
 
 
-# The gallery
+# The gallery, whose scripts test_manual.py runs
 
 
 GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
@@ -573,18 +573,3 @@ def test_gallery_has_every_figure_with_an_image_and_a_short_script():
     assert len(images) == len(SCRIPTS)
     assert {path.name for path in images} == {path.name for path in images[0].parent.iterdir()}
     assert max(path.stat().st_size for path in images) < 100_000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda text: re.search(r'"(\w+)\.(png|gif)"', text)[1])
-def test_scripts_of_the_gallery_run(results, script, tmp_path, monkeypatch):
-    line, neuron = only(results["line"]), only(results["neuron"])
-    targets = xr.DataTree.from_dict(dict.fromkeys(("cubic", "sine", "kink"), line))
-    neurons = xr.DataTree.from_dict(dict.fromkeys(("kink", "sine"), neuron))
-    stand_ins = dict.fromkeys(("quickstart", "step_size", "deep_line"), targets)
-    stand_ins |= {"one_neuron": neurons, "affine_target": neurons}
-    stand_ins |= {"plane": results["plane"], "diabetes": results["points"]}
-    monkeypatch.setattr(gfc, "open_study", lambda path: stand_ins[Path(path).name])
-    monkeypatch.chdir(tmp_path)
-    exec(script, {})
-    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,182 @@
+"""Functions that draw figures of all seeds of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from gfcompare.figures import builtin, statistics
+from gfcompare.figures.calls import Drawn, Shown, draw
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray as xr
+
+    from gfcompare.trajectories import Clock
+
+
+def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the risk against flow time: median over the seeds still running, with a band.
+
+    A line stops when fewer than half of the seeds remain; a cross marks where a trajectory ended early.
+    """
+    return draw(builtin.Risk, tree, options)
+
+
+def risk_by_gradients(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the risk against gradient evaluations.
+
+    For methods that never evaluate the population gradient, gradients at one sample point are counted.
+    """
+    return draw(builtin.RiskByGradients, tree, options)
+
+
+def risk_by_wall_time(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the risk against the wall time that one core has spent on a trajectory."""
+    return draw(builtin.RiskByWallTime, tree, options)
+
+
+def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw training risk (solid) and test risk (dashed) against flow time, where points were held out.
+
+    Raises
+    ------
+    NothingToDraw
+        if no problem has points held out
+    """
+    return draw(builtin.TestRisk, tree, options)
+
+
+def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the estimated relative error of the gradient by quadrature against flow time, on boxes.
+
+    Raises
+    ------
+    NothingToDraw
+        if no problem needs quadrature
+    """
+    return draw(builtin.QuadratureError, tree, options)
+
+
+def gradient_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the norm of the generalised gradient against flow time."""
+    return draw(builtin.GradientNorm, tree, options)
+
+
+def parameter_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the norm of the parameters against flow time."""
+    return draw(builtin.ParameterNorm, tree, options)
+
+
+def final_risk(tree: xr.DataTree, **options: Unpack[Shown]) -> matplotlib.figure.Figure:
+    """Draw the distribution of the final risk over seeds."""
+    return draw(builtin.FinalRisk, tree, options)
+
+
+def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw how far each method is from the gradient flow it approximates, against flow time.
+
+    The distance is that of the parameters, seed by seed from the same initial network: to the standard
+    flow, or to the normalised one for methods on M.
+
+    Raises
+    ------
+    NothingToDraw
+        if the study has no flow, or nothing besides it
+    """
+    return draw(builtin.DistanceToFlow, tree, options)
+
+
+def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the drift of the balancedness against flow time, for the methods that do not live on M.
+
+    Raises
+    ------
+    NothingToDraw
+        if every method lives on the submanifold M
+    """
+    return draw(builtin.BalancednessDrift, tree, options)
+
+
+def distance_to_manifold(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw the distance from M against flow time, for the methods that live on M.
+
+    Raises
+    ------
+    NothingToDraw
+        if no method lives on the submanifold M
+    """
+    return draw(builtin.DistanceToManifold, tree, options)
+
+
+def time_to_target(
+    tree: xr.DataTree,
+    *,
+    targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    clock: Clock = "gradients",
+    problems: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> matplotlib.figure.Figure:
+    """Draw which share of the seeds has reached a target risk, with 95 % intervals, against a clock.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
+    clock : "flow_time", "gradients" or "wall_time"
+    problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if no risk fell, so that there is no target
+    """
+    return statistics.TimeToTarget(problems, methods, targets, clock).draw(tree)
+
+
+def performance_profile(
+    tree: xr.DataTree,
+    *,
+    targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    clock: Clock | None = None,
+    problems: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> matplotlib.figure.Figure:
+    """Draw the performance profiles: on which share of instances a method is within a factor of the best.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
+    clock : the cost, "gradients", "wall_time" or "flow_time"; None means the first two
+    problems, methods : names of those that are compared; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if there are not two methods whose costs can be compared
+    """
+    return statistics.PerformanceProfile(problems, methods, targets, clock).draw(tree)
+
+
+def paired_differences(
+    tree: xr.DataTree,
+    *,
+    baseline: str | None = None,
+    problems: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> matplotlib.figure.Figure:
+    """Draw final risks divided by those of a baseline, seed by seed, with the 95 % interval of the median.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    baseline : a method; None means the first one of the study
+    problems, methods : names of those that are shown; none means all
+
+    Raises
+    ------
+    NothingToDraw
+        if there is no method besides the baseline
+    """
+    return statistics.PairedDifferences(problems, methods, baseline).draw(tree)
