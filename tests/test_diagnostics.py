@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare import diagnosis, diagnostics, measures, plugins, targets
-from gfcompare.diagnostics.function_space import difference_network, function_distance
+from gfcompare.diagnostics.function_space import FunctionSpace, difference_network
 from gfcompare.diagnostics.neurons import activation_range
 from gfcompare.integration import run_block
 from gfcompare.plugins import PluginWarning
@@ -236,9 +236,9 @@ def test_the_function_distance_is_that_of_a_quadrature(
     x = np.linspace(lower, 1.0, 20001)
     difference = problem.network.realize(theta, x) - problem.network.realize(other, x)
     expected = np.sqrt(np.trapezoid((difference**2).sum(axis=1), x) / (1.0 - lower))
-    found = float(function_distance(problem, theta, other))
+    found = float(FunctionSpace(problem).distance(theta, other))
     assert found == pytest.approx(expected, rel=1e-5, abs=1e-12)
-    assert float(function_distance(problem, theta, theta)) < 1e-15
+    assert float(FunctionSpace(problem).distance(theta, theta)) < 1e-15
     doubled, joined = difference_network(problem.network, theta, other)
     np.testing.assert_allclose(doubled.realize(joined, x[:50]), difference[:50], atol=1e-12)
 
@@ -254,7 +254,7 @@ def test_the_function_distance_uses_the_measure_of_the_problem(name: str) -> Non
         weights = np.full(len(x), 1.0 / len(x))
     difference = problem.network.realize(theta, x) - problem.network.realize(other, x)
     expected = np.sqrt(weights @ (difference**2).sum(axis=1))
-    assert float(function_distance(problem, theta, other)) == pytest.approx(expected, rel=1e-2)
+    assert float(FunctionSpace(problem).distance(theta, other)) == pytest.approx(expected, rel=1e-2)
 
 
 # ---------------------------------------------------------------------------------------------------

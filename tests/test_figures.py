@@ -1,11 +1,13 @@
 """Figures: the tables behind them against plain numpy, and that every one draws what it should."""
 
+import io
 import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -538,3 +540,15 @@ def test_tables_are_tidy(tree):
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns) == ["method", "x", "median", "lower", "upper", "running", "seeds"]
     assert not table.isna().any(axis=None)
+
+
+def test_a_notebook_shows_the_whole_page(tree):
+    """Notebooks save figures tightly, which must not cut the legend off."""
+    figure = figures.risk(tree)
+    shapes = []
+    for tightly in ({"bbox_inches": "tight", "pad_inches": 0.0}, {}):
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=50, **tightly)
+        image.seek(0)
+        shapes.append(plt.imread(image).shape)
+    assert shapes[0] == shapes[1]

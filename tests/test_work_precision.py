@@ -19,11 +19,12 @@ from support import assert_same_bits, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
+from gfcompare.diagnostics.function_space import difference_network
 from gfcompare.errors import InputError
 from gfcompare.figures import work_precision as diagrams
 from gfcompare.figures.saving import FORMATS
 from gfcompare.work_precision import contents
-from gfcompare.work_precision.errors import Comparison, Trajectories, difference, difference_network
+from gfcompare.work_precision.errors import Comparison, Trajectories
 from gfcompare.work_precision.running import distinct, reference_methods
 from gfcompare.work_precision.settings import FACTORS, TOLERANCES, lines, refined
 
@@ -147,7 +148,8 @@ def test_the_difference_of_two_networks_is_a_network(widths, seed) -> None:
     network, rng = gfc.ReLUNetwork(widths), np.random.default_rng(seed)
     one, two = rng.normal(size=(2, 5, network.parameter_count))
     x = rng.normal(size=(11, widths[0]))
-    found = difference_network(network).realize(difference(network, one, two), x)
+    doubled, joined = difference_network(network, one, two)
+    found = doubled.realize(joined, x)
     assert np.allclose(found, network.realize(one, x) - network.realize(two, x), rtol=0, atol=1e-12)
 
 

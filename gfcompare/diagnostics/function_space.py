@@ -47,20 +47,37 @@ def difference_network(network: ReLUNetwork, theta: Array, other: Array) -> tupl
     return doubled, doubled.join(layers)
 
 
-def function_distance(problem: Problem, theta: Array, other: Array) -> Array:
-    """Return |N(theta) - N(other)| in L2 of the input measure, shape (...), for theta, other (..., P).
+class FunctionSpace:
+    """Norms of networks as functions, in L2 of the input measure of a problem.
 
-    The difference is a network of twice the width, and its square integral a risk: as exact as the risk.
+    The difference of two networks is a network of twice the width, and the integral of its square a risk:
+    as exact as the risk, by the rule of the problem, and no difference of large integrals.
     """
-    doubled, joined = difference_network(problem.network, theta, other)
-    zero = Constant([0.0] * problem.network.outputs)
-    rule = problem.rule
-    quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
-    distances = Problem(doubled, zero, problem.measure, quadrature)
-    rows = joined.reshape(-1, doubled.parameter_count)
-    result = np.full(len(rows), np.nan)
-    block = max(1, _HELD // doubled.parameter_count)
-    for first in range(0, len(rows), block):
-        part = slice(first, first + block)
-        result[part] = np.sqrt(distances.risk(rows[part]))
-    return result.reshape(joined.shape[:-1])
+
+    def __init__(self, problem: Problem) -> None:
+        self._network = problem.network
+        self._measure = problem.measure
+        rule = problem.rule
+        self._quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
+        self._squares: dict[ReLUNetwork, Problem] = {}
+
+    def distance(self, theta: Array, other: Array) -> Array:
+        """Return |N(theta) - N(other)|, shape (...), for theta, other (..., P), in units of output."""
+        return self._norm(*difference_network(self._network, theta, other))
+
+    def size(self, theta: Array) -> Array:
+        """Return |N(theta)|, shape (...), for theta (..., P), in units of output."""
+        return self._norm(self._network, np.asarray(theta))
+
+    def _norm(self, network: ReLUNetwork, theta: Array) -> Array:
+        if network not in self._squares:
+            zero = Constant([0.0] * network.outputs)
+            self._squares[network] = Problem(network, zero, self._measure, self._quadrature)
+        square = self._squares[network]
+        rows = theta.reshape(-1, network.parameter_count)
+        result = np.full(len(rows), np.nan)
+        block = max(1, _HELD // network.parameter_count)
+        for first in range(0, len(rows), block):
+            part = slice(first, first + block)
+            result[part] = np.sqrt(square.risk(rows[part]))
+        return result.reshape(theta.shape[:-1])

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from gfcompare.diagnostics.base import Array, PairedDiagnostic, Trajectories
-from gfcompare.diagnostics.function_space import function_distance
+from gfcompare.diagnostics.function_space import FunctionSpace
 from gfcompare.problem import Problem
 
 
@@ -40,4 +40,4 @@ class FunctionDistanceToFlow(PairedDiagnostic):
 
     def compare(self, problem: Problem, trajectories: Trajectories, flow: Trajectories) -> Array:
         """Return the distance at each save time."""
-        return function_distance(problem, trajectories.theta, flow.theta)
+        return FunctionSpace(problem).distance(trajectories.theta, flow.theta)

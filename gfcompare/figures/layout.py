@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import LayoutEngine, PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.figures import style
@@ -39,6 +40,12 @@ class Page(Figure):
 
     It belongs to no window and no pyplot state. `savefig` works as for any other figure.
     """
+
+    def get_tightbbox(
+        self, renderer: Any = None, *, bbox_extra_artists: Iterable[Artist] | None = None
+    ) -> Bbox:
+        """Return the whole page: notebooks cut figures to what is in the layout, which the legend is not."""
+        return Bbox.from_bounds(0.0, 0.0, *self.get_size_inches())
 
     def add_rows(self, entries: Legend) -> None:
         """Write the legend above everything, a row below the other, each as long as it happens to be."""

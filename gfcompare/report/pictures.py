@@ -38,7 +38,7 @@ class Picture:
 
 
 def pictures(tree: xr.DataTree, tell: Callable[[str], None]) -> tuple[list[Picture], list[str]]:
-    """Draw every registered figure.
+    """Draw every registered figure that is drawn without being asked for.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def pictures(tree: xr.DataTree, tell: Callable[[str], None]) -> tuple[list[Pictu
     found: list[Picture] = []
     missing: list[str] = []
     room = MOST_BYTES
-    every = registry().all("figures")
+    every = [cls for cls in registry().all("figures") if cls.by_default]
     with tempfile.TemporaryDirectory() as folder:
         for number, cls in enumerate(every, start=1):
             tell(f"figure {number} of {len(every)}: {cls.name}")

@@ -8,11 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.interface import Status
+from gfcompare.diagnostics.function_space import FunctionSpace
 from gfcompare.network import ReLUNetwork
-from gfcompare.problem import Problem
-from gfcompare.quadrature import Quadrature
-from gfcompare.targets import Constant
+from gfcompare.trajectories import COMPLETE
 
 Array = NDArray[np.float64]
 
@@ -21,8 +19,6 @@ ERRORS = ("theta", "function", "risk")
 
 #: Two flow times that differ by no more than this, relatively, are the same.
 SAME_TIME = 1e-12
-
-_COMPLETE = [status.value for status in Status if status.complete]
 
 
 @dataclass(frozen=True)
@@ -50,66 +46,12 @@ def trajectories_of(data: xr.Dataset, name: str) -> Trajectories:
     one = data.sel(integrator=name)
     network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
     layers = [(one[f"weight_{k}"].values, one[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    complete = np.isin(one["status"].values, _COMPLETE)
+    complete = np.isin(one["status"].values, COMPLETE)
     return Trajectories(network.join(layers), one["flow_time"].values, one["risk"].values, complete)
 
 
-def difference_network(network: ReLUNetwork) -> ReLUNetwork:
-    """Return the architecture that holds the difference of two networks: twice as many hidden neurons."""
-    return ReLUNetwork((network.inputs, *(2 * width for width in network.hidden), network.outputs))
-
-
-def difference(network: ReLUNetwork, theta: Array, other: Array) -> Array:
-    """Return parameters in `difference_network` of the function N_theta - N_other.
-
-    Both networks side by side, the weights between them 0, and the outputs of the second subtracted: so
-    that whatever integrates the square of a network exactly gives their distance exactly, without a
-    difference of large integrals.
-
-    Parameters
-    ----------
-    network : the architecture of both
-    theta, other : shape (..., P)
-    """
-    layers = []
-    pairs = list(zip(network.layers(theta), network.layers(other), strict=True))
-    for number, (one, two) in enumerate(pairs):
-        bias = np.concatenate([one.bias, two.bias], axis=-1)
-        if number == 0:
-            weight = np.concatenate([one.weight, two.weight], axis=-2)
-        elif number < len(pairs) - 1:
-            above = np.concatenate([one.weight, np.zeros_like(two.weight)], axis=-1)
-            below = np.concatenate([np.zeros_like(one.weight), two.weight], axis=-1)
-            weight = np.concatenate([above, below], axis=-2)
-        else:
-            weight = np.concatenate([one.weight, -two.weight], axis=-1)
-            bias = one.bias - two.bias
-        layers.append((weight, bias))
-    return difference_network(network).join(layers)
-
-
-class Comparison:
-    """Relative errors of the trajectories of a problem.
-
-    The functions are compared in L2(mu), integrated by the rule of the problem: exactly with one input.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self._network = problem.network
-        zero = Constant([0.0] * problem.network.outputs)
-        rule = problem.rule
-        quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
-        self._square = Problem(problem.network, zero, problem.measure, quadrature)
-        doubled = difference_network(problem.network)
-        self._square_of_difference = Problem(doubled, zero, problem.measure, quadrature)
-
-    def distance(self, theta: Array, other: Array) -> Array:
-        """Return |N_theta - N_other| in L2(mu), shape (...), of parameters (..., P), in units of output."""
-        return np.sqrt(self._square_of_difference.risk(difference(self._network, theta, other)))
-
-    def size(self, theta: Array) -> Array:
-        """Return |N_theta| in L2(mu), shape (...), of parameters (..., P), in units of output."""
-        return np.sqrt(self._square.risk(theta))
+class Comparison(FunctionSpace):
+    """Relative errors of the trajectories of a problem; functions are compared in L2 of its measure."""
 
     def errors(self, found: Trajectories, reference: Trajectories) -> dict[str, Array]:
         """Return the errors of each seed, shape (S,), by their name.

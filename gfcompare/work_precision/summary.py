@@ -7,11 +7,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from gfcompare.interface import Status
+from gfcompare.trajectories import COMPLETE
 from gfcompare.work_precision.contents import NOT_RUN
 from gfcompare.work_precision.errors import ERRORS
-
-_COMPLETE = [status.value for status in Status if status.complete]
 
 _COLUMNS = {f"{name}_error": name for name in ERRORS} | {
     "gradient_evaluations": "gradients",
@@ -65,7 +63,7 @@ def seeds(tree: xr.DataTree) -> pd.DataFrame:
         table.insert(0, "problem", str(problem))
         table["option"] = np.where(table["rtol"].notna(), "rtol", "step_size")
         table["value"] = table["rtol"].fillna(table["step_size"])
-        table["ended"] = ~table["status"].isin(_COMPLETE)
+        table["ended"] = ~table["status"].isin(COMPLETE)
         for name in ("gradients", "sample gradients"):
             table[name] = table[name].clip(lower=0)  # -1 for a trajectory without any state
         tables.append(table)
