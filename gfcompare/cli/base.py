@@ -37,6 +37,16 @@ Either = Annotated[
         metavar="RESULT|STUDY", help="A result (file or folder) or a study file (TOML).", show_default=False
     ),
 ]
+ResultFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for the results. Without it they go to results/, under the study's name.",
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option(metavar="N", help="Worker processes. Without it, one for each core.")
+]
 PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="Also load this Python file as a plugin. May be repeated."),

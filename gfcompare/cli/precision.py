@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gfcompare.cli.base import PluginFiles, StudyFile, app, count, err, load_plugins, out, plain
+from gfcompare.cli.base import (
+    Jobs,
+    PluginFiles,
+    ResultFolder,
+    StudyFile,
+    app,
+    count,
+    err,
+    load_plugins,
+    out,
+    plain,
+)
 from gfcompare.cli.progress import Display
 
 if TYPE_CHECKING:
@@ -17,17 +27,8 @@ if TYPE_CHECKING:
 @app.command("work-precision")
 def work_precision(
     study: StudyFile,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the results. Without it they go to results/, under the study's name.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Worker processes. Without it, one for each core."),
-    ] = None,
+    output: ResultFolder = None,
+    jobs: Jobs = None,
     rtol: Annotated[
         list[float] | None,
         typer.Option(

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from gfcompare.cli.base import PluginFiles, Result, StudyFile, app, count, err, load_plugins, out, plain
+from gfcompare.cli.base import (
+    Jobs,
+    PluginFiles,
+    Result,
+    ResultFolder,
+    StudyFile,
+    app,
+    count,
+    err,
+    load_plugins,
+    out,
+    plain,
+)
 from gfcompare.cli.drawing import draw
 from gfcompare.cli.progress import Display
 from gfcompare.cli.tables import print_summary
@@ -17,17 +29,8 @@ from gfcompare.errors import unknown_name
 @app.command()
 def run(
     study: StudyFile,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the results. Without it they go to results/, under the study's name.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Worker processes. Without it, one for each core."),
-    ] = None,
+    output: ResultFolder = None,
+    jobs: Jobs = None,
     figures: Annotated[
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
