@@ -55,8 +55,8 @@ class Progress(Protocol):
     def cell_done(self, cell: Cell, seconds: float) -> None:
         """Hear that a cell is finished."""
 
-    def end(self) -> None:
-        """Hear that there is nothing more to come, for whatever reason."""
+    def end(self, finished: int) -> None:
+        """Hear that nothing more is to come, for whatever reason, and how many cells have their files."""
 
 
 class Silent:
@@ -71,7 +71,7 @@ class Silent:
     def cell_done(self, cell: Cell, seconds: float) -> None:
         """Do nothing."""
 
-    def end(self) -> None:
+    def end(self, finished: int) -> None:
         """Do nothing."""
 
 
@@ -185,7 +185,8 @@ def run_study(
                 failed = _run_in_pool(todo, folder, workers, shown)
             _refuse(failed, folder)
     finally:
-        shown.end()
+        # The files are what counts: a cell that was written may not have been reported any more.
+        shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
     if study.source:
         store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
     path = store.merge(study, folder)
@@ -400,4 +401,4 @@ def _run_once(
     except BrokenProcessPool:  # noticed while handing out work
         return [*running.values(), cell]
     finally:
-        executor.shutdown(wait=orderly, kill_workers=not orderly)
+        executor.shutdown(kill_workers=not orderly)

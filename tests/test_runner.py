@@ -80,8 +80,8 @@ class Listener:
         assert seconds >= 0
         self.said.append(f"done {cell.label}")
 
-    def end(self) -> None:
-        self.said.append("end")
+    def end(self, finished: int) -> None:
+        self.said.append(f"end {finished}")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_the_same_study_again_computes_nothing(tmp_path: Path) -> None:
     again = run_study(study(), tmp_path, jobs=1, progress=listener)
     assert (first.computed, first.reused) == (4, 0)
     assert (again.computed, again.reused) == (0, 4)
-    assert listener.said == ["begin 4 4", "end"]
+    assert listener.said == ["begin 4 4", "end 4"]
     assert files(tmp_path) == before
     assert_same_numbers(first.tree, again.tree, but=())
 
@@ -452,6 +452,26 @@ def group_is_empty(group: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+class Interrupted(Listener):
+    """Is stopped by Ctrl-C when the first cell is reported, while others may be written already."""
+
+    def cell_done(self, cell: Cell, seconds: float) -> None:
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_stopped_run_counts_the_files_it_leaves(tmp_path: Path, jobs: int) -> None:
+    listener = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study(), tmp_path, jobs=jobs, progress=listener)
+    kept = files(tmp_path)
+    time.sleep(0.5)
+    assert files(tmp_path) == kept  # no worker goes on behind the count
+    assert len(kept) >= min(jobs, 2)
+    assert listener.said[-1] == f"end {len(kept)}"
 
 
 @pytest.fixture(scope="module")

@@ -78,8 +78,9 @@ class Display:
             f"{left:.0f} s left: {cell.label} took {seconds:.1f} s"
         )
 
-    def end(self) -> None:
+    def end(self, finished: int) -> None:
         """Take the bar away."""
+        self.finished = finished
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
