@@ -20,7 +20,7 @@ from benchmarks.peers.task import Array, Task
 from gfcompare import parallel
 from gfcompare.kernels import line
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.descent import _move
+from gfcompare.kernels.descent import move
 from gfcompare.kernels.sorting import sort_pairs
 from gfcompare.moments import line_data
 
@@ -250,7 +250,7 @@ def _there_and_back(n, data, theta, direction, gradient, work, last):
         if k % 500 == 0:
             size = -size
         _first_parts(data, theta, gradient, work, last)
-        _move(theta, direction, size)
+        move(theta, direction, size)
 
 
 @entry

@@ -78,11 +78,12 @@ class PiecewisePolynomial:
     def __call__(self, x: ArrayLike) -> Array:
         """Evaluate at x, shape (...), continued beyond the ends; returns shape (..., K)."""
         points = np.asarray(x, dtype=np.float64)
-        piece = np.clip(np.searchsorted(self.knots, points, side="right") - 1, 0, len(self.high) - 1)
-        s = (points - self.centres[piece]) / self.half_widths[piece]
-        result = np.zeros((*points.shape, self.components))
-        for degree in range(self.degree, -1, -1):
-            result = result * s[..., None] + self.high[piece, :, degree]
+        piece = np.searchsorted(self.knots[1:-1], points, side="right") if len(self.high) > 1 else 0
+        s = ((points - self.centres[piece]) / self.half_widths[piece])[..., None]
+        result = np.broadcast_to(self.high[piece, :, self.degree], (*points.shape, self.components)).copy()
+        for degree in range(self.degree - 1, -1, -1):
+            result *= s
+            result += self.high[piece, :, degree]
         return result
 
     def refined(self, knots: Array) -> PiecewisePolynomial:

@@ -105,10 +105,14 @@ def test_normalized_descent_stays_on_the_manifold(name):
 
 @pytest.mark.parametrize("measure", ["uniform", "piecewise-polynomial", "truncated-normal"])
 @pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("batch", [1, 7, 80])
-def test_stochastic_steps_equal_a_loop(batch, normalize, measure):
-    """Points drawn by an independent generator and the measure's quantile, gradients by back-propagation."""
-    case = setting("sine", measure, hidden=5, count=2)
+@pytest.mark.parametrize(("hidden", "batch"), [(5, 1), (5, 7), (5, 80), (66, 34), (120, 200)])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_stochastic_steps_equal_a_loop(hidden, batch, outputs, normalize, measure):
+    """Points drawn by an independent generator and the measure's quantile, gradients by back-propagation.
+
+    The largest batch is summed in the order of the points, the others neuron by neuron.
+    """
+    case = setting("sine", measure, hidden=hidden, outputs=outputs, count=2)
     streams = np.random.default_rng(3).integers(0, 2**64, size=(2, 4), dtype=np.uint64)
     start = case.problem.network.normalize(case.theta) if normalize else case.theta
     sizes = np.array([0.05, 0.01, 0.02, 0.1, 0.03])
@@ -120,8 +124,8 @@ def test_stochastic_steps_equal_a_loop(batch, normalize, measure):
         stream, theta = Stream(streams[m]), start[m].copy()
         for size in sizes:
             x = case.problem.measure.quantile([next(stream) for _ in range(batch)])
-            g = backprop(theta, 5, x, case.target.formula(x), np.full(batch, 1 / batch))
-            theta = theta - size * (project(theta, g, 5) if normalize else g)
+            g = backprop(theta, hidden, x, case.target.formula(x), np.full(batch, 1 / batch))
+            theta = theta - size * (project(theta, g, hidden) if normalize else g)
             theta = case.problem.network.retract(theta) if normalize else theta
         assert np.abs(found[m] - theta).max() < 1e-12
         assert [int(s) for s in after[m]] == stream.state

@@ -691,6 +691,43 @@ def test_descent_does_not_depend_on_the_batch_nor_on_blocks(kind, normalize):
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("batch", [0, 1, 6, 131])
+def test_steps_equal_a_loop(kind, normalize, batch):
+    """Also where one trajectory leaves the ball before the others: it stops at that step."""
+    problem = PROBLEMS[kind]
+    network, rows = problem.network, networks(problem, 3)
+    rows = network.normalize(rows) if normalize else rows
+    rows[1] *= 1.0 if normalize else 3.0
+    sizes, states = np.geomspace(0.08, 0.02, 12), streams(3)
+    norms = np.empty((len(rows), len(sizes)))
+    every, drawn = rows.copy(), states.copy()
+    for n, size in enumerate(sizes):
+        if batch:
+            x, y = problem._evaluator._sampler(drawn, batch)
+            mass = np.full(batch, 1 / batch)
+            parts = zip(every, x, y, strict=True)
+            gradient = np.array([any_backprop(network.widths, *part, mass)[1] for part in parts])
+        else:
+            gradient = problem.gradient(every)
+        every = every - size * (network.project(every, gradient) if normalize else gradient)
+        every = network.retract(every) if normalize else every
+        norms[:, n] = np.linalg.norm(every, axis=1)
+    bound = 1.0001 * np.sort(norms.max(axis=1))[-2]  # one of them leaves, if it moves at all
+    if batch:
+        options = {"batch_size": batch, "streams": states, "normalize": normalize}
+        found, _, _ = problem.descend_sampled(rows, sizes, **options)
+        _, taken, _ = problem.descend_sampled(rows, sizes, bound=bound, **options)
+    else:
+        found, _ = problem.descend(rows, sizes, normalize=normalize)
+        _, taken = problem.descend(rows, sizes, normalize=normalize, bound=bound)
+    assert np.abs(found - every).max() < 1e-12 * max(np.abs(every).max(), 1.0)
+    left = norms > bound
+    assert taken.tolist() == [np.argmax(row) + 1 if row.any() else len(sizes) for row in left]
+    assert left.any(axis=1).sum() == 1
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
 def test_blocks_in_which_batches_are_drawn_do_not_matter(kind, monkeypatch):
     from gfcompare.evaluators import base
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gfcompare import parallel
 from gfcompare.kernels import points as points_kernel
+from gfcompare.kernels import points_descent
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
@@ -23,8 +24,8 @@ Sampler = Callable[[Streams, int], tuple[Array, Array]]
 #: No array of activation slopes or pre-activations, for `kernels.points`.
 NOTHING = np.empty((0, 0))
 
-# Sampled points that are held at a time while steps are made.
-_POINTS_HELD = 200_000
+# Sampled points that a thread holds at a time while steps are made: they stay in its cache.
+_POINTS_HELD = 32_768
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,25 @@ class Evaluator(abc.ABC):
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
         """Make steps of gradient descent in place; return how many each row made, shape (M,)."""
-        return self._stepped(
-            thetas, step_sizes, lambda rows, _: self.gradients(rows), normalize=normalize, bound=bound
-        )
+        taken = np.zeros(len(thetas), dtype=np.int64)
+        inside = np.arange(len(thetas))
+        rows = thetas.copy()
+        for size in step_sizes:
+            gradient = self.gradients(rows)
+            if normalize:
+                gradient = self.network.project(rows, gradient)
+            rows = rows - size * gradient
+            if normalize:
+                rows = self.network.retract(rows)
+            taken[inside] += 1
+            within = _within(rows, bound)
+            if not within.all():
+                thetas[inside] = rows
+                rows, inside = np.ascontiguousarray(rows[within]), inside[within]
+            if not inside.size:
+                return taken
+        thetas[inside] = rows
+        return taken
 
     def descend_sampled(
         self,
@@ -104,45 +121,37 @@ class Evaluator(abc.ABC):
         bound: float,
     ) -> Counts:
         """Make steps of stochastic gradient descent in place, with streams (M, 4) for the batches."""
-        drawn = _Drawn(self._sampler, streams, len(step_sizes), batch_size)
-
-        def gradients(rows: Array, inside: NDArray[np.bool_]) -> Array:
-            points, values = drawn.batch()
-            return self.batch_gradients(rows, points[inside], values[inside])
-
-        return self._stepped(thetas, step_sizes, gradients, normalize=normalize, bound=bound)
-
-    def _stepped(
-        self,
-        thetas: Array,
-        step_sizes: Array,
-        gradients: Callable[[Array, NDArray[np.bool_]], Array],
-        *,
-        normalize: bool,
-        bound: float,
-    ) -> Counts:
-        """Make steps along gradients(rows that go on, which they are); all rows take a step together."""
         taken = np.zeros(len(thetas), dtype=np.int64)
-        if not len(thetas):
-            return taken
-        inside = np.ones(len(thetas), dtype=bool)
-        rows = thetas.copy()
-        for size in step_sizes:
-            gradient = gradients(rows, inside)
-            if normalize:
-                gradient = self.network.project(rows, gradient)
-            rows = rows - size * gradient
-            if normalize:
-                rows = self.network.retract(rows)
-            taken[inside] += 1
-            within = np.einsum("mp,mp->m", rows, rows) <= bound * bound
-            if not within.all():
-                thetas[inside] = rows
-                rows = np.ascontiguousarray(rows[within])
-                inside[inside] = within
-                if not len(rows):
-                    return taken
-        thetas[inside] = rows
+        weights = np.full(batch_size, 1.0 / batch_size)
+
+        def work(rows: slice) -> None:
+            inside = np.arange(rows.start, rows.stop)
+            block = max(_POINTS_HELD // max(batch_size * len(inside), 1), 1)
+            for first in range(0, len(step_sizes), block):
+                sizes, own = step_sizes[first : first + block], streams[inside]
+                points, values = self._sampler(own, len(sizes) * batch_size)
+                streams[inside] = own
+                moved, made = thetas[inside], np.zeros(len(inside), dtype=np.int64)
+                points_descent.descend(
+                    self._widths,
+                    moved,
+                    sizes,
+                    points,
+                    values,
+                    weights,
+                    batch_size,
+                    normalize,
+                    bound,
+                    made,
+                )
+                thetas[inside] = moved
+                taken[inside] += made
+                inside = inside[_within(moved, bound)]
+                if not inside.size:
+                    return
+
+        cost = 3.0 * batch_size * len(step_sizes) * self.network.parameter_count
+        self._share(len(thetas), cost, work)
         return taken
 
     def _share(self, rows: int, cost: float, work: Callable[[slice], None]) -> None:
@@ -153,24 +162,6 @@ class Evaluator(abc.ABC):
             parallel.share_rows(rows, work)
 
 
-class _Drawn:
-    """Batches for many steps, drawn in blocks: the same points whatever the size of a block."""
-
-    def __init__(self, sampler: Sampler, streams: Streams, steps: int, batch_size: int) -> None:
-        self._sampler = sampler
-        self._streams = streams
-        self._left = steps
-        self._size = batch_size
-        self._at = 0
-        self._points = self._values = np.empty((len(streams), 0, 0))
-
-    def batch(self) -> tuple[Array, Array]:
-        """Return the next batch: points, (M, n, d), and targets, (M, n, K)."""
-        if self._at == self._points.shape[1]:
-            steps = min(self._left, max(_POINTS_HELD // (self._size * len(self._streams)), 1))
-            self._left -= steps
-            self._points, self._values = self._sampler(self._streams, steps * self._size)
-            self._at = 0
-        part = slice(self._at, self._at + self._size)
-        self._at += self._size
-        return self._points[:, part], self._values[:, part]
+def _within(thetas: Array, bound: float) -> NDArray[np.bool_]:
+    """Which rows are finite and within the bound."""
+    return np.asarray(np.einsum("mp,mp->m", thetas, thetas) <= bound * bound)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gfcompare.evaluators.base import NOTHING, Array, Evaluator, Sampler
+from gfcompare.evaluators.base import NOTHING, Array, Counts, Evaluator, Sampler
 from gfcompare.kernels import points as points_kernel
+from gfcompare.kernels import points_descent
 from gfcompare.network import ReLUNetwork
 
 
@@ -57,6 +58,27 @@ class OnPoints(Evaluator):
 
         self._share(len(thetas), self._cost, work)
         return results
+
+    def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
+        """Make steps of gradient descent in place; return how many each row made, shape (M,)."""
+        taken = np.zeros(len(thetas), dtype=np.int64)
+
+        def work(rows: slice) -> None:
+            points_descent.descend(
+                self._widths,
+                thetas[rows],
+                step_sizes,
+                self.points[None],
+                self.values[None],
+                self.weights,
+                0,
+                normalize,
+                bound,
+                taken[rows],
+            )
+
+        self._share(len(thetas), self._cost * len(step_sizes), work)
+        return taken
 
     def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
         """Return the pre-activation of each hidden neuron at each point, shape (sum of H_k, N)."""

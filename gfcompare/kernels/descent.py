@@ -5,14 +5,24 @@ import numpy as np
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
 from gfcompare.kernels.line import gradient_into, line_work
 from gfcompare.kernels.line_batch import batch_gradient_into, batch_work, draw_batch
+from gfcompare.kernels.line_dense import dense_gradient_into, draw, prefers_dense
 
 
 @leaf_sum
-def _move(theta, gradient, step_size):
+def move(theta, gradient, step_size):
     """Theta -= step_size * gradient; return |theta|^2, which is not finite if theta is not."""
     square = 0.0
     for p in range(theta.shape[0]):
         theta[p] -= step_size * gradient[p]
+        square += theta[p] * theta[p]
+    return square
+
+
+@leaf_sum
+def square_norm(theta):
+    """Return |theta|^2, which is not finite if theta is not."""
+    square = 0.0
+    for p in range(theta.shape[0]):
         square += theta[p] * theta[p]
     return square
 
@@ -41,9 +51,11 @@ def _apply(theta, gradient, step_size, hidden, normalize, bound):
     """Make one step; return whether theta stayed within the bound."""
     if normalize:
         _project(theta, gradient, hidden)
-    square = _move(theta, gradient, step_size)
+    square = move(theta, gradient, step_size)
     if normalize:
         _retract(theta, hidden)
+        if not square <= bound * bound:  # a step along M lengthens rows: now it may be within
+            square = square_norm(theta)
     return square <= bound * bound
 
 
@@ -60,9 +72,14 @@ def _descend_row(data, theta, gradient, step_sizes, normalize, bound, work):
 @cold_leaf
 def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, work, batch, state):
     hidden = work.order.shape[0]
+    dense = prefers_dense(hidden, batch.points.shape[0])
     for n in range(step_sizes.shape[0]):
-        draw_batch(data, state, batch)
-        batch_gradient_into(data, theta, gradient, work, batch)
+        if dense:
+            draw(data, state, batch)
+            dense_gradient_into(data, theta, gradient, work, batch)
+        else:
+            draw_batch(data, state, batch)
+            batch_gradient_into(data, theta, gradient, work, batch)
         if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
             return n + 1
     return step_sizes.shape[0]

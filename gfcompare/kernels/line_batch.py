@@ -11,6 +11,7 @@ import numpy as np
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
     collect,
+    copy,
     count_up_to,
     evaluate,
     leftmost_line,
@@ -18,7 +19,7 @@ from gfcompare.kernels.line import (
     piece_of,
     pre_activations,
 )
-from gfcompare.kernels.random import next_uniform
+from gfcompare.kernels.random import fill_uniform
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -57,6 +58,16 @@ def batch_work(hidden, outputs, batch):
 
 
 @leaf
+def is_uniform(data):
+    """Return whether the density is the same constant on all pieces."""
+    density = data.values.density
+    constant = density.shape[1] == 1
+    for piece in range(density.shape[0]):
+        constant = constant and density[piece, 0] == density[0, 0]
+    return constant
+
+
+@leaf
 def quantile(data, u):
     """Return y in [-1, 1] below which the measure has mass u; Newton's method, safeguarded."""
     mass = data.mass
@@ -72,10 +83,6 @@ def quantile(data, u):
             left = centre + 1
         else:
             right = centre
-    if degree == 2:  # constant density on every piece
-        s = (u - mass[left, 0, 1]) / mass[left, 0, 0]
-        y = data.centres[left] + s / data.scales[left]
-        return min(max(y, data.knots[left]), data.knots[left + 1])
     low, high = -1.0, 1.0
     s = 0.0
     for _ in range(60):
@@ -101,11 +108,24 @@ def quantile(data, u):
     return min(max(y, data.knots[left]), data.knots[left + 1])
 
 
+@cold_leaf
+def to_quantiles(data, numbers):
+    """Replace each u, shape (n,), by y in [-1, 1] below which the measure has mass u."""
+    if is_uniform(data):
+        for j in range(numbers.shape[0]):
+            numbers[j] = 2.0 * numbers[j] - 1.0
+    else:
+        for j in range(numbers.shape[0]):
+            numbers[j] = quantile(data.integrals, numbers[j])
+
+
 @entry
 def quantiles(data, uniforms, results):
-    """Write x = quantile(u) for each u, both of shape (n,)."""
+    """Write x below which the measure has mass u for each u, both of shape (n,)."""
+    copy(uniforms, results)
+    to_quantiles(data, results)
     for j in range(uniforms.shape[0]):
-        results[j] = data.integrals.middle + data.integrals.half * quantile(data.integrals, uniforms[j])
+        results[j] = data.integrals.middle + data.integrals.half * results[j]
 
 
 @cold_leaf
@@ -118,8 +138,8 @@ def draw_batch(data, state, batch):
     count = points.shape[0]
     for j in range(count):
         ends[j] = 0
+    fill_uniform(state, drawn)
     for j in range(count):
-        drawn[j] = next_uniform(state)
         ends[np.int64(drawn[j] * count)] += 1
     total = 0
     for j in range(count):
@@ -130,8 +150,7 @@ def draw_batch(data, state, batch):
         ends[bucket] -= 1
         points[ends[bucket]] = drawn[j]
     sort_pairs(points, batch.order, batch.spare_points, batch.spare_order)
-    for j in range(count):
-        points[j] = quantile(data.integrals, points[j])
+    to_quantiles(data, points)
 
 
 @leaf

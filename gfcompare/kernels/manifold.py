@@ -6,7 +6,7 @@ its biases. A hidden row is (W^k_i, b^k_i); on M each has norm 1.
 
 import numpy as np
 
-from gfcompare.kernels.compiled import entry, leaf
+from gfcompare.kernels.compiled import cold_leaf, entry, leaf
 
 # Squares of numbers in this range neither overflow nor lose digits.
 _SMALL, _LARGE = 1e-140, 1e140
@@ -63,22 +63,27 @@ def row_norms(widths, thetas, norms):
             offset += rows * (fan_in + 1)
 
 
+@cold_leaf
+def retract_rows(widths, theta, norms):
+    """Divide each hidden row of theta, (P,), by its norm, in place; write the norms, (sum of hidden,)."""
+    offset = 0
+    number = 0
+    for layer in range(widths.shape[0] - 2):
+        fan_in, rows = widths[layer], widths[layer + 1]
+        for i in range(rows):
+            start, bias = offset + i * fan_in, offset + rows * fan_in + i
+            norm = _row_norm(theta, start, fan_in, bias)
+            _divide_row(theta, start, fan_in, bias, norm)
+            norms[number] = norm
+            number += 1
+        offset += rows * (fan_in + 1)
+
+
 @entry
 def retract(widths, thetas, norms):
     """Divide each hidden row by its norm, in place; write the norms, (M, sum of hidden)."""
     for m in range(thetas.shape[0]):
-        theta = thetas[m]
-        offset = 0
-        number = 0
-        for layer in range(widths.shape[0] - 2):
-            fan_in, rows = widths[layer], widths[layer + 1]
-            for i in range(rows):
-                start, bias = offset + i * fan_in, offset + rows * fan_in + i
-                norm = _row_norm(theta, start, fan_in, bias)
-                _divide_row(theta, start, fan_in, bias, norm)
-                norms[m, number] = norm
-                number += 1
-            offset += rows * (fan_in + 1)
+        retract_rows(widths, thetas[m], norms[m])
 
 
 @entry
@@ -99,6 +104,23 @@ def normalize(widths, thetas):
             offset = after
 
 
+@cold_leaf
+def tangent(widths, theta, vector):
+    """Remove from a vector, (P,), its component along each hidden row of theta on M, in place."""
+    offset = 0
+    for layer in range(widths.shape[0] - 2):
+        fan_in, rows = widths[layer], widths[layer + 1]
+        for i in range(rows):
+            start, bias = offset + i * fan_in, offset + rows * fan_in + i
+            radial = theta[bias] * vector[bias]
+            for j in range(fan_in):
+                radial += theta[start + j] * vector[start + j]
+            for j in range(fan_in):
+                vector[start + j] -= radial * theta[start + j]
+            vector[bias] -= radial * theta[bias]
+        offset += rows * (fan_in + 1)
+
+
 @entry
 def project(widths, thetas, vectors, factors):
     """Remove from each vector its component along each hidden row of theta on M, in place.
@@ -106,19 +128,16 @@ def project(widths, thetas, vectors, factors):
     What is left of a row is multiplied by its entry of `factors`, shape (M, sum of hidden).
     """
     for m in range(thetas.shape[0]):
-        theta, vector = thetas[m], vectors[m]
+        vector = vectors[m]
+        tangent(widths, thetas[m], vector)
         offset = 0
         number = 0
         for layer in range(widths.shape[0] - 2):
             fan_in, rows = widths[layer], widths[layer + 1]
             for i in range(rows):
-                start, bias = offset + i * fan_in, offset + rows * fan_in + i
-                radial = theta[bias] * vector[bias]
-                for j in range(fan_in):
-                    radial += theta[start + j] * vector[start + j]
                 factor = factors[m, number]
                 for j in range(fan_in):
-                    vector[start + j] = factor * (vector[start + j] - radial * theta[start + j])
-                vector[bias] = factor * (vector[bias] - radial * theta[bias])
+                    vector[offset + i * fan_in + j] *= factor
+                vector[offset + rows * fan_in + i] *= factor
                 number += 1
             offset += rows * (fan_in + 1)

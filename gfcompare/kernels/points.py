@@ -20,7 +20,6 @@ class PointsWork(NamedTuple):
     starts: np.ndarray  # (L + 2,) int64: first row of the inputs (layer 0) and of each layer 1, ..., L
     parameters: np.ndarray  # (L + 1,) int64: first parameter of each layer
     values: np.ndarray  # (rows, BLOCK): inputs, then activations; the output layer holds the network
-    slopes: np.ndarray  # (rows, BLOCK): derivative of each activation
     deltas: np.ndarray  # (rows, BLOCK): derivative of the risk by each pre-activation
 
 
@@ -35,15 +34,58 @@ def points_work(widths):
     for layer in range(1, count - 1):
         parameters[layer + 1] = parameters[layer] + widths[layer] * (widths[layer - 1] + 1)
     rows = starts[count]
-    return PointsWork(
-        starts, parameters, np.empty((rows, BLOCK)), np.empty((rows, BLOCK)), np.empty((rows, BLOCK))
-    )
+    return PointsWork(starts, parameters, np.empty((rows, BLOCK)), np.empty((rows, BLOCK)))
 
 
 @leaf
-def _add_multiple(target, factor, source):
+def _add_four(target, f0, s0, f1, s1, f2, s2, f3, s3):
     for n in range(target.shape[0]):
-        target[n] += factor * source[n]
+        target[n] += (f0 * s0[n] + f1 * s1[n]) + (f2 * s2[n] + f3 * s3[n])
+
+
+@leaf
+def _combine(target, constant, factors, start, stride, sources, first, count, size):
+    """Write constant + sum over i < count of factors[start + i stride] sources[first + i] into `target`.
+
+    Four sources at a time: with one, loading and storing the target would cost more than the arithmetic.
+    """
+    if count == 2:
+        f0, f1 = factors[start], factors[start + stride]
+        s0, s1 = sources[first, :size], sources[first + 1, :size]
+        for n in range(size):
+            target[n] = constant + f0 * s0[n] + f1 * s1[n]
+        return
+    done = 1
+    f, s = factors[start], sources[first, :size]
+    for n in range(size):
+        target[n] = constant + f * s[n]
+    while done + 4 <= count:
+        at, row = start + done * stride, first + done
+        _add_four(
+            target,
+            factors[at],
+            sources[row, :size],
+            factors[at + stride],
+            sources[row + 1, :size],
+            factors[at + 2 * stride],
+            sources[row + 2, :size],
+            factors[at + 3 * stride],
+            sources[row + 3, :size],
+        )
+        done += 4
+    while done < count:
+        f, s = factors[start + done * stride], sources[first + done, :size]
+        for n in range(size):
+            target[n] += f * s[n]
+        done += 1
+
+
+@leaf_sum
+def _sum(values):
+    total = 0.0
+    for n in range(values.shape[0]):
+        total += values[n]
+    return total
 
 
 @leaf_sum
@@ -55,19 +97,41 @@ def _dot(first, second):
 
 
 @leaf_sum
-def _sum(values):
-    total = 0.0
-    for n in range(values.shape[0]):
-        total += values[n]
-    return total
+def _four_dots(common, s0, s1, s2, s3):
+    d0 = 0.0
+    d1 = 0.0
+    d2 = 0.0
+    d3 = 0.0
+    for n in range(common.shape[0]):
+        c = common[n]
+        d0 += c * s0[n]
+        d1 += c * s1[n]
+        d2 += c * s2[n]
+        d3 += c * s3[n]
+    return d0, d1, d2, d3
 
 
 @leaf
-def _activate(z, slope, size):
-    for n in range(size):
-        on = z[n] > 0.0
-        slope[n] = 1.0 if on else 0.0
-        z[n] = z[n] if on else 0.0
+def _add_dots(results, start, stride, common, sources, first, count, size):
+    """Add the inner product of `common` with sources[first + i] to results[start + i stride], i < count."""
+    done = 0
+    while done + 4 <= count:
+        at, row = start + done * stride, first + done
+        d0, d1, d2, d3 = _four_dots(
+            common,
+            sources[row, :size],
+            sources[row + 1, :size],
+            sources[row + 2, :size],
+            sources[row + 3, :size],
+        )
+        results[at] += d0
+        results[at + stride] += d1
+        results[at + 2 * stride] += d2
+        results[at + 3 * stride] += d3
+        done += 4
+    while done < count:
+        results[start + done * stride] += _dot(common, sources[first + done, :size])
+        done += 1
 
 
 @cold_leaf
@@ -79,25 +143,20 @@ def _forward(widths, theta, work, first, size, slopes, fixed, trace):
         source, target, parameter = work.starts[layer - 1], work.starts[layer], work.parameters[layer]
         for j in range(rows):
             z = work.values[target + j, :size]
-            bias = theta[parameter + rows * below + j]
-            for n in range(size):
-                z[n] = bias
-            for i in range(below):
-                weight = theta[parameter + j * below + i]
-                _add_multiple(z, weight, work.values[source + i, :size])
+            bias, weights = theta[parameter + rows * below + j], parameter + j * below
+            _combine(z, bias, theta, weights, 1, work.values, source, below, size)
             if layer == depth:
                 continue
             neuron = target + j - widths[0]
             if trace.shape[0] > 0:
                 for n in range(size):
                     trace[neuron, first + n] = z[n]
-            slope = work.slopes[target + j, :size]
             if fixed:
                 for n in range(size):
-                    slope[n] = slopes[neuron, first + n]
-                    z[n] *= slope[n]
+                    z[n] *= slopes[neuron, first + n]
             else:
-                _activate(z, slope, size)
+                for n in range(size):
+                    z[n] = z[n] if z[n] > 0.0 else 0.0
 
 
 @cold_leaf
@@ -116,29 +175,60 @@ def _residuals(widths, work, y, weights, first, size):
 
 
 @cold_leaf
-def _backward(widths, theta, gradient, work, size):
-    """Add the gradient of a block of points."""
+def _backward(widths, theta, gradient, work, first, size, slopes, fixed):
+    """Add the gradient of a block of points, `first` being the number of its first."""
     depth = widths.shape[0] - 1
     for layer in range(depth, 0, -1):
         below, rows = widths[layer - 1], widths[layer]
         source, target, parameter = work.starts[layer - 1], work.starts[layer], work.parameters[layer]
         for j in range(rows):
-            delta = work.deltas[target + j, :size]
-            gradient[parameter + rows * below + j] += _sum(delta)
+            gradient[parameter + rows * below + j] += _sum(work.deltas[target + j, :size])
+        if rows >= 4:
             for i in range(below):
-                gradient[parameter + j * below + i] += _dot(delta, work.values[source + i, :size])
+                value = work.values[source + i, :size]
+                _add_dots(gradient, parameter + i, below, value, work.deltas, target, rows, size)
+        else:
+            for j in range(rows):
+                delta = work.deltas[target + j, :size]
+                _add_dots(gradient, parameter + j * below, 1, delta, work.values, source, below, size)
         if layer == 1:
             return
         for i in range(below):
             back = work.deltas[source + i, :size]
+            _combine(back, 0.0, theta, parameter + i, below, work.deltas, target, rows, size)
+            if fixed:
+                neuron = source + i - widths[0]
+                for n in range(size):
+                    back[n] *= slopes[neuron, first + n]
+            else:
+                value = work.values[source + i, :size]
+                for n in range(size):
+                    back[n] = back[n] if value[n] > 0.0 else 0.0
+
+
+@cold_leaf
+def add_gradient(widths, theta, gradient, work, x, y, weights, slopes, trace, wanted):
+    """Return the risk on N points; if `wanted`, add its gradient.
+
+    Parameters
+    ----------
+    widths, weights, slopes, trace : as in `evaluate`
+    theta, gradient : (P,)
+    work : scratch memory
+    x, y : (N, d) and (N, K)
+    """
+    fixed = slopes.shape[0] > 0
+    risk = 0.0
+    for first in range(0, x.shape[0], BLOCK):
+        size = min(BLOCK, x.shape[0] - first)
+        for i in range(widths[0]):
             for n in range(size):
-                back[n] = 0.0
-            for j in range(rows):
-                weight = theta[parameter + j * below + i]
-                _add_multiple(back, weight, work.deltas[target + j, :size])
-            slope = work.slopes[source + i, :size]
-            for n in range(size):
-                back[n] *= slope[n]
+                work.values[i, n] = x[first + n, i]
+        _forward(widths, theta, work, first, size, slopes, fixed, trace)
+        risk += _residuals(widths, work, y, weights, first, size)
+        if wanted:
+            _backward(widths, theta, gradient, work, first, size, slopes, fixed)
+    return risk
 
 
 @entry
@@ -169,12 +259,7 @@ def evaluate(widths, thetas, x, y, weights, slopes, trace, risks, gradients):
         risks[m] = 0.0 if numbers else np.nan
         if not numbers and trace.shape[0] == 0:
             continue
-        for first in range(0, x.shape[1], BLOCK):
-            size = min(BLOCK, x.shape[1] - first)
-            for i in range(widths[0]):
-                for n in range(size):
-                    work.values[i, n] = x[own, first + n, i]
-            _forward(widths, theta, work, first, size, slopes, slopes.shape[0] > 0, trace)
-            risks[m] += _residuals(widths, work, y[own], weights, first, size)
-            if wanted:
-                _backward(widths, theta, gradients[m], work, size)
+        gradient = gradients[m] if wanted else theta  # not touched
+        risks[m] += add_gradient(
+            widths, theta, gradient, work, x[own], y[own], weights, slopes, trace, wanted
+        )

@@ -39,9 +39,26 @@ def next_uniform(state):
     return np.float64(next_bits(state) >> _ELEVEN) * _UNIT
 
 
+@leaf
+def fill_uniform(state, numbers):
+    """Fill `numbers`, shape (n,), as n calls of `next_uniform` do, with the state in registers."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for j in range(numbers.shape[0]):
+        total = s0 + s3
+        bits = ((total << _TWENTY_THREE) | (total >> (_SIXTY_FOUR - _TWENTY_THREE))) + s0
+        shifted = s1 << _SEVENTEEN
+        s2 ^= s0
+        s3 ^= s1
+        s1 ^= s2
+        s0 ^= s3
+        s2 ^= shifted
+        s3 = (s3 << _FORTY_FIVE) | (s3 >> (_SIXTY_FOUR - _FORTY_FIVE))
+        numbers[j] = np.float64(bits >> _ELEVEN) * _UNIT
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
 @entry
 def uniforms(states, results):
     """Fill row m of `results`, (M, n), with uniform numbers from stream m of `states`, (M, 4), advanced."""
     for m in range(results.shape[0]):
-        for j in range(results.shape[1]):
-            results[m, j] = next_uniform(states[m])
+        fill_uniform(states[m], results[m])

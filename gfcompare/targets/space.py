@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -96,10 +98,19 @@ class MultivariatePolynomial(SpaceTarget):
         """Return f, shape (n, K), at the points x, shape (n, d)."""
         points = self.checked(x)
         rows = np.array(coefficient_rows(self.coefficients, "coefficients"))
-        values = np.zeros((len(points), len(rows)))
-        for term, coefficients in zip(self._terms(), rows.T, strict=True):
-            values += np.prod(points ** np.array(term), axis=1)[:, None] * coefficients
-        return values
+        terms = self._terms()
+        # Products instead of powers, which cost ten times as much.
+        powers = [
+            list(itertools.accumulate(itertools.repeat(column, max(highest, 1)), np.multiply))
+            for column, highest in zip(np.ascontiguousarray(points.T), np.max(terms, axis=0), strict=True)
+        ]
+        values = np.zeros((len(rows), len(points)))
+        for term, coefficients in zip(terms, rows.T, strict=True):
+            factors = [powers[m][power - 1] for m, power in enumerate(term) if power]
+            product = functools.reduce(np.multiply, factors) if factors else 1.0
+            for value, coefficient in zip(values, coefficients, strict=True):
+                value += coefficient * product
+        return np.ascontiguousarray(values.T)
 
     def degree(self, coordinate: int) -> int | None:
         """Return the highest power of the coordinate in a term that is not 0."""
