@@ -29,8 +29,8 @@ class FlowIntegrator(Integrator, abc.ABC):
 
     Where the risk is smooth, implicitly, of variable order 1 to 5, with Newton's method and matrix-free
     GMRES: the cost of a step is a few gradients whatever the number of parameters, and stiffness does
-    not limit the step. The standard and the normalised flow of networks with one input and one hidden layer
-    run in compiled code (`gfcompare.kernels.ndf`), others with SUNDIALS CVODE (`gfcompare.cvode`). On
+    not limit the step. The standard and the normalised flow run in compiled code (`gfcompare.kernels.ndf`),
+    other flows with SUNDIALS CVODE (`gfcompare.cvode`). On
     finitely many points, where the velocity jumps, with explicit methods whose steps end at the jumps
     (`gfcompare.kinks`): of order 5 while the flow is not stiff, stabilised while it is. Save times are read
     off the method's interpolant and cost nothing.
@@ -73,8 +73,8 @@ class FlowIntegrator(Integrator, abc.ABC):
         if self.method == "ndf":
             require(
                 compiled,
-                "the method 'ndf' is for the standard and the normalised flow of networks with one input and "
-                "one hidden layer, under a measure with a density: use 'auto'.",
+                "the method 'ndf' is for the standard and the normalised flow, under a measure with a "
+                "density: use 'auto'.",
             )
         if self.method != "auto":
             return self.method
@@ -179,7 +179,7 @@ class FlowIntegrator(Integrator, abc.ABC):
             return state
         running = state.running
         late = np.isin(np.arange(len(running)), list(memory.late))
-        small = problem.network.parameter_count <= _LARGEST_DENSE
+        small = problem.has_hessian and problem.network.parameter_count <= _LARGEST_DENSE
         moved, y, ends = problem.only(running & ~late).advance_flow(
             memory.tables,
             time,

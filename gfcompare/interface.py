@@ -201,6 +201,11 @@ class CountedProblem:
         """Whether the flows of this problem are integrated in compiled code."""
         return self._problem.has_compiled_flow
 
+    @property
+    def has_hessian(self) -> bool:
+        """Whether `hessian` is there."""
+        return self._problem.has_hessian
+
     def advance_flow(
         self,
         tables: FlowTables,

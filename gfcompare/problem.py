@@ -339,7 +339,12 @@ class Problem:
 
     @property
     def has_compiled_flow(self) -> bool:
-        """Whether `advance_flow` integrates the flows of this problem: for one input, one hidden layer."""
+        """Whether `advance_flow` integrates the flows of this problem: under a measure with a density."""
+        return self._evaluator.flow_data() is not None
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether `hessian` is there: for one input, one hidden layer and a measure with a density."""
         return isinstance(self._evaluator, ShallowLine)
 
     def advance_flow(
@@ -375,10 +380,9 @@ class Problem:
         -------
         ndarray, shape (M, P), the solver's variable at `time`
         """
-        evaluator = self._evaluator
-        if not isinstance(evaluator, ShallowLine):
-            raise InputError("compiled flows need widths [1, H, K] and a measure with a density.")
-        return evaluator.advance_flow(
+        if not self.has_compiled_flow:
+            raise InputError("compiled flows need a measure with a density.")
+        return self._evaluator.advance_flow(
             tables,
             time,
             ends,

@@ -246,9 +246,11 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
 
 
 def _is_compiled_flow(cell: Cell) -> bool:
-    """Return whether a cell needs the flows in compiled code."""
+    """Return whether a cell needs what `compile_flow` compiles."""
     method, problem = cell.integrator, cell.problem.problem
-    return isinstance(method, FlowIntegrator) and method.method_for(CountedProblem(problem, 1)) == "ndf"
+    if not (isinstance(method, FlowIntegrator) and problem.has_hessian):
+        return False
+    return method.method_for(CountedProblem(problem, 1)) == "ndf"
 
 
 @contextmanager
@@ -284,11 +286,11 @@ def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
     method = integrator.method_for(CountedProblem(problem, 1))
     if method in ("bdf", "adams"):
         importlib.import_module("sksundae.cvode")
-    elif method == "ndf" and method not in _loaded:
+    elif method == "ndf" and (loaded := f"{method}, {problem.kind}") not in _loaded:
         origin = np.zeros((1, problem.network.parameter_count))
         counted = CountedProblem(problem, 1)
         integrator.advance(counted, integrator.start(counted, origin, []), 1e-6)
-        _loaded.add(method)
+        _loaded.add(loaded)
 
 
 _loaded: set[str] = set()

@@ -11,7 +11,7 @@ from gfcompare.integration import stationary
 from gfcompare.interface import CountedProblem
 from gfcompare.kernels import ndf
 from gfcompare.kernels.compiled import entry
-from gfcompare.kernels.line import line_work
+from gfcompare.kernels.velocity import velocity_work
 from gfcompare.rest import Angles, NearRest, Plain
 from gfcompare.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 
@@ -100,9 +100,12 @@ def decaying():
 @entry
 def _ndf_steps(integrals, differences, order, size, count):
     """Make steps of one size and order; return whether all equations were solved."""
-    work, line = ndf.ndf_work(1, 4), line_work(1, 1)
+    widths = np.array([1, 1, 1])
+    work, memory = ndf.ndf_work(4), velocity_work(integrals, widths, 4)
     for _ in range(count):
-        converged, _ = ndf._solve(integrals, differences, order, size, 1e-13, 1e-13, False, work, line)
+        converged, _ = ndf._solve(
+            integrals, widths, differences, order, size, 1e-13, 1e-13, False, work, memory
+        )
         if not converged:
             return False
         ndf._accept(differences, order, work.vectors[ndf._CORRECTION])

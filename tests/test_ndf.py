@@ -9,12 +9,23 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare import parallel
+from gfcompare.evaluators.base import FlowTables
 
 FLOWS = ("standard-gf", "normalized-gf")
 TARGETS = {
     "cubic": gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0]),
     "sine": gfc.targets.Sine(),
     "two": gfc.targets.Polynomial([[0.0, 1.0, -1.0], [1.0, -2.0, 0.5]]),
+}
+_SQUARE = gfc.measures.Box(0.0, 1.0, dimension=2)
+_SADDLE = gfc.targets.MultivariatePolynomial([[2, 1], [1, 0]], [1.0, -1.0])
+_BOTH = gfc.targets.MultivariatePolynomial([[1, 1], [0, 1]], [[1.0, -1.0], [0.5, 2.0]])
+_FEW = gfc.Quadrature(nodes=48)
+#: Deep on the line; one hidden layer, two outputs, in the plane; deep in the plane.
+OTHERS = {
+    "deep": gfc.Problem(gfc.ReLUNetwork((1, 4, 3, 1)), TARGETS["sine"], gfc.measures.Uniform()),
+    "plane": gfc.Problem(gfc.ReLUNetwork((2, 5, 2)), _BOTH, _SQUARE, _FEW),
+    "deep plane": gfc.Problem(gfc.ReLUNetwork((2, 3, 3, 1)), _SADDLE, _SQUARE, _FEW),
 }
 
 
@@ -30,7 +41,8 @@ def networks(problem: gfc.Problem, count: int) -> np.ndarray:
 
 def run(problem, name, theta, times, **options):
     data = gfc.integrate(problem, gfc.integrator(name, **options), theta, times)
-    parts = [data[key].values for key in ("weight_1", "bias_1", "weight_2", "bias_2")]
+    layers = range(1, problem.network.depth + 1)
+    parts = [data[f"{part}_{k}"].values for k in layers for part in ("weight", "bias")]
     return np.concatenate([p.reshape(*p.shape[:2], -1) for p in parts], axis=2), data
 
 
@@ -49,24 +61,65 @@ def test_agrees_with_cvode_at_tight_tolerance(name, hidden, target):
         assert error.max() < 10 * rtol
 
 
-def test_is_what_auto_means_on_a_line_and_nowhere_else():
-    problem = make(4)
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_problems_agree_with_cvode_at_tight_tolerance(name, kind):
+    """Global error within thirty times rtol: the flow itself makes errors grow (CVODE's are as large)."""
+    problem = OTHERS[kind]
+    theta = networks(problem, 3)
+    times = [0.0, 0.1, 1.0, 10.0, 100.0]
+    expected, _ = run(problem, name, theta, times, method="bdf", rtol=1e-12, atol=1e-14)
+    for rtol in (1e-5, 1e-7):
+        found, data = run(problem, name, theta, times, method="ndf", rtol=rtol)
+        error = np.linalg.norm(found - expected, axis=2) / np.linalg.norm(expected, axis=2)
+        assert np.isin(data["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
+        assert error.max() < 30 * rtol
+    if name == "normalized-gf":
+        assert data["distance_to_manifold"].values.max() < 1e-14
+
+
+@pytest.mark.parametrize("kind", ["line", *OTHERS])
+def test_is_what_auto_means_under_a_density(kind):
+    problem = OTHERS.get(kind) or make(4)
     theta = networks(problem, 2)
     automatic, _ = run(problem, "standard-gf", theta, [0.0, 10.0])
     compiled, _ = run(problem, "standard-gf", theta, [0.0, 10.0], method="ndf")
     other, _ = run(problem, "standard-gf", theta, [0.0, 10.0], method="bdf")
     assert np.array_equal(automatic, compiled)
     assert not np.array_equal(automatic, other)
-    deep = gfc.Problem(gfc.ReLUNetwork((1, 3, 3, 1)), TARGETS["cubic"], gfc.measures.Uniform())
-    data = gfc.integrate(deep, gfc.integrator("standard-gf", method="ndf"), networks(deep, 1), [0.0, 1.0])
+
+
+def test_is_not_for_points():
+    points = gfc.measures.Uniform().discretize(8, "quantiles")
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), TARGETS["cubic"], points)
+    data = gfc.integrate(
+        problem, gfc.integrator("standard-gf", method="ndf"), networks(problem, 1), [0.0, 1.0]
+    )
     assert data["status"].values[0] == gfc.Status.FAILED
     assert "'ndf' is for the standard and the normalised flow" in str(data["message"].values[0])
+    assert not problem.has_compiled_flow
+    with pytest.raises(gfc.InputError, match="measure with a density"):
+        problem.advance_flow(
+            FlowTables(np.zeros((0, 8, 10)), np.zeros((0, 3)), np.zeros((0, 5), dtype=np.int64)),
+            1.0,
+            np.zeros(0, dtype=np.int64),
+            rtol=1e-6,
+            atol=1e-8,
+            max_steps=9,
+            patience=9,
+            longest=9.0,
+            normalize=False,
+            bound=9.0,
+        )
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_does_not_depend_on_neighbours_save_times_or_threads(name):
-    problem = make(7, "sine")
-    theta = networks(problem, 6)
+@pytest.mark.parametrize("kind", ["line", *OTHERS])
+def test_does_not_depend_on_neighbours_save_times_or_threads(name, kind):
+    problem = OTHERS.get(kind) or make(7, "sine")
+    theta = networks(problem, 9)
+    theta = theta[np.linalg.norm(problem.gradient(theta), axis=1) > 1e-3]  # one may be at rest, and ends at 0
+    assert len(theta) > 5
     whole, data = run(problem, name, theta, [0.0, 1.0, 50.0])
     alone, _ = run(problem, name, theta[4], [0.0, 1.0, 50.0])
     assert np.array_equal(whole[4], alone[0])
@@ -80,6 +133,18 @@ def test_does_not_depend_on_neighbours_save_times_or_threads(name):
     finally:
         parallel.set_thread_count(before)
     assert np.array_equal(whole, single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("name", FLOWS)
+def test_long_times_elsewhere(name, kind):
+    """Without an exact Hessian: to 10^9, the risk non-increasing to rounding."""
+    problem = OTHERS[kind]
+    _, data = run(problem, name, networks(problem, 2), np.geomspace(1e-3, 1e9, 25))
+    assert np.isin(data["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
+    risk = data["risk"].values
+    assert (np.diff(risk, axis=1) <= 1e-6 * risk[:, :1]).all()
 
 
 @pytest.mark.parametrize("name", FLOWS)

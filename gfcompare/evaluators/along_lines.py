@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gfcompare.evaluators.base import Array, Evaluator, Sampler
 from gfcompare.kernels import deep_line, line_set
 from gfcompare.kernels.line_set import LineSet
+from gfcompare.kernels.velocity import Shallow
 from gfcompare.moments import line_moments
 from gfcompare.network import ReLUNetwork
 
@@ -64,7 +65,7 @@ class AlongLines(Evaluator):
                 hidden = self.network.hidden[0]
                 line_set.risks(self.lines, self._moments, thetas[rows], results[rows], hidden)
 
-        self._share(len(thetas), self._cost, work)
+        self._share(len(thetas), self.cost, work)
         return results
 
     def gradients(self, thetas: Array) -> Array:
@@ -84,12 +85,16 @@ class AlongLines(Evaluator):
                         self.lines.segments, self._moments, thetas[part], results[part], orders
                     )
 
-        self._share(len(thetas), self._cost, work)
+        self._share(len(thetas), self.cost, work)
         return results
 
+    def flow_data(self) -> Shallow | LineSet:
+        """Return what `kernels.velocity` takes the velocity of a flow from."""
+        return self.lines if self._moments is None else Shallow(self.lines.segments, self._moments)
+
     @property
-    def _cost(self) -> float:
-        """Roughly the operations for one row."""
+    def cost(self) -> float:
+        """Roughly the operations of a gradient."""
         return len(self.lines.segments.shares) * 30.0 * self.network.parameter_count
 
     def _orders(self, rows: int) -> Orders:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare import parallel
+from gfcompare.kernels import ndf, points_descent
 from gfcompare.kernels import points as points_kernel
-from gfcompare.kernels import points_descent
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
@@ -78,6 +79,57 @@ class Evaluator(abc.ABC):
     @abc.abstractmethod
     def data(self) -> Iterable[Array]:
         """Return the arrays that determine risk and gradient, besides the network."""
+
+    @property
+    @abc.abstractmethod
+    def cost(self) -> float:
+        """Roughly the operations of a gradient."""
+
+    def flow_data(self) -> Any:
+        """Return what `kernels.velocity` takes the velocity of a flow from; None if the velocity jumps."""
+        return None
+
+    def advance_flow(
+        self,
+        tables: FlowTables,
+        time: float,
+        ends: Counts,
+        *,
+        rtol: float,
+        atol: float,
+        max_steps: int,
+        patience: int,
+        longest: float,
+        normalize: bool,
+        bound: float,
+    ) -> Array:
+        """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
+
+        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`.
+        """
+        results = np.empty_like(tables.differences[:, 0])
+
+        def work(rows: slice) -> None:
+            ndf.advance(
+                self.flow_data(),
+                self._widths,
+                tables.differences[rows],
+                tables.clocks[rows],
+                tables.counts[rows],
+                time,
+                rtol,
+                atol,
+                max_steps,
+                patience,
+                longest,
+                normalize,
+                bound,
+                results[rows],
+                ends[rows],
+            )
+
+        self._share(len(results), 1000 * self.cost, work)
+        return results
 
     def batch_gradients(self, thetas: Array, points: Array, values: Array) -> Array:
         """Return the mean gradient over row m of `points`, (M, n, d), with targets (M, n, K), at each row."""

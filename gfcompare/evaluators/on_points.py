@@ -39,7 +39,7 @@ class OnPoints(Evaluator):
         def work(rows: slice) -> None:
             self._evaluate(thetas[rows], results[rows], np.empty((0, thetas.shape[1])))
 
-        self._share(len(thetas), self._cost, work)
+        self._share(len(thetas), self.cost, work)
         return results
 
     def gradients(self, thetas: Array, slopes: Array = NOTHING) -> Array:
@@ -56,7 +56,7 @@ class OnPoints(Evaluator):
         def work(rows: slice) -> None:
             self._evaluate(thetas[rows], np.empty(rows.stop - rows.start), results[rows], slopes)
 
-        self._share(len(thetas), self._cost, work)
+        self._share(len(thetas), self.cost, work)
         return results
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
@@ -77,7 +77,7 @@ class OnPoints(Evaluator):
                 taken[rows],
             )
 
-        self._share(len(thetas), self._cost * len(step_sizes), work)
+        self._share(len(thetas), self.cost * len(step_sizes), work)
         return taken
 
     def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
@@ -107,6 +107,6 @@ class OnPoints(Evaluator):
         )
 
     @property
-    def _cost(self) -> float:
-        """Roughly the operations for one row."""
+    def cost(self) -> float:
+        """Roughly the operations of a gradient."""
         return 3.0 * len(self.points) * self.network.parameter_count

@@ -7,8 +7,9 @@ import threading
 import numpy as np
 
 from gfcompare import parallel
-from gfcompare.evaluators.base import Array, Counts, Evaluator, FlowTables, Sampler, Streams
-from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk, ndf
+from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
+from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
+from gfcompare.kernels.line import Integrals
 from gfcompare.moments import line_data
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -58,47 +59,14 @@ class ShallowLine(Evaluator):
         self.__dict__.update(state)
         self._memory = _Memory(self._hidden)
 
-    def advance_flow(
-        self,
-        tables: FlowTables,
-        time: float,
-        ends: Counts,
-        *,
-        rtol: float,
-        atol: float,
-        max_steps: int,
-        patience: int,
-        longest: float,
-        normalize: bool,
-        bound: float,
-    ) -> Array:
-        """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
+    def flow_data(self) -> Integrals:
+        """Return what `kernels.velocity` takes the velocity of a flow from."""
+        return self._data.integrals
 
-        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`.
-        """
-        results = np.empty_like(tables.differences[:, 0])
-
-        def work(rows: slice) -> None:
-            ndf.advance(
-                self._data.integrals,
-                tables.differences[rows],
-                tables.clocks[rows],
-                tables.counts[rows],
-                time,
-                rtol,
-                atol,
-                max_steps,
-                patience,
-                longest,
-                normalize,
-                bound,
-                self._hidden,
-                results[rows],
-                ends[rows],
-            )
-
-        parallel.share_rows(len(results), work, threads=self._threads(len(results), 1000))
-        return results
+    @property
+    def cost(self) -> float:
+        """Roughly the operations of a gradient."""
+        return 30.0 * self._hidden
 
     def _threads(self, rows: int, steps: int) -> int:
         return 1 if rows * self._hidden * steps < self._WORTH_A_THREAD else parallel.thread_count()

@@ -68,7 +68,7 @@ def eigenvalues(problem: Problem, theta: Array) -> Array:
     if count > DENSE_PARAMETERS:
         found = problem.curvature(theta, EXTREME)
         return np.concatenate([found.smallest, found.largest])
-    if problem.has_compiled_flow:  # where the Hessian is known
+    if problem.has_hessian:
         return _eigenvalues(problem.hessian(theta))
     if not problem.smooth:
         return _eigenvalues(_of_piece(problem, theta))

@@ -343,24 +343,35 @@ def finite(theta):
     return total == 0.0
 
 
+@cold_leaf
+def _evaluate(lines, widths, theta, gradient, work, with_gradient):
+    """Return the risk and, if asked for, write the gradient; NaN where a parameter is no finite number.
+
+    A neuron without a zero would otherwise count as switched off.
+    """
+    numbers = finite(theta)
+    if with_gradient:
+        for p in range(gradient.shape[0]):
+            gradient[p] = 0.0 if numbers else np.nan
+    if not numbers:
+        return np.nan
+    total = 0.0
+    for segment in range(lines.segments.shares.shape[0]):
+        part = _segment(lines, widths, theta, gradient, work, segment, with_gradient)
+        total += lines.segments.shares[segment] * part
+    return total
+
+
+@cold_leaf
+def deep_gradient_into(lines, widths, theta, gradient, work):
+    """Write the generalised gradient at `theta`, shape (P,), into `gradient`."""
+    _evaluate(lines, widths, theta, gradient, work, True)
+
+
 @entry
 def evaluate(lines, widths, thetas, risks, gradients, with_gradient):
-    """Write the risk, (M,), and if asked for the generalised gradient, (M, P), at each row of `thetas`.
-
-    NaN where a parameter is no finite number: a neuron without a zero would count as switched off.
-    """
+    """Write the risk, (M,), and if asked for the generalised gradient, (M, P), at each row of `thetas`."""
     work = deep_work(widths)
     for m in range(thetas.shape[0]):
         gradient = gradients[m if with_gradient else 0]
-        numbers = finite(thetas[m])
-        if with_gradient:
-            for p in range(gradient.shape[0]):
-                gradient[p] = 0.0 if numbers else np.nan
-        if not numbers:
-            risks[m] = np.nan
-            continue
-        total = 0.0
-        for segment in range(lines.segments.shares.shape[0]):
-            part = _segment(lines, widths, thetas[m], gradient, work, segment, with_gradient)
-            total += lines.segments.shares[segment] * part
-        risks[m] = total
+        risks[m] = _evaluate(lines, widths, thetas[m], gradient, work, with_gradient)

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import cold_leaf, entry, leaf
+from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
     Integrals,
     LineData,
+    LineWork,
     Values,
     copy,
     gradient_into,
@@ -142,6 +143,36 @@ def _collect(gradient, sums, part, share, position, coordinate, hidden):
     _add_multiple(gradient[rest + hidden :], share, part[2 * hidden :])
 
 
+class SegmentsWork(NamedTuple):
+    """Scratch memory for the gradient of one network with one hidden layer."""
+
+    orders: np.ndarray  # (B, H) uint64: the breakpoints' order on each segment, kept from call to call
+    columns: np.ndarray  # (d, H): weights of layer 1
+    sums: np.ndarray  # (d, H): their gradient
+    local: np.ndarray  # parameters of the network on a segment, one on the line
+    part: np.ndarray  # their gradient
+    line: LineWork
+
+
+@allocator
+def segments_work(segments, hidden, outputs):
+    """Return the scratch memory for H hidden neurons and K outputs."""
+    inputs = segments.positions.shape[1]
+    orders = np.empty((segments.shares.shape[0], hidden), np.uint64)
+    for b in range(orders.shape[0]):
+        for i in range(hidden):
+            orders[b, i] = i
+    parameters = 2 * hidden + outputs * (hidden + 1)
+    return SegmentsWork(
+        orders,
+        np.empty((inputs, hidden)),
+        np.empty((inputs, hidden)),
+        np.empty(parameters),
+        np.empty(parameters),
+        line_work(hidden, outputs),
+    )
+
+
 @cold_leaf
 def _gradient_of(segments, moments, theta, gradient, orders, columns, sums, local, part, work):
     # In a function of its own: what is compiled without reference counting must not return arrays to what
@@ -166,6 +197,23 @@ def _gradient_of(segments, moments, theta, gradient, orders, columns, sums, loca
             gradient[i * inputs + m] = sums[m, i]
 
 
+@cold_leaf
+def segments_gradient_into(segments, moments, theta, gradient, work):
+    """Write the generalised gradient at `theta`, shape (P,), into `gradient`."""
+    _gradient_of(
+        segments,
+        moments,
+        theta,
+        gradient,
+        work.orders,
+        work.columns,
+        work.sums,
+        work.local,
+        work.part,
+        work.line,
+    )
+
+
 @entry
 def gradients(segments, moments, thetas, results, orders):
     """Write the generalised gradient at each row of `thetas`, (M, P), into `results`.
@@ -174,14 +222,20 @@ def gradients(segments, moments, thetas, results, orders):
     the breakpoints on its segment.
     """
     hidden, outputs = orders.shape[2], moments.target_total.shape[1]
-    inputs = segments.positions.shape[1]
-    work = line_work(hidden, outputs)
-    local = np.empty(2 * hidden + outputs * (hidden + 1))
-    part = np.empty_like(local)
-    columns, sums = np.empty((inputs, hidden)), np.empty((inputs, hidden))
+    work = segments_work(segments, hidden, outputs)
     for m in range(thetas.shape[0]):
-        theta, gradient = thetas[m], results[m]
-        _gradient_of(segments, moments, theta, gradient, orders[m], columns, sums, local, part, work)
+        _gradient_of(
+            segments,
+            moments,
+            thetas[m],
+            results[m],
+            orders[m],
+            work.columns,
+            work.sums,
+            work.local,
+            work.part,
+            work.line,
+        )
 
 
 @leaf

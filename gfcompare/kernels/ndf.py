@@ -1,13 +1,10 @@
-"""Gradient flows of networks with one hidden layer on a line: implicit, in compiled code.
+"""Gradient flows under a measure with a density: implicit, in compiled code.
 
 Numerical differentiation formulas of order 1 to 5 (L. F. Shampine, M. W. Reichelt, "The MATLAB ODE suite",
 doi:10.1137/S1064827594276424): backward differences on steps of one size, which changes when it pays. The
 equation of a step is solved by Newton's method, its linear systems by GMRES (Saad, Schultz,
 doi:10.1137/0907058) with differences of velocities in the place of Jacobians times vectors, so that a step
 costs a few gradients whatever the number of parameters. Each trajectory has its own step size and order.
-
-The standard flow is theta' = -G(theta). For the normalised flow the rows u of the solver have any norm rho
-and move with -rho P G at u / rho: then u / rho moves with -P G whatever rho does.
 """
 
 from typing import NamedTuple
@@ -15,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
-from gfcompare.kernels.line import gradient_into, line_work
+from gfcompare.kernels.velocity import velocity, velocity_work
 
 HIGHEST_ORDER = 5
 #: Rows of a table of backward differences: orders 0 to 5, and two more to estimate errors with.
@@ -50,15 +47,13 @@ _CHANGE = 5
 _VELOCITY = 6
 _MOVED = 7  # where a velocity is wanted
 _THERE = 8  # that velocity
-_RETRACTED = 9
-_VECTORS = 10
+_VECTORS = 9
 
 
 class NdfWork(NamedTuple):
     """Scratch memory for one trajectory of P parameters; few arrays, because each costs compile time."""
 
-    vectors: np.ndarray  # (10, P)
-    norms: np.ndarray  # (H,)
+    vectors: np.ndarray  # (9, P)
     basis: np.ndarray  # (25, P): GMRES
     triangle: np.ndarray  # (25, 24)
     rotations: np.ndarray  # (3, 25): cosines, sines, right-hand side
@@ -67,11 +62,10 @@ class NdfWork(NamedTuple):
 
 
 @allocator
-def ndf_work(hidden, parameters):
+def ndf_work(parameters):
     """Return the scratch memory."""
     return NdfWork(
         np.empty((_VECTORS, parameters)),
-        np.empty(hidden),
         np.empty((_KRYLOV + 1, parameters)),
         np.zeros((_KRYLOV + 1, _KRYLOV)),
         np.empty((3, _KRYLOV + 1)),
@@ -108,29 +102,6 @@ def _add_multiple(target, factor, source):
 def _set_weights(weights, y, rtol, atol):
     for p in range(y.shape[0]):
         weights[p] = 1.0 / (atol + rtol * abs(y[p]))
-
-
-@cold_leaf
-def _velocity(data, y, result, retracted, norms, normalize, line):
-    """Write the velocity of the flow at y."""
-    hidden = norms.shape[0]
-    theta = y
-    if normalize:
-        theta = retracted
-        for p in range(2 * hidden, y.shape[0]):
-            theta[p] = y[p]
-        for i in range(hidden):
-            norms[i] = np.sqrt(y[i] * y[i] + y[hidden + i] * y[hidden + i])
-            theta[i] = y[i] / norms[i]
-            theta[hidden + i] = y[hidden + i] / norms[i]
-    gradient_into(data, theta, result, line)
-    for p in range(y.shape[0]):
-        result[p] = -result[p]
-    if normalize:
-        for i in range(hidden):
-            radial = theta[i] * result[i] + theta[hidden + i] * result[hidden + i]
-            result[i] = norms[i] * (result[i] - radial * theta[i])
-            result[hidden + i] = norms[i] * (result[hidden + i] - radial * theta[hidden + i])
 
 
 @cold_leaf
@@ -212,7 +183,7 @@ def _orthogonalize(basis, triangle, k):
 
 
 @cold_leaf
-def _newton_step(data, leading, allowed, normalize, work, line):
+def _newton_step(data, widths, leading, allowed, normalize, work, memory):
     """Compute one Newton step; return the gradients that it took.
 
     (I - leading J) change = leading velocity(y) - history - correction, in components relative to their
@@ -220,7 +191,7 @@ def _newton_step(data, leading, allowed, normalize, work, line):
     """
     vectors, basis = work.vectors, work.basis
     weights, y, moved, there = vectors[_WEIGHTS], vectors[_Y], vectors[_MOVED], vectors[_THERE]
-    velocity, history, correction = vectors[_VELOCITY], vectors[_HISTORY], vectors[_CORRECTION]
+    here, history, correction = vectors[_VELOCITY], vectors[_HISTORY], vectors[_CORRECTION]
     count = y.shape[0]
     root = np.sqrt(float(count))
     size = 0.0
@@ -232,11 +203,11 @@ def _newton_step(data, leading, allowed, normalize, work, line):
         if k >= 0:
             for p in range(count):
                 moved[p] = y[p] + size * basis[k, p] / weights[p]
-        _velocity(data, moved, there, vectors[_RETRACTED], work.norms, normalize, line)
+        velocity(data, widths, moved, there, memory, normalize)
         image = basis[k + 1]
         if k < 0:
             for p in range(count):
-                velocity[p] = there[p]
+                here[p] = there[p]
                 image[p] = (leading * there[p] - history[p] - correction[p]) * weights[p]
             length = np.sqrt(_dot(image, image))
             right = length
@@ -247,7 +218,7 @@ def _newton_step(data, leading, allowed, normalize, work, line):
             size = root * max(1.0, 1.5e-8 * _norm(y, weights))
         else:
             for p in range(count):
-                slope = (there[p] - velocity[p]) / size
+                slope = (there[p] - here[p]) / size
                 image[p] = basis[k, p] - leading * weights[p] * slope
             length = _orthogonalize(basis, work.triangle, k)
             residual = _rotate(work.triangle, work.rotations, k)
@@ -263,7 +234,7 @@ def _newton_step(data, leading, allowed, normalize, work, line):
 
 
 @cold_leaf
-def _solve(data, differences, order, size, rtol, atol, normalize, work, line):
+def _solve(data, widths, differences, order, size, rtol, atol, normalize, work, memory):
     """Solve the equation of a step; return whether Newton's method converged, and the gradients taken."""
     vectors = work.vectors
     weights, y, predicted = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED]
@@ -283,7 +254,7 @@ def _solve(data, differences, order, size, rtol, atol, normalize, work, line):
     before = 0.0
     gradients = 0
     for _ in range(_NEWTON):
-        gradients += _newton_step(data, size / _ALPHA[order], allowed, normalize, work, line)
+        gradients += _newton_step(data, widths, size / _ALPHA[order], allowed, normalize, work, memory)
         length = _norm(change, weights)
         if not length < 1e300 or (before > 0.0 and length >= before):
             return False, gradients
@@ -338,6 +309,7 @@ def _interpolate(differences, order, time, reached, size, result):
 @cold_leaf
 def _advance(
     data,
+    widths,
     differences,
     clock,
     counts,
@@ -350,7 +322,7 @@ def _advance(
     normalize,
     bound,
     work,
-    line,
+    memory,
 ):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
@@ -362,7 +334,9 @@ def _advance(
             return HANDED_ON
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
-        converged, gradients = _solve(data, differences, order, size, rtol, atol, normalize, work, line)
+        converged, gradients = _solve(
+            data, widths, differences, order, size, rtol, atol, normalize, work, memory
+        )
         counts[3] += gradients
         factor = 0.25
         if converged:
@@ -395,6 +369,7 @@ def _advance(
 @entry
 def advance(
     data,
+    widths,
     tables,
     clocks,
     counts,
@@ -406,7 +381,6 @@ def advance(
     longest,
     normalize,
     bound,
-    hidden,
     results,
     ends,
 ):
@@ -414,7 +388,8 @@ def advance(
 
     Parameters
     ----------
-    data : line.Integrals
+    data : line.Integrals, velocity.Shallow or, for more hidden layers, line_set.LineSet
+    widths : (L + 1,) int64
     tables : (M, 8, P), backward differences; row 0 is y at the end of the last step, row 1 at the start
         of all the velocity times the step size. Moved on in place, as are clocks and counts
     clocks : (M, 3), flow time reached by the steps, step size, smallest step so far
@@ -426,17 +401,15 @@ def advance(
     longest : float, step size beyond which it is
     normalize : bool, the normalised flow
     bound : float, the largest |y|
-    hidden : int, neurons H
     results : (M, P), receives y at `time`
     ends : (M,) int64, RUNNING where a trajectory goes on; others are not touched; receives what became of it
     """
-    work, line = ndf_work(hidden, results.shape[1]), line_work(hidden, data.target_total.shape[0])
+    work, memory = ndf_work(results.shape[1]), velocity_work(data, widths, results.shape[1])
     for m in range(tables.shape[0]):
         if ends[m] == RUNNING:
-            for i in range(hidden):
-                line.order[i] = i
             ends[m] = _advance(
                 data,
+                widths,
                 tables[m],
                 clocks[m],
                 counts[m],
@@ -449,6 +422,6 @@ def advance(
                 normalize,
                 bound,
                 work,
-                line,
+                memory,
             )
             _interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])

@@ -1,0 +1,183 @@
+"""The velocity of the standard and of the normalised flow, for every kind of data with a density.
+
+The standard flow is theta' = -G(theta). For the normalised flow the rows u of the solver have any norm rho
+and move with -rho P G at u / rho: then u / rho moves with -P G whatever rho does.
+
+`velocity` and `velocity_work` are chosen by the type of the data when what calls them is compiled, so that
+nobody waits for the compilation of more than one kind.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.extending import overload
+
+from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf
+from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
+from gfcompare.kernels.line import Integrals, LineWork, gradient_into, line_work
+from gfcompare.kernels.line_set import (
+    LineMoments,
+    LineSet,
+    Segments,
+    SegmentsWork,
+    segments_gradient_into,
+    segments_work,
+)
+from gfcompare.kernels.manifold import retract_rows, tangent
+
+
+class Shallow(NamedTuple):
+    """One hidden layer on segments."""
+
+    segments: Segments
+    moments: LineMoments
+
+
+class LineVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on a line."""
+
+    retracted: np.ndarray  # (P,)
+    norms: np.ndarray  # (H,)
+    gradient: LineWork
+
+
+class ShallowVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on segments."""
+
+    retracted: np.ndarray  # (P,)
+    norms: np.ndarray  # (sum of hidden,)
+    gradient: SegmentsWork
+
+
+class DeepVelocity(NamedTuple):
+    """Scratch memory for more hidden layers on segments."""
+
+    retracted: np.ndarray
+    norms: np.ndarray
+    gradient: DeepWork
+
+
+@allocator
+def _line_work(data, widths, parameters):
+    work = line_work(widths[1], data.target_total.shape[0])
+    return LineVelocity(np.empty(parameters), np.empty(widths[1]), work)
+
+
+@allocator
+def _shallow_work(data, widths, parameters):
+    work = segments_work(data.segments, widths[1], widths[2])
+    return ShallowVelocity(np.empty(parameters), np.empty(widths[1]), work)
+
+
+@allocator
+def _deep_work(data, widths, parameters):
+    return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
+
+
+@cold_leaf
+def _line_velocity(data, widths, y, result, memory, normalize):
+    hidden = memory.norms.shape[0]
+    norms = memory.norms
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        for p in range(2 * hidden, y.shape[0]):
+            theta[p] = y[p]
+        for i in range(hidden):
+            norms[i] = np.sqrt(y[i] * y[i] + y[hidden + i] * y[hidden + i])
+            theta[i] = y[i] / norms[i]
+            theta[hidden + i] = y[hidden + i] / norms[i]
+    gradient_into(data, theta, result, memory.gradient)
+    for p in range(y.shape[0]):
+        result[p] = -result[p]
+    if normalize:
+        for i in range(hidden):
+            radial = theta[i] * result[i] + theta[hidden + i] * result[hidden + i]
+            result[i] = norms[i] * (result[i] - radial * theta[i])
+            result[hidden + i] = norms[i] * (result[hidden + i] - radial * theta[hidden + i])
+
+
+@cold_leaf
+def _retract(widths, y, memory):
+    """Write theta at the solver's variable, and the norms of its rows."""
+    theta = memory.retracted
+    for p in range(y.shape[0]):
+        theta[p] = y[p]
+    retract_rows(widths, theta, memory.norms)
+
+
+@cold_leaf
+def _turned(widths, theta, result, memory, normalize):
+    """Turn the gradient at theta into the velocity of the solver's variable."""
+    for p in range(result.shape[0]):
+        result[p] = -result[p]
+    if not normalize:
+        return
+    tangent(widths, theta, result)
+    offset = 0
+    number = 0
+    for layer in range(widths.shape[0] - 2):
+        fan_in, rows = widths[layer], widths[layer + 1]
+        for i in range(rows):
+            norm = memory.norms[number]
+            for j in range(fan_in):
+                result[offset + i * fan_in + j] *= norm
+            result[offset + rows * fan_in + i] *= norm
+            number += 1
+        offset += rows * (fan_in + 1)
+
+
+@cold_leaf
+def _shallow_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    segments_gradient_into(data.segments, data.moments, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
+@cold_leaf
+def _deep_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    deep_gradient_into(data, widths, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
+_KINDS = {
+    Integrals: (_line_work, _line_velocity),
+    Shallow: (_shallow_work, _shallow_velocity),
+    LineSet: (_deep_work, _deep_velocity),
+}
+
+
+def velocity_work(data, widths, parameters):
+    """Return the scratch memory for `velocity`."""
+    raise NotImplementedError("for compiled code")
+
+
+def velocity(data, widths, y, result, memory, normalize):
+    """Write the velocity of the flow at y, (P,), into `result`."""
+    raise NotImplementedError("for compiled code")
+
+
+_INLINED: Any = {"error_model": "numpy", **INTERNAL}
+
+
+@overload(velocity_work, jit_options={"error_model": "numpy"})
+def _choose_work(data, widths, parameters):
+    work = _KINDS[data.instance_class][0]
+    return lambda data, widths, parameters: work(data, widths, parameters)
+
+
+@overload(velocity, jit_options=_INLINED)
+def _choose_velocity(data, widths, y, result, memory, normalize):
+    at = _KINDS[data.instance_class][1]
+
+    def chosen(data, widths, y, result, memory, normalize):
+        at(data, widths, y, result, memory, normalize)
+
+    return chosen
