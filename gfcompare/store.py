@@ -206,13 +206,8 @@ def problem_of(group: xr.Dataset) -> Problem:
         that is not there, or does not give the risk that is stored
     """
     name = str(group.attrs.get("problem", ""))
-    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
     try:
-        if json.loads(group.attrs.get("evaluation", "{}")).get("kind") == "points":
-            problem = _on_points(group, network)
-        else:
-            keys = ("target", "measure", "evaluation")
-            problem = _described(network, *(str(group.attrs.get(key, "{}")) for key in keys))
+        problem = unchecked_problem_of(group)
         _check_risk(problem, group)
     except InputError as error:
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {error}") from None
@@ -220,6 +215,24 @@ def problem_of(group: xr.Dataset) -> Problem:
         cause = f"{type(error).__name__}: {error}"
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {cause}") from error
     return problem
+
+
+def unchecked_problem_of(group: xr.Dataset) -> Problem:
+    """Return a problem of a result, rebuilt from what is stored, whatever risk it gives.
+
+    Raises
+    ------
+    InputError
+        if the result does not hold its target or its measure
+    Exception
+        of a target or measure that somebody else wrote
+    """
+    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
+    if json.loads(group.attrs.get("evaluation", "{}")).get("kind") == "points":
+        return _on_points(group, network)
+    return _described(
+        network, *(str(group.attrs.get(key, "{}")) for key in ("target", "measure", "evaluation"))
+    )
 
 
 def _on_points(group: xr.Dataset, network: ReLUNetwork) -> Problem:

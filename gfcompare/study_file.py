@@ -269,7 +269,7 @@ class _Reader:
         except (ValidationError, TypeError, OverflowError) as error:
             cause = _described(hint)
             if not _is_scalar(hint) and isinstance(error, ValidationError):
-                cause = error.errors(include_url=False)[0]["msg"].lower()
+                cause = error.errors(include_url=False)[0]["msg"].lower().removeprefix("input should be ")
             raise InputError(f"{where}: must be {cause}, got {_shown(value)}.") from None
         return (self._folder / checked) if isinstance(checked, Path) else checked
 
@@ -335,6 +335,11 @@ def _takes_list(hint: Any) -> bool:
     return typing.get_origin(hint) in (collections.abc.Sequence, list, tuple) and bool(typing.get_args(hint))
 
 
+def _takes_table(hint: Any) -> bool:
+    """Return whether a type is a table with keys of any name."""
+    return typing.get_origin(hint) is collections.abc.Mapping
+
+
 _SCALARS = {
     bool: "true or false",
     int: "a whole number",
@@ -354,10 +359,12 @@ def _fits(hint: Any, value: Any) -> bool:
     if isinstance(value, list):
         return _takes_list(hint)
     if isinstance(value, dict):
+        if _takes_table(hint):
+            return True
         keys = {f.name for f in dataclasses.fields(hint)} if dataclasses.is_dataclass(hint) else set()
         schedule = value.get("schedule")
         return bool(keys & set(value)) and schedule in (None, getattr(hint, "schedule", None))
-    return not _takes_list(hint) and not dataclasses.is_dataclass(hint)
+    return not (_takes_list(hint) or _takes_table(hint) or dataclasses.is_dataclass(hint))
 
 
 def _described(hint: Any) -> str:
@@ -375,6 +382,8 @@ def _described(hint: Any) -> str:
         schedule = getattr(hint, "schedule", None)
         keys = ", ".join(f.name for f in dataclasses.fields(hint))
         return f"a table with schedule = {schedule!r}" if schedule else f"a table with the keys {keys}"
+    if _takes_table(hint):
+        return "a table"
     return getattr(hint, "__name__", str(hint))
 
 

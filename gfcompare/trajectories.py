@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from gfcompare.clocks import Clock
 from gfcompare.interface import Status
 
 Array = NDArray[np.float64]
-
-#: What a trajectory is measured against. "gradients" is the cost: evaluations of the population gradient,
-#: or of the gradient at one sample point for a method that never asks for the population gradient.
-Clock = Literal["flow_time", "gradients", "wall_time"]
-CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 #: Statuses of trajectories that have values at every save time.
 COMPLETE = [status.value for status in Status if status.complete]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from support import TINY, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli, plugins
+from gfcompare.cli import progress
 
 Write = Callable[..., Path]
 COMMANDS = ("run", "plot", "list", "info", "validate", "plugins")
@@ -207,20 +211,18 @@ def test_plugins() -> None:
     assert "NOT USED" not in done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write) -> None:
+def shown_on_a_terminal(*arguments: object, **environment: str) -> str:
+    """Return what a command writes to a terminal; that of a notebook sets variables of its environment."""
     import pty
 
-    path = study_file(("[targets.sine]", "[targets.sine]\n[targets.step]"), ("end = 1.0", "end = 50.0"))
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "gfcompare.cli", "run", str(path), "--output", str(tmp_path / "out")]
+    own = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "JPY_PARENT_PID")}
     process = subprocess.Popen(
-        [*command, "--jobs", "1", "--no-figures"],
+        [sys.executable, "-m", "gfcompare.cli", *map(str, arguments)],
         stdin=follower,
         stdout=follower,
         stderr=follower,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+        env=own | environment,
     )
     os.close(follower)
     shown = b""
@@ -234,7 +236,15 @@ def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write)
         shown += part
     os.close(leader)
     assert process.wait(timeout=60) == 0, shown.decode()
-    text = shown.decode()
+    return shown.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write) -> None:
+    path = study_file(("[targets.sine]", "[targets.sine]\n[targets.step]"), ("end = 1.0", "end = 50.0"))
+    arguments = ("run", path, "--output", tmp_path / "out", "--jobs", 1, "--no-figures")
+    text = shown_on_a_terminal(*arguments, TERM="xterm", COLUMNS="120", LINES="40")
     assert "\x1b[" in text
     assert "━" in text
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
@@ -242,6 +252,51 @@ def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write)
     assert re.search(r"\d/4 trajectories .*left", plain)
     assert "took" not in plain  # no plain lines
     assert "2 cells computed, 0 found finished" in plain
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_progress_is_plain_lines_in_a_notebook(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, study_file: Write
+) -> None:
+    jupyter = {"TERM": "xterm-color", "CLICOLOR": "1", "FORCE_COLOR": "1", "JPY_PARENT_PID": "1"}
+    arguments = ("run", study_file(), "--output", tmp_path / "out", "--jobs", 1, "--no-figures")
+    for text in (
+        shown_on_a_terminal(*arguments, **jupyter),
+        shown_on_a_terminal("verify", ran[0] / "out", "--seeds", 1, **jupyter),
+    ):
+        assert not re.search(r"\x1b\[[0-9?]*[A-HJKhl]", text)  # no cursor is moved, no line taken back
+        assert "\r" not in text.replace("\r\n", "")
+        assert text.count("\n") < 60
+    # A terminal of 80 columns would break the table.
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown_on_a_terminal("run", *arguments[1:], **jupyter))
+    assert re.search(r"^problem +method +final risk +quartiles +failed +gradients +time\s*$", text, re.M)
+
+
+@pytest.mark.parametrize(("seconds", "last"), [(0.0, 100), (0.0, 40), (0.0, 7), (29.0, 100), (90.0, 100)])
+def test_a_long_run_says_a_line_for_a_twentieth_or_a_minute(
+    seconds: float, last: int, study_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of some seconds each, into a file that rich takes for a terminal."""
+    now = 0.0
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now))
+    shown = io.StringIO()
+    console = Console(file=shown, _environ={"FORCE_COLOR": "1"}, width=200, highlight=False)
+    assert console.is_terminal
+    display = progress.Display(console)
+    cells = gfc.Study.from_toml(study_file(("seeds = 2", f"seeds = {16 * last}"))).cells()
+    assert len(cells) == last
+    display.begin(cells, [])
+    for cell in cells:
+        now += seconds
+        display.cell_done(cell, seconds)
+    display.end(last)
+    text = shown.getvalue()
+    assert "\x1b" not in text
+    said = [int(number) for number in re.findall(rf"^cells (\d+)/{last},", text, re.M)]
+    assert len(said) == text.count("\n")
+    apart = {0.0: max(1, last // 20), 29.0: 3, 90.0: 1}[seconds]
+    assert said == sorted({*range(apart, last + 1, apart), last})
 
 
 # ---------------------------------------------------------------------------------------------------

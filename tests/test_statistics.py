@@ -14,16 +14,17 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure as MatplotlibFigure
 from scipy import stats
 from support import gfcompare, refused
 
 from gfcompare import figures, statistics
+from gfcompare.clocks import CLOCKS
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
 from gfcompare.report.tables import from_frame
 from gfcompare.statistics import intervals, printing, profiles, writing
 from gfcompare.statistics.reaching import chosen_targets
-from gfcompare.trajectories import CLOCKS
 
 TIMES = np.array([0.0, 1.0, 10.0, 100.0])
 END = Status.REACHED_END
@@ -758,6 +759,55 @@ def test_shares_are_drawn_as_they_are(small_tree, clock):
         assert y[-1] == pytest.approx(reached.mean())
         assert x[0] == ax.get_xlim()[0]
     assert ("for sgd" in figure.get_supxlabel()) == (clock == "gradients")
+
+
+STATISTICS = [figures.time_to_target, figures.performance_profile, figures.paired_differences]
+
+
+@pytest.mark.parametrize("draw", STATISTICS)
+def test_figures_have_the_width_of_a_column_or_a_page(small_tree, draw):
+    for size, width in (("column", 3.4), ("text", 6.8)):
+        figure = draw(small_tree, size=size)
+        assert figure.get_size_inches()[0] == width
+        right = max(ax.get_window_extent().x1 for ax in figure.axes)
+        assert 0.85 * figure.bbox.width < right <= figure.bbox.width
+    with pytest.raises(InputError, match="unknown size 'page'"):
+        draw(small_tree, size="page")
+
+
+def test_a_single_panel_is_drawn_into_an_axis(small_tree):
+    own = MatplotlibFigure(figsize=(9, 3))
+    panels = own.subplots(1, 3)
+    single = [{"problems": ["sine"], "targets": 0.1}, {"clock": "wall_time"}, {"problems": ["sine"]}]
+    for draw, ax, options in zip(STATISTICS, panels, single, strict=True):
+        assert draw(small_tree, ax=ax, **options) is own
+        assert ax.get_legend() is not None
+        assert len(ax.lines) == len(draw(small_tree, **options).axes[0].lines)
+    count = statistics.performance_profiles(small_tree, "wall_time").attrs["instances"]
+    assert [ax.get_ylabel() for ax in panels[:2]] == ["share of seeds", f"share of {count} instances"]
+    assert panels[2].get_xlabel() == "final risk divided by that of standard-gf"
+    for draw in STATISTICS:
+        with pytest.raises(InputError, match=r"the figure has \d panels, and one axis has room for one"):
+            draw(small_tree, ax=panels[0])
+
+
+@pytest.mark.parametrize("draw", STATISTICS[:2])
+def test_a_figure_refuses_a_wrong_clock(small_tree, draw):
+    with pytest.raises(InputError, match=r"unknown clock 'wal_time'\. Did you mean 'wall_time'"):
+        draw(small_tree, clock="wal_time")
+
+
+def test_plot_takes_the_options_of_statistics(small_folder, tmp_path):
+    chosen = ["clock=wall_time", "size=column", "targets={sine=[0.1]}"]
+    given = [part for option in chosen for part in ("--option", option)]
+    common = ("plot", small_folder, "--figure", "time_to_target", "--format", "svg", "--output", tmp_path)
+    done = gfcompare(*common, *given)
+    assert done.returncode == 0, done.stderr
+    drawn = (tmp_path / "time_to_target.svg").read_text(encoding="utf-8")
+    assert "wall time of one core per trajectory" in drawn
+    assert "sine: risk" in drawn
+    refused(gfcompare(*common, "--option", "clock=wal_time"), "--option.clock", "Did you mean 'wall_time'")
+    refused(gfcompare(*common, "--option", "targets=late"), "must be a number, a list of numbers or a table")
 
 
 def test_profiles_end_at_the_share_solved(small_tree):

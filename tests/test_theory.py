@@ -623,6 +623,17 @@ def test_a_python_target_is_checked_as_far_as_its_result_goes(tmp_path: Path) ->
         assert with_study[check] == {"pass"}, check
 
 
+def test_a_python_target_on_points_is_known_by_its_values(tmp_path: Path) -> None:
+    study = make_study(
+        targets={"own": targets.Function(squared)},
+        measure=measures.Discretized(measures.Uniform(), 8),
+        times=gfc.Times(end=10.0, count=6),
+        seeds=1,
+    )
+    found = outcomes(theory.verify(study.run(tmp_path, jobs=1)), integrator="standard-gf")
+    assert found["flow"] == found["stored-risk"] == {"pass"}
+
+
 def test_a_method_that_is_not_installed_is_named(tmp_path: Path) -> None:
     study = make_study(integrators={"mine": Right()})
     tree = study.run(tmp_path, jobs=1)

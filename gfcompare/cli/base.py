@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.console import Console
@@ -21,7 +22,18 @@ app = typer.Typer(
         "and its gradient are integrated exactly. Start with: gfcompare run studies/quickstart.toml"
     ),
 )
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+
+def at_terminal(file: IO[str]) -> bool:
+    """Return whether somebody reads a file at a terminal, where a line can be written over.
+
+    A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
+    has, and the page keeps every state of a line.
+    """
+    return file.isatty() and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
+
+
+out = Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StudyFile = Annotated[

@@ -1,17 +1,38 @@
-"""What a run shows of its progress."""
+"""What a command shows of its progress."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from gfcompare.cli.base import at_terminal
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from gfcompare.study import Cell
+
+# Lines are this share of all cells apart, or this many seconds: 20 for a short run, one a minute for a long.
+_SHARE, _SECONDS = 0.05, 60.0
+
+
+def _has_lines_to_write_over(console: Console) -> bool:
+    """Return whether a bar can be shown; rich alone takes every file for a terminal if FORCE_COLOR is set."""
+    return console.is_terminal and at_terminal(console.file)
+
+
+@contextmanager
+def activity(console: Console, text: str) -> Iterator[Callable[[str], object]]:
+    """Show on a terminal that something goes on; yield what changes the text."""
+    if not _has_lines_to_write_over(console):
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield status.update
 
 
 class Display:
@@ -21,7 +42,8 @@ class Display:
         self._console = console
         self._progress: Any = None
         self._task: TaskID | None = None
-        self._began = time.perf_counter()
+        self._began = self._said = time.perf_counter()
+        self._unsaid = 0
         self.total = 0
         self.finished = 0
         self._trajectories = 0
@@ -36,7 +58,7 @@ class Display:
         self._all_trajectories = sum(len(cell.seeds) for cell in cells)
         if finished:
             self.note(f"{len(finished)} of {len(cells)} cells are finished already")
-        if not self._console.is_terminal or len(cells) == len(finished):
+        if not _has_lines_to_write_over(self._console) or len(cells) == len(finished):
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn as TimeLeft
@@ -71,8 +93,12 @@ class Display:
         if self._progress is not None:
             self._progress.update(self._task, completed=self.finished, trajectories=self._counts())
             return
-        elapsed = time.perf_counter() - self._began
-        left = elapsed / (self.finished - self._reused) * (self.total - self.finished)
+        now, self._unsaid = time.perf_counter(), self._unsaid + 1
+        due = self._unsaid >= _SHARE * self.total or now >= self._said + _SECONDS
+        if not due and self.finished < self.total:
+            return
+        self._said, self._unsaid = now, 0
+        left = (now - self._began) / (self.finished - self._reused) * (self.total - self.finished)
         self.note(
             f"cells {self.finished}/{self.total}, trajectories {self._counts()}, "
             f"{left:.0f} s left: {cell.label} took {seconds:.1f} s"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
+from gfcompare.cli.progress import activity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +42,9 @@ def verify(
     file = store.result_path(result) if result.is_dir() else result
 
     def show(done: int, total: int) -> None:
-        status.update(f"{done} of {total} trajectories checked")
+        tell(f"{done} of {total} trajectories checked")
 
-    with err.status("making the problems again") as status:
+    with activity(err, "making the problems again") as tell:
         frame = theory.verify(tree, seeds=None if every else seeds, progress=show)
     _print_table(theory.condensed(frame))
     _print_left_out(theory.left_out(frame))

@@ -80,27 +80,8 @@ class Figure(Component, abc.ABC):
         """
 
 
-@dataclass(frozen=True)
-class Chosen(Figure):
-    """A figure of some problems and methods of a result.
-
-    Parameters
-    ----------
-    problems, methods : names of those that are shown; none means all
-    """
-
-    problems: Sequence[str] = ()
-    methods: Sequence[str] = ()
-
-    def view(self, tree: xr.DataTree) -> View:
-        """Return what was asked for, without the problems to which the figure does not apply."""
-        from gfcompare.figures import data
-
-        return data.applicable(data.view(tree, self.problems, self.methods), type(self))
-
-
 @dataclass(frozen=True, kw_only=True)
-class Selection(Chosen):
+class Selection(Figure):
     """A figure of some problems and methods of a result, drawn on a page or into an axis.
 
     Parameters
@@ -109,13 +90,21 @@ class Selection(Chosen):
     size : "column" or "text", the width of a column or of a page; by default what suits the figure
     """
 
+    problems: Sequence[str] = ()
+    methods: Sequence[str] = ()
     size: Size = None
 
     def __post_init__(self) -> None:
         check_one_of("size", self.size, Size)
 
+    def view(self, tree: xr.DataTree) -> View:
+        """Return what was asked for, without the problems to which the figure does not apply."""
+        from gfcompare.figures import data
+
+        return data.applicable(data.view(tree, self.problems, self.methods), type(self))
+
     @abc.abstractmethod
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
 
     def draw(self, tree: xr.DataTree, ax: matplotlib.axes.Axes | None = None) -> matplotlib.figure.Figure:
@@ -136,7 +125,7 @@ class Selection(Chosen):
         from gfcompare.figures import sketch, style
 
         with style.context():
-            return sketch.draw(self.sketch(self.view(tree)), self.size, ax)
+            return sketch.draw(self.sketch(tree), self.size, ax)
 
 
 @dataclass(frozen=True)

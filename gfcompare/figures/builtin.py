@@ -53,12 +53,12 @@ class OverTime(Selection):
         """Return the part of the view that is drawn."""
         return view
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import curves, multiples
 
         draw = multiples.sketch if self.split else curves.sketch
-        return draw(self.shown(view), self.plot(), self.size)
+        return draw(self.shown(self.view(tree)), self.plot(), self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +146,11 @@ class FinalRisk(Selection):
     name: ClassVar[str] = "final_risk"
     title: ClassVar[str] = "Distribution of the final risk"
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import distributions
 
-        return distributions.sketch(view, self.size)
+        return distributions.sketch(self.view(tree), self.size)
 
 
 @dataclass(frozen=True, kw_only=True)

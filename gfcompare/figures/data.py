@@ -12,12 +12,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from gfcompare.clocks import Clock as Clock  # figures find it here
 from gfcompare.errors import unknown_name
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
 from gfcompare.statistics.intervals import FEWEST, LEVEL
 from gfcompare.trajectories import COMPLETE, by_samples
-from gfcompare.trajectories import Clock as Clock  # figures find it here
 from gfcompare.trajectories import clock_values as clock_values
 from gfcompare.trajectories import finite as finite
 

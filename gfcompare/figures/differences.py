@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.layout import Page
+from gfcompare.figures.sketch import Frame, Section, Sketch
 from gfcompare.statistics import log_ratios, paired_differences
 from gfcompare.trajectories import Array
 
@@ -23,8 +23,8 @@ _GOLDEN = 0.6180339887498949
 _NAMES = ("log10 ratio", "log10 ratio from", "log10 ratio to")
 
 
-def draw(tree: xr.DataTree, view: data.View, baseline: str | None) -> Page:
-    """Return the figure: a panel for each problem, a row for each method but the baseline."""
+def sketch(tree: xr.DataTree, view: data.View, baseline: str | None, size: style.Size = None) -> Sketch:
+    """Return a panel for each problem, a row for each method but the baseline."""
     table = paired_differences(tree, baseline)
     against = str(table["against"].iloc[0]) if len(table) else ""
     methods = [method for method in view.methods if method != against]
@@ -33,16 +33,17 @@ def draw(tree: xr.DataTree, view: data.View, baseline: str | None) -> Page:
         raise NothingToDraw("there is no method to compare with another one")
     seeds = {name: log_ratios(tree[name].to_dataset(), against) for name in problems}
     looks = style.looks(view.all_methods)
-    rows, columns = layout.shape(len(problems))
+    rows, columns = layout.shape(len(problems), size)
     height = max(0.9, 0.35 + 0.26 * len(methods))
-    with style.context():
-        legend = _legend(table.loc[problems], seeds)
-        figure, axes = layout.page(rows, columns, legend, row_height=height, sharey=True)
-        for ax, name in zip(layout.used(axes, len(problems)), problems, strict=True):
+
+    def draw(frame: Frame) -> None:
+        for ax, name in zip(layout.used(frame.axes, len(problems)), problems, strict=True):
             _draw_panel(ax, table.loc[[name]].droplevel("problem"), seeds[name], methods, looks)
             ax.set_title(style.wrapped(name, 60 // columns))
-        figure.supxlabel(f"final risk divided by that of {style.escaped(against)}")
-        return layout.finish(figure)
+        frame.label(x=f"final risk divided by that of {style.escaped(against)}")
+
+    legend = _legend(table.loc[problems], seeds)
+    return Sketch([Section(rows, columns, height, draw, columns == 1, {"sharey": True})], legend)
 
 
 def _draw_panel(

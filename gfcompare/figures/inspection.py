@@ -79,11 +79,11 @@ class Fit(OfOneSeed):
     title: ClassVar[str] = "Fitted functions at chosen times"
     times: Sequence[float] = ()
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import one_seed
 
-        return one_seed.fit(self.choice(view, self.times))
+        return one_seed.fit(self.choice(self.view(tree), self.times))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +104,12 @@ class Breakpoints(OfOneSeed):
         """Return whether the problem has one or two inputs."""
         return group.sizes["input"] <= 2
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import one_seed, single
 
         return one_seed.breakpoints(
-            single.choose(view, self.seed, size=self.size, shows=single.has_breakpoint)
+            single.choose(self.view(tree), self.seed, size=self.size, shows=single.has_breakpoint)
         )
 
 
@@ -136,11 +136,11 @@ class Snapshots(OfOneSeed):
         """Return whether the problem has one input."""
         return group.sizes["input"] == 1
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import data, strips
 
-        return strips.sketch(self.choice(data.one_problem(view, self.problem), self.times))
+        return strips.sketch(self.choice(data.one_problem(self.view(tree), self.problem), self.times))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,12 +165,12 @@ class PhasePortrait(OnRisk):
         super().__post_init__()
         check_one_of("through", self.through, Through)
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import landscape, paths
 
         return paths.sketch(
-            self.choice(view, shows=landscape.moves),
+            self.choice(self.view(tree), shows=landscape.moves),
             lambda group, seed: landscape.phase_portrait(group, seed, self.parameters, self.through),
         )
 
@@ -185,11 +185,11 @@ class PrincipalPaths(OnRisk):
     name: ClassVar[str] = "principal_paths"
     title: ClassVar[str] = "Paths in the plane of two principal components"
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import landscape, paths
 
-        return paths.sketch(self.choice(view, shows=landscape.moves), landscape.principal_paths)
+        return paths.sketch(self.choice(self.view(tree), shows=landscape.moves), landscape.principal_paths)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,11 +203,11 @@ class Spectrum(OnRisk):
     name: ClassVar[str] = "spectrum"
     title: ClassVar[str] = "Eigenvalues of the Hessian against flow time"
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import spectra
 
-        return spectra.sketch(self.choice(view))
+        return spectra.sketch(self.choice(self.view(tree)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,11 +237,11 @@ class Cylinder(Selection):
         """Return whether the networks are 1-1-1."""
         return [int(n) for n in group.attrs["widths"]] == [1, 1, 1]
 
-    def sketch(self, view: View) -> Sketch:
+    def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
         from gfcompare.figures import flow_lines
 
-        return flow_lines.sketch(view, self.size, self.projection)
+        return flow_lines.sketch(self.view(tree), self.size, self.projection)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import xarray as xr
 
-    from gfcompare.trajectories import Clock
+    from gfcompare.clocks import Clock
 
 
 def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
@@ -114,8 +114,7 @@ def time_to_target(
     *,
     targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     clock: Clock = "gradients",
-    problems: Sequence[str] = (),
-    methods: Sequence[str] = (),
+    **options: Unpack[Shown],
 ) -> matplotlib.figure.Figure:
     """Draw which share of the seeds has reached a target risk, with 95 % intervals, against a clock.
 
@@ -124,14 +123,14 @@ def time_to_target(
     tree : a result as `gfcompare.open_study` returns it
     targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
     clock : "flow_time", "gradients" or "wall_time"
-    problems, methods : names of those that are shown; none means all
+    options : see `Shown`
 
     Raises
     ------
     NothingToDraw
         if no risk fell, so that there is no target
     """
-    return statistics.TimeToTarget(problems, methods, targets, clock).draw(tree)
+    return draw(statistics.TimeToTarget, tree, {"targets": targets, "clock": clock, **options})
 
 
 def performance_profile(
@@ -139,8 +138,7 @@ def performance_profile(
     *,
     targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     clock: Clock | None = None,
-    problems: Sequence[str] = (),
-    methods: Sequence[str] = (),
+    **options: Unpack[Shown],
 ) -> matplotlib.figure.Figure:
     """Draw the performance profiles: on which share of instances a method is within a factor of the best.
 
@@ -149,22 +147,21 @@ def performance_profile(
     tree : a result as `gfcompare.open_study` returns it
     targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
     clock : the cost, "gradients", "wall_time" or "flow_time"; None means the first two
-    problems, methods : names of those that are compared; none means all
+    options : see `Shown`; only the problems and methods that are shown are compared
 
     Raises
     ------
     NothingToDraw
         if there are not two methods whose costs can be compared
     """
-    return statistics.PerformanceProfile(problems, methods, targets, clock).draw(tree)
+    return draw(statistics.PerformanceProfile, tree, {"targets": targets, "clock": clock, **options})
 
 
 def paired_differences(
     tree: xr.DataTree,
     *,
     baseline: str | None = None,
-    problems: Sequence[str] = (),
-    methods: Sequence[str] = (),
+    **options: Unpack[Shown],
 ) -> matplotlib.figure.Figure:
     """Draw final risks divided by those of a baseline, seed by seed, with the 95 % interval of the median.
 
@@ -172,11 +169,11 @@ def paired_differences(
     ----------
     tree : a result as `gfcompare.open_study` returns it
     baseline : a method; None means the first one of the study
-    problems, methods : names of those that are shown; none means all
+    options : see `Shown`
 
     Raises
     ------
     NothingToDraw
         if there is no method besides the baseline
     """
-    return statistics.PairedDifferences(problems, methods, baseline).draw(tree)
+    return draw(statistics.PairedDifferences, tree, {"baseline": baseline, **options})

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from gfcompare.clocks import Clock
 from gfcompare.figures import curves, data, layout, log_axes, style
 from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.layout import Page
+from gfcompare.figures.sketch import Frame, Section, Sketch
 from gfcompare.statistics import first_reach, kaplan_meier, performance_profiles
-from gfcompare.statistics.durations import check_clock
 from gfcompare.statistics.intervals import FEWEST, Steps
 from gfcompare.statistics.profiles import COSTS
 from gfcompare.statistics.reaching import Targets, chosen_targets
-from gfcompare.trajectories import Array, Clock, clock_values
+from gfcompare.trajectories import Array, clock_values
 
 _COLUMNS = 3
 _COSTS = {"gradients": "gradient evaluations", "wall_time": "wall time", "flow_time": "flow time"}
@@ -44,37 +44,40 @@ class _Panel:
     curves: Mapping[str, _Curve]
 
 
-def draw_times(tree: xr.DataTree, view: data.View, targets: Targets | None, clock: Clock) -> Page:
-    """Return the figure: a row of panels for each problem, a panel for each target risk."""
-    check_clock(clock)
+def times(
+    tree: xr.DataTree, view: data.View, targets: Targets | None, clock: Clock, size: style.Size = None
+) -> Sketch:
+    """Return a row of panels for each problem, a panel for each target risk."""
     chosen = chosen_targets(tree, targets)
+    most = layout.most_columns(size) if size == "column" else _COLUMNS
     lines: list[list[_Panel]] = []
     for name, group in view.groups.items():
         panels = [_panel(name, group, target, clock) for target in chosen.get(name, ())]
-        lines += layout.evenly(panels, _COLUMNS) if panels else []
+        lines += layout.evenly(panels, most) if panels else []
     if not lines:
         raise NothingToDraw("no target risk lies between the initial and the final risks")
     looks, columns = style.looks(view.all_methods), max(map(len, lines))
-    with style.context():
-        legend = _legend(view.methods, looks, data.outcomes(view))
-        if any(group.sizes["seed"] >= FEWEST for group in view.groups.values()):
-            legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "95 % interval")
-        figure, axes = layout.page(len(lines), columns, legend, row_height=1.5, sharey=True)
-        for row, panels in zip(axes, lines, strict=True):
+    legend = _legend(view.methods, looks, data.outcomes(view))
+    if any(group.sizes["seed"] >= FEWEST for group in view.groups.values()):
+        legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), "95 % interval")
+
+    def draw(frame: Frame) -> None:
+        for row, panels in zip(frame.axes, lines, strict=True):
             name = panels[0].problem
             every = [panel for line in lines for panel in line if panel.problem == name]
             limits = _limits(view.groups[name], clock, every)
             shown = layout.used(row, len(panels))
             for ax, panel in zip(shown, panels, strict=True):
                 _draw_times(ax, panel, limits, looks)
-                ax.set_title(f"risk ≤ {style.number(panel.target)}")
-            if columns == 1:
-                shown[0].set_title(style.wrapped(f"{name}: {shown[0].get_title()}", 60))
-            else:
+                target = f"risk ≤ {style.number(panel.target)}"
+                title = style.wrapped(f"{name}: {target}" if columns == 1 else target, 60)
+                ax.set_title(style.typeset(title))
+            if columns > 1:
                 layout.margin_title(shown[-1], style.wrapped(name, 22), beside=len(shown) < columns)
-        figure.supxlabel(curves.clock_label(view, clock))
-        figure.supylabel("share of seeds")
-        return layout.finish(figure)
+        frame.label(x=curves.clock_label(view, clock), y="share of seeds")
+
+    height = 1.5 if columns > 1 or size != "text" else 2.6
+    return Sketch([Section(len(lines), columns, height, draw, columns == 1, {"sharey": True})], legend)
 
 
 def _panel(name: str, group: xr.Dataset, target: float, clock: Clock) -> _Panel:
@@ -139,32 +142,41 @@ def _legend(
     return legend
 
 
-def draw_profiles(tree: xr.DataTree, view: data.View, targets: Targets | None, clock: Clock | None) -> Page:
-    """Return the figure: a panel for each cost, with the profiles over all problems, targets and seeds."""
+def profiles(
+    tree: xr.DataTree,
+    view: data.View,
+    targets: Targets | None,
+    clock: Clock | None,
+    size: style.Size = None,
+) -> Sketch:
+    """Return a panel for each cost, with the profiles over all problems, targets and seeds."""
     chosen = {name: risks for name, risks in chosen_targets(tree, targets).items() if name in view.groups}
     shown = xr.DataTree.from_dict(dict(view.groups))
     clocks = COSTS if clock is None else (clock,)
-    profiles = {cost: performance_profiles(shown, cost, chosen) for cost in clocks}
-    profiles = {cost: table for cost, table in profiles.items() if len(table) and len(table.columns) > 1}
-    if not profiles:
+    tables = {cost: performance_profiles(shown, cost, chosen) for cost in clocks}
+    tables = {cost: table for cost, table in tables.items() if len(table) and len(table.columns) > 1}
+    if not tables:
         raise NothingToDraw("there are not two methods whose times to a target risk can be compared")
-    looks, columns = style.looks(view.all_methods), len(profiles)
-    compared = [m for m in view.methods if any(m in table.columns for table in profiles.values())]
-    with style.context():
-        legend = _legend(compared, looks, dict.fromkeys(compared, ""))
-        figure, axes = layout.page(1, columns, legend, row_height=2.0, sharey=True)
-        for ax, (cost, table) in zip(axes[0], profiles.items(), strict=True):
+    looks = style.looks(view.all_methods)
+    rows, columns = layout.shape(len(tables), size)
+    compared = [m for m in view.methods if any(m in table.columns for table in tables.values())]
+
+    def draw(frame: Frame) -> None:
+        for ax, (cost, table) in zip(frame.axes.ravel(), tables.items(), strict=True):
             limits = log_axes.limits_around(np.append(table.index, 10.0))
             for method in table.columns:
                 x, y = table.index.to_numpy(), table[method].to_numpy()
                 _draw_steps(ax, np.append(x, limits[1]), np.append(y, y[-1]), looks[method])
             _finish(ax, limits)
             left_out = [m for m in compared if m not in table.columns]
-            ax.set_title(style.wrapped(_title(cost, left_out), 84 // columns))
-        figure.supxlabel("cost divided by that of the best method")
-        counts = {str(table.attrs["instances"]) for table in profiles.values()}
-        figure.supylabel(f"share of {counts.pop() if len(counts) == 1 else ''} instances".replace("  ", " "))
-        return layout.finish(figure)
+            ax.set_title(style.wrapped(_title(cost, left_out), min(84 // columns, 60)))
+        counts = {str(table.attrs["instances"]) for table in tables.values()}
+        share = f"share of {counts.pop() if len(counts) == 1 else ''} instances".replace("  ", " ")
+        frame.label(x="cost divided by that of the best method", y=share)
+
+    height = 2.0 if columns > 1 or size != "text" else 2.6
+    legend = _legend(compared, looks, dict.fromkeys(compared, ""))
+    return Sketch([Section(rows, columns, height, draw, columns == 1, {"sharey": True})], legend)
 
 
 def _title(cost: str, left_out: Sequence[str]) -> str:

@@ -116,7 +116,7 @@ def _into(ax: Axes, sketch: Sketch) -> Figure:
     if count != 1:
         raise InputError(
             f"ax: the figure has {count} panels, and one axis has room for one: choose a single problem, "
-            'such as problems=["sine"], and where each method has its own panel a single method.'
+            'such as problems=["sine"], and where each method, target or clock has its own panel just one.'
         )
     sketch.sections[0].draw(Frame(np.array([[ax]]), None))
     if sketch.legend.labels:

@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gfcompare.figures.base import Chosen
+from gfcompare.clocks import Clock
+from gfcompare.figures.base import Selection, check_one_of
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     import xarray as xr
 
-    from gfcompare.trajectories import Clock
+    from gfcompare.figures.sketch import Sketch
 
 
-@dataclass(frozen=True)
-class TimeToTarget(Chosen):
+@dataclass(frozen=True, kw_only=True)
+class TimeToTarget(Selection):
     """Share of seeds that have reached a target risk, against a clock, with 95 % intervals.
 
     Parameters
     ----------
-    problems, methods : names of those that are shown; none means all
     targets : risks, or for each problem its own; None means three at equal steps of log risk
     clock : "flow_time", "gradients" or "wall_time"
     """
@@ -31,20 +30,25 @@ class TimeToTarget(Chosen):
     targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None
     clock: Clock = "gradients"
 
-    def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:
-        """Return the figure."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_one_of("clock", self.clock, Clock)
+
+    def sketch(self, tree: xr.DataTree) -> Sketch:
+        """Return the figure before it is drawn."""
         from gfcompare.figures import shares
 
-        return shares.draw_times(tree, self.view(tree), self.targets, self.clock)
+        return shares.times(tree, self.view(tree), self.targets, self.clock, self.size)
 
 
-@dataclass(frozen=True)
-class PerformanceProfile(Chosen):
+@dataclass(frozen=True, kw_only=True)
+class PerformanceProfile(Selection):
     """Performance profiles: share of instances on which a method is within a factor of the best one.
+
+    Only the problems and methods that are shown are compared.
 
     Parameters
     ----------
-    problems, methods : names of those that are shown, and compared; none means all
     targets : risks, or for each problem its own; None means three at equal steps of log risk
     clock : the cost, "gradients", "wall_time" or "flow_time"; None means the first two
     """
@@ -54,20 +58,23 @@ class PerformanceProfile(Chosen):
     targets: float | Sequence[float] | Mapping[str, Sequence[float]] | None = None
     clock: Clock | None = None
 
-    def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:
-        """Return the figure."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_one_of("clock", self.clock, Clock)
+
+    def sketch(self, tree: xr.DataTree) -> Sketch:
+        """Return the figure before it is drawn."""
         from gfcompare.figures import shares
 
-        return shares.draw_profiles(tree, self.view(tree), self.targets, self.clock)
+        return shares.profiles(tree, self.view(tree), self.targets, self.clock, self.size)
 
 
-@dataclass(frozen=True)
-class PairedDifferences(Chosen):
+@dataclass(frozen=True, kw_only=True)
+class PairedDifferences(Selection):
     """Final risk of each method by that of a baseline on the same seeds, with 95 % intervals.
 
     Parameters
     ----------
-    problems, methods : names of those that are shown; none means all
     baseline : a method; None means the first one of the study
     """
 
@@ -75,8 +82,8 @@ class PairedDifferences(Chosen):
     title: ClassVar[str] = "Final risk by that of another method, seed by seed"
     baseline: str | None = None
 
-    def draw(self, tree: xr.DataTree) -> matplotlib.figure.Figure:
-        """Return the figure."""
+    def sketch(self, tree: xr.DataTree) -> Sketch:
+        """Return the figure before it is drawn."""
         from gfcompare.figures import differences
 
-        return differences.draw(tree, self.view(tree), self.baseline)
+        return differences.sketch(tree, self.view(tree), self.baseline, self.size)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from gfcompare.clocks import CLOCKS, Clock
 from gfcompare.errors import unknown_name
 from gfcompare.statistics.intervals import FEWEST, Estimate, kaplan_meier
 from gfcompare.statistics.reaching import Targets, chosen_targets, first_reach
 from gfcompare.statistics.values import groups
-from gfcompare.trajectories import CLOCKS, Clock, by_samples
+from gfcompare.trajectories import by_samples
 
 #: What clocks are called, with their units.
 CLOCK_NAMES: dict[Clock, str] = {

@@ -1,4 +1,4 @@
-"""Making the problems and methods of a stored study again, from the study that its result holds."""
+"""Making the problems and methods of a stored study again, from what its result holds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import xarray as xr
 
 from gfcompare.errors import InputError
 from gfcompare.interface import Integrator
-from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.quadrature import Quadrature
+from gfcompare.store import unchecked_problem_of
 from gfcompare.study import Study
 from gfcompare.study_file import component
 
@@ -27,6 +26,7 @@ class Rebuilt:
     """
 
     def __init__(self, tree: xr.DataTree, study: Study | None = None) -> None:
+        self._tree = tree
         self._study = study
         self._spec: Mapping[str, Any] = json.loads(tree.attrs.get("study", "{}"))
 
@@ -36,16 +36,7 @@ class Rebuilt:
             found = [spec.problem for spec in self._study.problems if spec.name == name]
             return (found[0], "") if found else (None, f"the study given has no problem {name!r}")
         try:
-            parts = self._spec["problems"][name]
-            quadrature = parts.get("quadrature")
-            problem = Problem(
-                ReLUNetwork(parts["network"]["widths"]),
-                component("targets", parts["target"], "target"),
-                component("measures", parts["measure"], "measure"),
-                None if quadrature is None else Quadrature(**quadrature),
-            )
-        except KeyError as error:
-            return None, f"the result does not say what the problem was: no {error}"
+            problem = unchecked_problem_of(self._tree[name].to_dataset())
         except InputError as error:
             return None, str(error)
         except Exception as error:  # of a target or measure that somebody else wrote
