@@ -572,7 +572,7 @@ def test_a_neuron_that_touches_an_end_is_found_whatever_its_size():
         gfc.targets.PiecewisePolynomial([-1.0, 0.0, 2.0], [[0.7, 1.5], [0.7, 1.5, 0.0]]),
         gfc.targets.Function(lambda x: 0.7 + 1.5 * x),
     ],
-    ids=str,
+    ids=lambda target: target.name,
 )
 def test_a_line_is_recognised_however_it_is_given(target):
     case = Case(1.5, -1.0, 2.0)

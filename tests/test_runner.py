@@ -455,22 +455,29 @@ def group_is_empty(group: int) -> bool:
 
 
 class Interrupted(Listener):
-    """Is stopped by Ctrl-C when the first cell is reported, while others may be written already."""
+    """Is stopped by Ctrl-C at the report of the first cell, when so many cells have been written."""
+
+    def __init__(self, folder: Path, written: int) -> None:
+        super().__init__()
+        self.folder = folder
+        self.written = written
 
     def cell_done(self, cell: Cell, seconds: float) -> None:
-        time.sleep(0.2)
-        raise KeyboardInterrupt
+        for _ in range(600):
+            if len(files(self.folder)) >= self.written:
+                raise KeyboardInterrupt
+            time.sleep(0.1)
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_a_stopped_run_counts_the_files_it_leaves(tmp_path: Path, jobs: int) -> None:
-    listener = Interrupted()
+@pytest.mark.parametrize(("jobs", "written"), [(1, 1), (3, 3)])
+def test_a_stopped_run_counts_the_files_it_leaves(tmp_path: Path, jobs: int, written: int) -> None:
+    listener = Interrupted(tmp_path, written)
     with pytest.raises(KeyboardInterrupt):
         run_study(study(), tmp_path, jobs=jobs, progress=listener)
     kept = files(tmp_path)
     time.sleep(0.5)
     assert files(tmp_path) == kept  # no worker goes on behind the count
-    assert len(kept) >= min(jobs, 2)
+    assert len(kept) >= written
     assert listener.said[-1] == f"end {len(kept)}"
 
 
