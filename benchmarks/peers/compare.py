@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from benchmarks.peers.ours import ends, ensemble, problem_of
 from benchmarks.peers.task import Array, Task
 
 NETWORKS = 64
+#: Whether points take the place of the measure.
+Way = Literal["points", "measure"]
 #: Networks for which a peer's flow is measured: enough for all cores.
 FEW = 16
 #: Seconds that a method has for one case, without loading and compiling.
@@ -29,16 +32,16 @@ def initial(kind: str, widths: tuple[int, ...], count: int = NETWORKS) -> Array:
     return network.normalize(theta) if kind.startswith("normalized") else theta
 
 
-def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, ours: bool) -> int:
+def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, way: Way) -> int:
     """Return a number of steps that takes some tenths of a second; `work`: points or nodes."""
     parameters = gfc.ReLUNetwork(widths).parameter_count
-    if not ours:
+    if way == "points":
         return int(np.clip(1e9 / (parameters * work * networks), 5, 5000))
     if widths[0] == 1 and len(widths) == 3:
-        return int(np.clip((2e6 if kind == "sgd" else 2e7) / (parameters * networks) * 3, 20, 100_000))
+        return int(np.clip(6e7 / (parameters * networks), 20, 100_000))
     if kind == "sgd":
-        return 200
-    return int(np.clip((2e6 if widths[0] == 1 else 5e7 / work) / (parameters * networks), 5, 5000))
+        return 2000
+    return int(np.clip((6e6 if widths[0] == 1 else 2e8 / work) / (parameters * networks), 5, 5000))
 
 
 def reference(case: Case) -> Array:
@@ -81,11 +84,13 @@ class Setting:
 
     rtol: float = 1e-6
     nodes: int | None = None
+    on_points: bool = False
 
     def text(self, case: Case) -> str:
         """Return what is worth saying about it."""
         parts = [f"rtol 1e{np.log10(self.rtol):.0f}"] if case.flow else []
-        return ", ".join(parts + ([f"{self.nodes} nodes"] if self.nodes else []))
+        parts += [f"{self.nodes} nodes"] if self.nodes else []
+        return ", ".join(parts + (["the same points"] if self.on_points else []))
 
 
 def settings(case: Case) -> list[Setting]:
@@ -94,7 +99,9 @@ def settings(case: Case) -> list[Setting]:
     if case.flow:
         finer = [Setting(rtol) for rtol in (1e-6, 1e-7, 1e-8, 1e-10)]
         return [Setting(nodes=64), *finer[:3]] if box else finer
-    return [Setting(nodes=n) for n in (16, 64, 256, None)] if box and case.kind == "gd" else [Setting()]
+    if box and case.kind == "gd":
+        return [Setting(on_points=True), *(Setting(nodes=n) for n in (16, 64, 256, None))]
+    return [Setting()]
 
 
 def measured(
@@ -104,7 +111,8 @@ def measured(
     theta = initial(case.kind, case.widths)
     ours = method is methods.OURS
     work = 32 if case.kind == "sgd" else (setting.nodes or 1024) if ours else case.points
-    count = 0 if case.flow else steps(case.kind, case.widths, work, len(theta), ours=ours)
+    way: Way = "measure" if ours and not setting.on_points else "points"
+    count = 0 if case.flow else steps(case.kind, case.widths, work, len(theta), way=way)
     outcome = run(
         method,
         Task(
@@ -117,6 +125,7 @@ def measured(
             dtype=case.dtype,
             rtol=setting.rtol,
             nodes=setting.nodes,
+            on_points=setting.on_points,
         ),
         limit,
         counts=(1, len(theta) if ours else FEW) if case.flow else (),
@@ -137,7 +146,8 @@ def opponent(own: Sequence[Measured], peer: Measured) -> Measured:
         raise RuntimeError(f"gfcompare: {own[0].outcome.note}")
     if peer.error is None:
         return done[0]
-    enough = [one for one in done if one.error is not None and one.error <= peer.error]
+    allowed = peer.error * (1 + 1e-6)  # on the same points the errors are the same but for rounding
+    enough = [one for one in done if one.error is not None and one.error <= allowed]
     return min(enough, key=lambda one: one.outcome.seconds or 0.0) if enough else done[-1]
 
 
@@ -197,7 +207,7 @@ def peers(limit: float = LIMIT, chosen: Sequence[Case] | None = None) -> Iterato
     late = OutOfTime()
     known: dict[object, tuple[Array, list[Measured]]] = {}
     for case in cases() if chosen is None else chosen:
-        problem = (case.kind, case.widths, case.end)
+        problem = (case.kind, case.widths, case.end, case.points if case.widths[0] > 1 else 0)
         if problem not in known:
             exact = reference(case)
             own = [measured(case, methods.OURS, exact, limit, setting) for setting in settings(case)]

@@ -38,6 +38,7 @@ class Task:
     rtol : relative tolerance of a flow; the absolute one is a hundredth of it
     dtype : floating point numbers of a peer
     nodes : nodes of gfcompare's own rule on a box; None for its default
+    on_points : whether gfcompare, too, replaces the measure by the points
     seconds : a run is repeated as long as it has taken less than this
     """
 
@@ -52,6 +53,7 @@ class Task:
     rtol: float = 1e-6
     dtype: Literal["float64", "float32"] = "float64"
     nodes: int | None = None
+    on_points: bool = False
     seconds: float = 1.5
 
     @property
