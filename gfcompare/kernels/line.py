@@ -147,32 +147,56 @@ def evaluate(coefficients, x, out):
 
 @leaf
 def _evaluate_two(p, q, x, p_out, q_out):
-    """Horner's scheme for two polynomials of one degree: their chains of operations overlap."""
-    p_first, q_first = p[0], q[0]
-    for j in range(x.shape[0]):
-        p_out[j] = p_first
-        q_out[j] = q_first
-    for d in range(1, p.shape[0]):
-        p_next, q_next = p[d], q[d]
+    """Horner's scheme for two polynomials of one degree: their chains of operations overlap.
+
+    Two degrees for each time that a value is loaded and stored, which costs more than the arithmetic.
+    """
+    count = p.shape[0]
+    done = 2 - count % 2
+    p0, q0 = p[0], q[0]
+    if done == 1:
         for j in range(x.shape[0]):
-            p_out[j] = p_out[j] * x[j] + p_next
-            q_out[j] = q_out[j] * x[j] + q_next
+            p_out[j] = p0
+            q_out[j] = q0
+    else:
+        p1, q1 = p[1], q[1]
+        for j in range(x.shape[0]):
+            p_out[j] = p0 * x[j] + p1
+            q_out[j] = q0 * x[j] + q1
+    while done < count:
+        p0, q0 = p[done], q[done]
+        p1, q1 = p[done + 1], q[done + 1]
+        for j in range(x.shape[0]):
+            p_out[j] = (p_out[j] * x[j] + p0) * x[j] + p1
+            q_out[j] = (q_out[j] * x[j] + q0) * x[j] + q1
+        done += 2
 
 
 @leaf
 def _evaluate_three(p, q, r, x, p_out, q_out, r_out):
     """Horner's scheme for three polynomials of one degree."""
-    p_first, q_first, r_first = p[0], q[0], r[0]
-    for j in range(x.shape[0]):
-        p_out[j] = p_first
-        q_out[j] = q_first
-        r_out[j] = r_first
-    for d in range(1, p.shape[0]):
-        p_next, q_next, r_next = p[d], q[d], r[d]
+    count = p.shape[0]
+    done = 2 - count % 2
+    p0, q0, r0 = p[0], q[0], r[0]
+    if done == 1:
         for j in range(x.shape[0]):
-            p_out[j] = p_out[j] * x[j] + p_next
-            q_out[j] = q_out[j] * x[j] + q_next
-            r_out[j] = r_out[j] * x[j] + r_next
+            p_out[j] = p0
+            q_out[j] = q0
+            r_out[j] = r0
+    else:
+        p1, q1, r1 = p[1], q[1], r[1]
+        for j in range(x.shape[0]):
+            p_out[j] = p0 * x[j] + p1
+            q_out[j] = q0 * x[j] + q1
+            r_out[j] = r0 * x[j] + r1
+    while done < count:
+        p0, q0, r0 = p[done], q[done], r[done]
+        p1, q1, r1 = p[done + 1], q[done + 1], r[done + 1]
+        for j in range(x.shape[0]):
+            p_out[j] = (p_out[j] * x[j] + p0) * x[j] + p1
+            q_out[j] = (q_out[j] * x[j] + q0) * x[j] + q1
+            r_out[j] = (r_out[j] * x[j] + r0) * x[j] + r1
+        done += 2
 
 
 @leaf
