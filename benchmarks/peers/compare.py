@@ -38,7 +38,7 @@ def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, way: 
     if way == "points":
         return int(np.clip(1e9 / (parameters * work * networks), 5, 5000))
     if widths[0] == 1 and len(widths) == 3:
-        return int(np.clip(2e8 / (parameters * networks), 20, 100_000))
+        return int(np.clip(3.2e8 / (parameters * networks), 20, 100_000))
     if kind == "sgd":
         return 2000
     return int(np.clip((6e6 if widths[0] == 1 else 2e8 / work) / (parameters * networks), 5, 5000))
