@@ -14,7 +14,7 @@ from benchmarks.peers.ours import problem_of
 from benchmarks.peers.task import Task
 
 #: Seconds that a method has for one value, without loading and compiling.
-LIMIT = 30.0
+LIMIT = 20.0
 POINTS = 1024
 #: Numbers of nodes of gfcompare for several inputs: the smallest that is as accurate as the peer's points.
 NODES = (16, 64, 256, 1024)

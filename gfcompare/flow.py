@@ -178,7 +178,8 @@ class FlowIntegrator(Integrator, abc.ABC):
         if time == 0.0:
             return state
         running = state.running
-        late = np.isin(np.arange(len(running)), list(memory.late))
+        late = np.zeros(len(running), dtype=bool)
+        late[list(memory.late)] = True
         small = problem.has_hessian and problem.network.parameter_count <= _LARGEST_DENSE
         moved, y, ends = problem.only(running & ~late).advance_flow(
             memory.tables,
@@ -194,11 +195,8 @@ class FlowIntegrator(Integrator, abc.ABC):
         for m in np.flatnonzero(ends == HANDED_ON).tolist():
             runs[m] = self._near_rest(problem.only(m), moved, m)
         reached = running & ~late & (ends == 0)
-        theta = np.where(
-            reached[:, None],
-            self._compiled_parameters(problem, np.where(reached[:, None], y, state.theta)),
-            state.theta,
-        )
+        theta = state.theta.copy()
+        theta[reached] = self._compiled_parameters(problem, y[reached])
         times = np.where(reached, time, np.where(running, moved.clocks[:, 0], state.time))
         steps, rejected = moved.counts[:, 2].copy(), moved.counts[:, 4].copy()
         smallest = moved.clocks[:, 2].copy()

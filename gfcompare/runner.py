@@ -28,13 +28,15 @@ from threadpoolctl import threadpool_limits
 from gfcompare import parallel, store
 from gfcompare.components import require
 from gfcompare.errors import InputError, RunError
+from gfcompare.evaluators.base import FlowTables
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record, check_times, run_block
 from gfcompare.interface import CountedProblem, Integrator
 from gfcompare.kernels.compiled import is_cold
+from gfcompare.kernels.ndf import TABLE_ROWS
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import PluginWarning, integrator
+from gfcompare.plugins import PluginWarning
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
@@ -236,35 +238,28 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
     began = time.perf_counter()
     shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
-    with _flow_compiled_meanwhile(todo):
-        for cell in todo:
-            if not _is_compiled_flow(cell):
-                _load_kernels(cell)
+    shallow = [cell for cell in todo if cell.problem.problem.has_hessian]
+    if shallow and is_cold() and parallel.available_cores() > 1:
+        with _compiled_meanwhile(any(_is_compiled_flow(cell) for cell in shallow)):
+            _load_descent(shallow[0].problem.problem)
     for cell in todo:
         _load_kernels(cell)
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
 
 
 def _is_compiled_flow(cell: Cell) -> bool:
-    """Return whether a cell needs what `compile_flow` compiles."""
+    """Return whether a cell is integrated by a flow in compiled code."""
     method, problem = cell.integrator, cell.problem.problem
-    if not (isinstance(method, FlowIntegrator) and problem.has_hessian):
-        return False
-    return method.method_for(CountedProblem(problem, 1)) == "ndf"
+    return isinstance(method, FlowIntegrator) and method.method_for(CountedProblem(problem, 1)) == "ndf"
 
 
 @contextmanager
-def _flow_compiled_meanwhile(todo: Sequence[Cell]) -> Iterator[None]:
-    """Compile the flows in a process of their own meanwhile, if nothing is compiled yet: a third is saved.
+def _compiled_meanwhile(flow: bool) -> Iterator[None]:
+    """Compile half of what networks with one input and one hidden layer need in a process of its own.
 
-    They are then in the cache. If that fails, for whatever reason, they are compiled when they are called.
+    It is then in the cache. If that fails, for whatever reason, it is compiled when it is called.
     """
-    others = any(not _is_compiled_flow(cell) for cell in todo)
-    flows = any(_is_compiled_flow(cell) for cell in todo)
-    if not (others and flows and is_cold() and parallel.available_cores() > 1):
-        yield
-        return
-    command = [sys.executable, "-c", "from gfcompare.runner import compile_flow; compile_flow()"]
+    command = [sys.executable, "-c", f"from gfcompare.runner import compile_half; compile_half({flow})"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
@@ -273,12 +268,15 @@ def _flow_compiled_meanwhile(todo: Sequence[Cell]) -> Iterator[None]:
             process.kill()
 
 
-def compile_flow() -> None:
-    """Compile the flows of networks with one input and one hidden layer."""
+def compile_half(flow: bool) -> None:
+    """Compile the risk and, if wanted, the flows of networks with one input and one hidden layer."""
     problem = Problem(ReLUNetwork((1, 1, 1)), Constant(), Uniform())
-    flow = integrator("standard-gf")
-    assert isinstance(flow, FlowIntegrator)
-    _load_solver(flow, problem)
+    problem.risk(np.zeros(4))
+    if flow:
+        tables = FlowTables(np.zeros((1, TABLE_ROWS, 4)), np.ones((1, 3)), np.ones((1, 5), dtype=np.int64))
+        CountedProblem(problem, 1).advance_flow(
+            tables, 0.0, rtol=1e-6, atol=1e-8, max_steps=1, patience=1, longest=1.0, normalize=False
+        )
 
 
 def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
@@ -298,21 +296,25 @@ _loaded: set[str] = set()
 
 def _load_kernels(cell: Cell) -> None:
     """Call every kernel once in this process, so that no wall time of a method contains their loading."""
-    problem, network = cell.problem.problem, cell.problem.network
+    problem = cell.problem.problem
     if isinstance(cell.integrator, FlowIntegrator):
         _load_solver(cell.integrator, problem)
-    if problem.kind in _loaded:
-        return
-    theta = np.zeros((1, network.parameter_count))
-    problem.risk(theta)
+    if problem.kind not in _loaded:
+        _load_descent(problem)
+        problem.risk(np.zeros(problem.network.parameter_count))
+        _loaded.add(problem.kind)
+
+
+def _load_descent(problem: Problem) -> None:
+    """Call what descent needs: everything but the risk."""
+    network = problem.network
+    theta, sizes = np.zeros((1, network.parameter_count)), np.full(1, 1e-6)
     problem.gradient(theta)
-    sizes = np.full(1, 1e-6)
     problem.descend(theta, sizes)
     problem.descend_sampled(theta, sizes, batch_size=1, streams=np.ones((1, 4), dtype=np.uint64))
     network.project(network.normalize(theta), theta)
     network.polar(theta)
     network.row_norms(theta)
-    _loaded.add(problem.kind)
 
 
 @contextmanager

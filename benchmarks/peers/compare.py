@@ -22,7 +22,7 @@ Way = Literal["points", "measure"]
 #: Networks for which a peer's flow is measured: enough for all cores.
 FEW = 16
 #: Seconds that a method has for one case, without loading and compiling.
-LIMIT = 60.0
+LIMIT = 45.0
 
 
 def initial(kind: str, widths: tuple[int, ...], count: int = NETWORKS) -> Array:

@@ -4,8 +4,15 @@ import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
 from gfcompare.kernels.line import gradient_into, line_work
-from gfcompare.kernels.line_batch import batch_gradient_into, batch_work, draw_batch
-from gfcompare.kernels.line_dense import dense_gradient_into, draw, prefers_dense
+from gfcompare.kernels.line_batch import (
+    batch_gradient_into,
+    batch_work,
+    sort_uniform,
+    targets_at_points,
+    to_quantiles,
+)
+from gfcompare.kernels.line_dense import dense_gradient_into, prefers_dense
+from gfcompare.kernels.random import fill_uniform
 
 
 @leaf_sum
@@ -74,11 +81,14 @@ def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, wo
     hidden = work.order.shape[0]
     dense = prefers_dense(hidden, batch.points.shape[0])
     for n in range(step_sizes.shape[0]):
+        fill_uniform(state, batch.points)
+        if not dense:
+            sort_uniform(batch)
+        to_quantiles(data, batch.points)
+        targets_at_points(data, batch)
         if dense:
-            draw(data, state, batch)
             dense_gradient_into(data, theta, gradient, work, batch)
         else:
-            draw_batch(data, state, batch)
             batch_gradient_into(data, theta, gradient, work, batch)
         if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
             return n + 1

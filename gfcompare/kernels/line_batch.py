@@ -12,14 +12,11 @@ from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
     collect,
     copy,
-    count_up_to,
     evaluate,
     leftmost_line,
     line_work,
-    piece_of,
     pre_activations,
 )
-from gfcompare.kernels.random import fill_uniform
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -129,16 +126,13 @@ def quantiles(data, uniforms, results):
 
 
 @cold_leaf
-def draw_batch(data, state, batch):
-    """Draw points into `batch.points` with the random stream `state`, sorted.
-
-    Uniform numbers are sorted by a bucket for each, in linear time, then mapped by the quantile.
-    """
+def sort_uniform(batch):
+    """Sort numbers in [0, 1), `batch.points`, by a bucket for each, in linear time."""
     points, drawn, ends = batch.points, batch.spare_points, batch.ends
     count = points.shape[0]
+    copy(points, drawn)
     for j in range(count):
         ends[j] = 0
-    fill_uniform(state, drawn)
     for j in range(count):
         ends[np.int64(drawn[j] * count)] += 1
     total = 0
@@ -150,29 +144,41 @@ def draw_batch(data, state, batch):
         ends[bucket] -= 1
         points[ends[bucket]] = drawn[j]
     sort_pairs(points, batch.order, batch.spare_points, batch.spare_order)
-    to_quantiles(data, points)
 
 
 @leaf
-def _targets_at_points(data, batch):
-    """Evaluate f at the sorted points."""
-    points = batch.points
-    last = data.integrals.centres.shape[0] - 1
-    piece = 0
-    start = 0
-    while start < points.shape[0]:
-        piece = piece_of(data.integrals.knots, points[start], piece)
-        if piece == last:
-            stop = points.shape[0]
+def _piece_at(knots, y):
+    """Return the first piece whose right end is not below y."""
+    low, high = 0, knots.shape[0] - 2
+    while low < high:
+        middle = (low + high) >> 1
+        if knots[middle + 1] < y:
+            low = middle + 1
         else:
-            stop = count_up_to(points, start, data.integrals.knots[piece + 1])
-        centre, scale = data.integrals.centres[piece], data.integrals.scales[piece]
-        local, source = batch.spare_points[start:stop], points[start:stop]
-        for j in range(local.shape[0]):
-            local[j] = (source[j] - centre) * scale
-        for k in range(data.values.value_high.shape[1]):
-            evaluate(data.values.value_high[piece, k], local, batch.targets[k, start:stop])
-        start = stop
+            high = middle
+    return low
+
+
+@cold_leaf
+def targets_at_points(data, batch):
+    """Evaluate f at the points, in any order."""
+    points, integrals, values = batch.points, data.integrals, data.values
+    outputs = values.value_high.shape[1]
+    if integrals.centres.shape[0] == 1:
+        local = batch.spare_points
+        for j in range(points.shape[0]):
+            local[j] = (points[j] - integrals.centres[0]) * integrals.scales[0]
+        for k in range(outputs):
+            evaluate(values.value_high[0, k], local, batch.targets[k])
+        return
+    for j in range(points.shape[0]):
+        piece = _piece_at(integrals.knots, points[j])
+        s = (points[j] - integrals.centres[piece]) * integrals.scales[piece]
+        for k in range(outputs):
+            f = values.value_high[piece, k, 0]
+            for d in range(1, values.value_high.shape[2]):
+                f = f * s + values.value_high[piece, k, d]
+            batch.targets[k, j] = f
 
 
 @leaf
@@ -205,7 +211,7 @@ def _count_below(points, slope, breaks, positions):
 
 @cold_leaf
 def batch_gradient_into(data, theta, gradient, work, batch):
-    """Write the mean of the generalised gradient over the sorted points of `batch`."""
+    """Write the mean of the generalised gradient over the sorted points of `batch`, with targets there."""
     hidden = work.order.shape[0]
     outputs = data.integrals.target_total.shape[0]
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
@@ -213,7 +219,6 @@ def batch_gradient_into(data, theta, gradient, work, batch):
     pre_activations(
         data.integrals.middle, data.integrals.half, w, b, np.inf, work.slope, work.value, work.breaks
     )
-    _targets_at_points(data, batch)
     _count_below(batch.points, work.slope, work.breaks, batch.positions)
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
@@ -269,4 +274,5 @@ def batch_gradients(data, thetas, points, results, hidden):
         for j in range(points.shape[1]):
             batch.points[j] = (points[m, j] - data.integrals.middle) / data.integrals.half
         sort_pairs(batch.points, batch.order, batch.spare_points, batch.spare_order)
+        targets_at_points(data, batch)
         batch_gradient_into(data, thetas[m], results[m], work, batch)

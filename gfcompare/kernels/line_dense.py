@@ -5,60 +5,12 @@ of `line_batch`. See `line` for the notation.
 """
 
 from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, leaf, leaf_sum
-from gfcompare.kernels.line import evaluate
-from gfcompare.kernels.line_batch import to_quantiles
-from gfcompare.kernels.random import fill_uniform
 
 
 @leaf
 def prefers_dense(hidden, count):
     """Return whether a batch of `count` points is summed faster here than in `line_batch` (measured)."""
     return hidden * count <= 60 * hidden + 30 * count
-
-
-@cold_leaf
-def draw(data, state, batch):
-    """Draw points into `batch.points` with the random stream `state`, in the order in which they come."""
-    fill_uniform(state, batch.points)
-    to_quantiles(data, batch.points)
-
-
-@leaf
-def _piece_at(knots, y):
-    """Return the first piece whose right end is not below y."""
-    low, high = 0, knots.shape[0] - 2
-    while low < high:
-        middle = (low + high) >> 1
-        if knots[middle + 1] < y:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@leaf
-def _minus_targets(data, batch):
-    """Write -f at the points into `batch.targets`."""
-    points, integrals, values = batch.points, data.integrals, data.values
-    outputs = values.value_high.shape[1]
-    if integrals.centres.shape[0] == 1:
-        local = batch.spare_points
-        for j in range(points.shape[0]):
-            local[j] = (points[j] - integrals.centres[0]) * integrals.scales[0]
-        for k in range(outputs):
-            evaluate(values.value_high[0, k], local, batch.targets[k])
-    else:
-        for j in range(points.shape[0]):
-            piece = _piece_at(integrals.knots, points[j])
-            s = (points[j] - integrals.centres[piece]) * integrals.scales[piece]
-            for k in range(outputs):
-                f = values.value_high[piece, k, 0]
-                for d in range(1, values.value_high.shape[2]):
-                    f = f * s + values.value_high[piece, k, d]
-                batch.targets[k, j] = f
-    for k in range(outputs):
-        for j in range(points.shape[0]):
-            batch.targets[k, j] = -batch.targets[k, j]
 
 
 @leaf
@@ -117,11 +69,11 @@ def _total(values):
 
 @cold_leaf
 def _residuals(points, slope, value, v, bias, residuals):
-    """Turn -f at the points into the residuals, divided by their number."""
+    """Turn f at the points into the residuals, divided by their number."""
     count, hidden = points.shape[0], slope.shape[0]
     share = 1.0 / count
     for j in range(count):
-        residuals[j] += bias
+        residuals[j] = bias - residuals[j]
     whole = hidden - hidden % 4
     for first in range(0, whole, 4):
         _add_four(points, slope, value, v, first, residuals)
@@ -147,7 +99,10 @@ def _active_sums(points, residuals, slope, value, active0, active1):
 
 @cold_leaf_sum
 def dense_gradient_into(data, theta, gradient, work, batch):
-    """Write the mean of the generalised gradient over the points of `batch`, in any order."""
+    """Write the mean of the generalised gradient over the points of `batch`, in any order.
+
+    With the targets there, which are overwritten.
+    """
     hidden, outputs = work.slope.shape[0], batch.targets.shape[0]
     middle, half = data.integrals.middle, data.integrals.half
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
@@ -158,7 +113,6 @@ def dense_gradient_into(data, theta, gradient, work, batch):
         value[i] = b[i] + w[i] * middle
         g_w[i] = 0.0
         g_b[i] = 0.0
-    _minus_targets(data, batch)
     for k in range(outputs):
         residuals = batch.targets[k]
         v = theta[(2 + k) * hidden : (3 + k) * hidden]

@@ -84,9 +84,11 @@ def _line_velocity(data, widths, y, result, memory, normalize):
         for p in range(2 * hidden, y.shape[0]):
             theta[p] = y[p]
         for i in range(hidden):
-            norms[i] = np.sqrt(y[i] * y[i] + y[hidden + i] * y[hidden + i])
-            theta[i] = y[i] / norms[i]
-            theta[hidden + i] = y[hidden + i] / norms[i]
+            norm = np.sqrt(y[i] * y[i] + y[hidden + i] * y[hidden + i])
+            share = 1.0 / norm
+            norms[i] = norm
+            theta[i] = share * y[i]
+            theta[hidden + i] = share * y[hidden + i]
     gradient_into(data, theta, result, memory.gradient)
     for p in range(y.shape[0]):
         result[p] = -result[p]
