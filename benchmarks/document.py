@@ -35,8 +35,9 @@ def _error(value: float | None) -> str:
     return "" if value is None else "exact" if value == 0 else f"{value:.0e}".replace("e-0", "e-")
 
 
-def _ratio(value: float) -> str:
-    return f"{value:,.2g}" if value < 10 else f"{float(f'{value:.2g}'):,.0f}"
+def _ratio(value: float, digits: int = 2) -> str:
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:g}" if rounded < 100 else f"{rounded:,.0f}"
 
 
 def _peer(row: Record | None) -> str:
@@ -90,7 +91,7 @@ def aim_table(parts: Record) -> str:
     """Say which aims are met."""
     table = [["ratio of times", "asked", "smallest found", "where"]]
     for aim in aims(parts):
-        found = "no peer finished" if math.isinf(aim.found) else _ratio(aim.found)
+        found = "no peer finished" if math.isinf(aim.found) else _ratio(aim.found, 3)
         table.append([aim.what, f"{aim.asked:g}", found if aim.met else f"**{found}**", aim.where])
     return _rows(table)
 

@@ -55,7 +55,7 @@ def _descent(
     on_points: bool = False,
 ) -> Outcome:
     """Measure a step of gradient descent, for one network."""
-    way: Way = "measure" if method is methods.OURS and not on_points else "points"
+    way: Way = ("our points" if on_points else "measure") if method is methods.OURS else "points"
     count = steps("gd", widths, nodes or POINTS, networks, way=way)
     theta = initial("gd", widths, networks)
     task = Task("gd", widths, theta, POINTS, count, nodes=nodes, on_points=on_points, seconds=0.5)

@@ -17,8 +17,8 @@ from benchmarks.peers.ours import ends, ensemble, problem_of
 from benchmarks.peers.task import Array, Task
 
 NETWORKS = 64
-#: Whether points take the place of the measure.
-Way = Literal["points", "measure"]
+#: Of whom: a peer, on points; gfcompare, on points; or gfcompare, with the measure.
+Way = Literal["points", "our points", "measure"]
 #: Networks for which a peer's flow is measured: enough for all cores.
 FEW = 16
 #: Seconds that a method has for one case, without loading and compiling.
@@ -35,8 +35,8 @@ def initial(kind: str, widths: tuple[int, ...], count: int = NETWORKS) -> Array:
 def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, way: Way) -> int:
     """Return a number of steps that takes some tenths of a second; `work`: points or nodes."""
     parameters = gfc.ReLUNetwork(widths).parameter_count
-    if way == "points":
-        return int(np.clip(1e9 / (parameters * work * networks), 5, 5000))
+    if way != "measure":
+        return int(np.clip((1e9 if way == "points" else 1e10) / (parameters * work * networks), 5, 5000))
     if widths[0] == 1 and len(widths) == 3:
         return int(np.clip(3.2e8 / (parameters * networks), 20, 100_000))
     if kind == "sgd":
@@ -111,7 +111,7 @@ def measured(
     theta = initial(case.kind, case.widths)
     ours = method is methods.OURS
     work = 32 if case.kind == "sgd" else (setting.nodes or 1024) if ours else case.points
-    way: Way = "measure" if ours and not setting.on_points else "points"
+    way: Way = ("our points" if setting.on_points else "measure") if ours else "points"
     count = 0 if case.flow else steps(case.kind, case.widths, work, len(theta), way=way)
     outcome = run(
         method,
