@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gfcompare.conserved import Conserved
 from gfcompare.interface import DIVERGENCE_NORM, Array, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
@@ -28,8 +29,13 @@ _STALLED = 10_000
 # flow to t = 10^4 then takes 2250 gradients instead of 1450 (with 8; no further gain beyond).
 _KRYLOV_DIMENSION = 8
 
-# Unknowns from which LAPACK solves dense systems faster than CVODE's own code.
-_LAPACK_PAYS = 100
+# A change of a neuron's size after which CVODE starts again: it takes tolerances at the start only.
+_RESIZED = 30.0
+
+# As in `kernels.ndf`: the largest product of step size and growth rate, steps after which the rate is measured
+# again, how much longer than the last one looked at a step may be, and how much shorter it must become to
+# forget that.
+_GROWTH, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
 
 
 @contextlib.contextmanager
@@ -61,9 +67,9 @@ class CvodeRun:
     method : "BDF" or "Adams"
     rtol, atol : tolerances of a step
     max_steps : after these it ends
-    began : flow time at the start
-    jacobian : maps y to the Jacobian of the velocity, shape (P, P); with it, the linear systems are solved
-        directly instead of by GMRES
+    conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts again
+        from where it is restored, and so it does where neurons have changed their sizes
+    growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
 
     Attributes
     ----------
@@ -85,58 +91,71 @@ class CvodeRun:
         rtol: float,
         atol: float,
         max_steps: int,
-        began: float = 0.0,
-        jacobian: Callable[[Array], Array] | None = None,
+        conserved: Conserved | None = None,
+        growth: Callable[[Array, float], float] | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
             os.environ.setdefault(f"SUNLOGGER_{stream}_FILENAME", os.devnull)
-        from sksundae.cvode import CVODE
 
         self.steps = 0
         self.smallest_step = np.inf
+        self.reached = 0.0
+        self.y = np.array(start, dtype=np.float64)
         self._limit = max_steps
+        self._method, self._rtol, self._atol = method, rtol, atol
+        self._conserved, self._growth = conserved, growth
+        # The longest step so far for which deviations are known not to grow within it; and the longest
+        # allowed where they do, until so many steps have been made.
+        self._checked, self._longest, self._until = 0.0, np.inf, 0
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
             result[:] = velocity(y)
 
-        linear: dict[str, Any] = {"linsolver": "gmres", "krylov_dim": _KRYLOV_DIMENSION}
-        if jacobian is not None:
+        self._right_hand_side = right_hand_side
+        self._restart()
 
-            def write_jacobian(t: float, y: Array, velocity: Array, result: Array) -> None:
-                result[:] = jacobian(y)
+    def _restart(self) -> None:
+        """Start CVODE anew from the state reached, with tolerances for its sizes."""
+        from sksundae.cvode import CVODE
 
-            linear = {
-                "linsolver": "dense" if len(start) < _LAPACK_PAYS else "lapackdense",
-                "jacfn": write_jacobian,
-            }
-        self._solver: Any = CVODE(right_hand_side, method=method, rtol=rtol, atol=atol, **linear)
-        self.reached = began
-        self.y = self._start = start
-        self._solver.init_step(began, self._start)
+        self._sizes = np.ones_like(self.y) if self._conserved is None else self._conserved.sizes(self.y)
+        self._start = self.y
+        self._lost = False
+        self._solver: Any = CVODE(
+            self._right_hand_side,
+            method=self._method,
+            rtol=self._rtol,
+            atol=self._atol * self._sizes,
+            linsolver="gmres",
+            krylov_dim=_KRYLOV_DIMENSION,
+        )
+        self._solver.init_step(self.reached, self._start)
 
     def to(self, time: float) -> tuple[Array, Status, str]:
         """Return y at `time`; with the status and message of a failure, y means nothing."""
         with _without_its_words():
-            status, message = self._towards(time, self._limit)
+            status, message = self._towards(time)
             if status is not Status.RUNNING or time == self.reached:
                 return self.y, status, message
-            return self._solver.step(time, "normal").y, status, message
+            y = self._solver.step(time, "normal").y
+            return y if self._conserved is None else self._conserved.restored(y), status, message
 
-    def towards(self, time: float, steps: int) -> tuple[Status, str]:
-        """Make at most so many steps towards `time`; return the status and message of a failure."""
-        with _without_its_words():
-            return self._towards(time, min(self._limit, self.steps + steps))
-
-    def _towards(self, time: float, most: int) -> tuple[Status, str]:
+    def _towards(self, time: float) -> tuple[Status, str]:
         stalled = 0
-        while self.reached < time and (self.steps < most or most == self._limit):
+        while self.reached < time:
             if self.steps >= self._limit:
                 message = (
                     f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
                 )
                 return Status.STEP_LIMIT, message
-            outcome = self._solver.step(time, "onestep")
+            if self._lost and self._conserved is not None:
+                self.y = self._conserved.restored(self.y)
+                self._restart()
+            if np.isfinite(self._longest):
+                outcome = self._solver.step(time, "onestep", tstop=self.reached + self._longest)
+            else:
+                outcome = self._solver.step(time, "onestep")
             if not np.isfinite(outcome.y).all():
                 return Status.FAILED, f"the velocity is not finite after flow time {self.reached:.6g}"
             if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:
@@ -151,8 +170,29 @@ class CvodeRun:
             if stalled > _STALLED:
                 message = f"the steps of CVODE no longer change flow time {outcome.t:.6g}"
                 return Status.STEP_TOO_SMALL, message
-            if moved:
-                self.smallest_step = min(self.smallest_step, outcome.t - self.reached)
+            size = outcome.t - self.reached
             self.steps += moved
             self.reached, self.y = outcome.t, outcome.y
+            if moved:
+                self.smallest_step = min(self.smallest_step, size)
+                self._after_step(size)
         return Status.RUNNING, ""
+
+    def _after_step(self, size: float) -> None:
+        """Start again where the state has left what is conserved, and respect growing deviations."""
+        if self._conserved is not None:
+            sizes = self._conserved.sizes(self.y)
+            resized = np.max(np.maximum(sizes / self._sizes, self._sizes / sizes)) > _RESIZED
+            # Not at once: a save time within this step is read off the solver's interpolant.
+            self._lost = resized or self._conserved.strayed(self.y, self._rtol)
+        if self._growth is None:
+            return
+        self._checked = min(self._checked, _FORGOTTEN * size)
+        if self.steps >= self._until:
+            self._longest = np.inf
+        if _LONGER * size > self._checked and self.steps >= self._until:
+            rate = self._growth(self.y, _GROWTH / (_LONGER * size))
+            if rate > 0.0:
+                self._longest, self._until = _GROWTH / rate, self.steps + _GROWTH_STEPS
+            else:
+                self._checked = _LONGER**2 * size

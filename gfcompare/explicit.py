@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from scipy.optimize import brentq
 
 from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
+from gfcompare.conserved import Conserved
 from gfcompare.interface import DIVERGENCE_NORM, Status
 from gfcompare.runge_kutta import Array, DormandPrince5, DormandPrince8, Method, Step, Tolerance, Velocity
 
@@ -107,13 +109,23 @@ class ExplicitRun:
     method : a key of `METHODS`
     tolerance : of a step
     max_steps : after these it ends
+    conserved : what the exact flow conserves, if it is known: every step goes back there
     """
 
     def __init__(
-        self, start: Array, events: Events, method: str, tolerance: Tolerance, max_steps: int
+        self,
+        start: Array,
+        events: Events,
+        method: str,
+        tolerance: Tolerance,
+        max_steps: int,
+        conserved: Conserved | None = None,
     ) -> None:
         self._events = events
         self._method = METHODS[method]()
+        self._conserved, self._absolute = conserved, tolerance.absolute
+        if conserved is not None:
+            tolerance = replace(tolerance, absolute=self._absolute * conserved.sizes(start))
         self._tolerance, self._max_steps = tolerance, max_steps
         self._start = start
         self._y = start
@@ -162,7 +174,8 @@ class ExplicitRun:
         if self._made is None or time == self.reached:
             return self._y, Status.RUNNING, ""
         made, began = self._made
-        return made.at((time - began) / made.size), Status.RUNNING, ""
+        y = made.at((time - began) / made.size)
+        return y if self._conserved is None else self._conserved.restored(y), Status.RUNNING, ""
 
     def _switch(self) -> None:
         """Let an event happen: only when the flow goes on, for at a save time before it has not happened."""
@@ -195,3 +208,8 @@ class ExplicitRun:
         self._velocity = made.last
         self._at_event = share is not None
         self._method = self._method.accepted(made)
+        if self._conserved is not None:
+            reached, self._y = self._y, self._conserved.restored(self._y)
+            self._velocity = self._conserved.velocity(self._velocity, reached, self._y)
+            sizes = self._conserved.sizes(self._y)
+            self._tolerance = replace(self._tolerance, absolute=self._absolute * sizes)

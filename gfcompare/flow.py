@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from gfcompare.compiled_flow import CompiledFlow, output_sizes
 from gfcompare.components import require
+from gfcompare.conserved import Conserved
 from gfcompare.cvode import CvodeRun
 from gfcompare.errors import unknown_name
-from gfcompare.evaluators.base import FlowTables
 from gfcompare.explicit import METHODS, ExplicitRun
-from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
-from gfcompare.kernels.ndf import HANDED_ON, TABLE_ROWS
+from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
 from gfcompare.kinks import Kinks
-from gfcompare.rest import Angles, NearRest, Plain
 from gfcompare.runge_kutta import Step, Tolerance
 
 _METHODS = ("auto", "ndf", "bdf", "adams", *METHODS)
@@ -38,7 +37,8 @@ class FlowIntegrator(Integrator, abc.ABC):
     Parameters
     ----------
     rtol : relative tolerance of each step
-    atol : absolute tolerance of each step; None means rtol / 100
+    atol : absolute tolerance of each step; None means rtol / 100, for the standard and the normalised flow
+        relative to the size of the neuron that a parameter belongs to, if that is below 1
     method : "ndf" (compiled) and "bdf" (CVODE), implicit, for flows that may be stiff; "adams" (CVODE),
         "dopri5" and "dop853" (explicit, of order 5 and 8) for flows known not to be; "rkc" (explicit,
         of order 2, stabilised) for stiff flows at low accuracy; "explicit", which is "dopri5" and changes to
@@ -97,20 +97,40 @@ class FlowIntegrator(Integrator, abc.ABC):
     def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
         """Return the state at flow time 0, with a solver for each trajectory."""
         method = self.method_for(problem)
+        ys = [self.coordinates(problem.only(m), row) for m, row in enumerate(theta)]
         if method == "ndf":
-            tables = self._tables(problem, theta)
-            state = State.at(self._compiled_parameters(problem, tables.differences[:, 0]))
-            return state.moved(rejected_steps=tables.counts[:, 4].copy(), memory=_Compiled(tables, {}))
+            return self._start_compiled(problem, np.stack(ys))
+        sizes = output_sizes(problem, theta) if self._relative else np.full(len(theta), -1.0)
         runs: list[_Run] = []
-        for m, row in enumerate(theta):
-            mine = problem.only(m)
-            y = np.array(self.coordinates(mine, row), dtype=np.float64)
-            runs.append(
-                self._explicit(mine, y, method) if method in METHODS else self._cvode(mine, y, method)
-            )
+        for m, y in enumerate(ys):
+            mine, y = problem.only(m), np.array(y, dtype=np.float64)
+            conserved = Conserved.along(problem.network, self.compiled_as, y, float(sizes[m]))
+            run = self._explicit if method in METHODS else self._cvode
+            runs.append(run(mine, y, method, conserved))
         return State.at(theta, memory=runs).moved(**_told(runs))
 
-    def _cvode(self, problem: CountedProblem, y: Array, method: str) -> _Run:
+    @property
+    def _relative(self) -> bool:
+        """Whether absolute tolerances are relative to the size of each neuron."""
+        return self.atol is None and self.compiled_as is not None
+
+    def _start_compiled(self, problem: CountedProblem, y: Array) -> State:
+        velocity = np.stack([self.velocity(problem.only(m), row) for m, row in enumerate(y)])
+        flow = CompiledFlow.start(
+            problem,
+            y,
+            velocity,
+            rtol=self.rtol,
+            atol=self.atol,
+            max_steps=self.max_steps,
+            normalized=self.compiled_as == "normalized",
+        )
+        state = State.at(flow.parameters(problem, y), memory=flow)
+        return state.moved(rejected_steps=flow.tables.counts[:, 4].copy())
+
+    def _cvode(self, problem: CountedProblem, y: Array, method: str, conserved: Conserved) -> _Run:
+        normalize = self.compiled_as == "normalized"
+        growing = self.compiled_as is not None and problem.has_compiled_flow
         return CvodeRun(
             lambda y: self.velocity(problem, y),
             y,
@@ -118,32 +138,19 @@ class FlowIntegrator(Integrator, abc.ABC):
             rtol=self.rtol,
             atol=self.absolute,
             max_steps=self.max_steps,
+            conserved=conserved,
+            growth=(lambda y, bound: problem.growth_rate(y, bound, normalize=normalize)) if growing else None,
         )
 
-    def _explicit(self, problem: CountedProblem, y: Array, method: str) -> _Run:
+    def _explicit(self, problem: CountedProblem, y: Array, method: str, conserved: Conserved) -> _Run:
         events = _Smooth(self, problem) if problem.smooth else Kinks(self, problem, y)
-        return ExplicitRun(y, events, method, Tolerance(self.rtol, self.absolute), self.max_steps)
-
-    def _tables(self, problem: CountedProblem, theta: Array) -> FlowTables:
-        """Return the start of the compiled integration: order 1, a first step of half the tolerance."""
-        y = np.stack([self.coordinates(problem.only(m), row) for m, row in enumerate(theta)])
-        velocity = np.stack([self.velocity(problem.only(m), row) for m, row in enumerate(y)])
-        speed = np.sqrt(np.mean((velocity / (self.absolute + self.rtol * np.abs(y))) ** 2, axis=1))
-        sizes = 0.5 / np.maximum(speed, 1e-200)
-        differences = np.zeros((len(y), TABLE_ROWS, y.shape[1]))
-        differences[:, 0], differences[:, 1] = y, velocity * sizes[:, None]
-        counts = np.tile(np.array([1, 0, 0, 0, 0], dtype=np.int64), (len(y), 1))
-        clocks = np.stack([np.zeros(len(y)), sizes, np.full(len(y), np.inf)], axis=1)
-        return FlowTables(differences, clocks, counts)
-
-    def _compiled_parameters(self, problem: CountedProblem, y: Array) -> Array:
-        """Return theta at the solver's variable of a compiled flow, both of shape (M, P)."""
-        return problem.network.retract(y) if self.compiled_as == "normalized" else y
+        tolerance = Tolerance(self.rtol, self.absolute)
+        return ExplicitRun(y, events, method, tolerance, self.max_steps, conserved)
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`."""
-        if isinstance(state.memory, _Compiled):
-            return self._advance_compiled(problem, state, state.memory, time)
+        if isinstance(state.memory, CompiledFlow):
+            return state.memory.advance(problem, state, time)
         theta, times, steps = state.theta.copy(), state.time.copy(), state.steps.copy()
         messages = list(state.messages)
         ends: list[tuple[int, Status, str]] = []
@@ -167,100 +174,6 @@ class FlowIntegrator(Integrator, abc.ABC):
             message = f"{message}; {messages[m]}" if messages[m] else message
             result = result.ended(np.arange(len(times)) == m, status, message)
         return result
-
-    def _advance_compiled(
-        self, problem: CountedProblem, state: State, memory: _Compiled, time: float
-    ) -> State:
-        """Return the state at flow time `time`, every trajectory integrated in compiled code.
-
-        Those that are so late that this is no longer efficient are handed on to `NearRest`.
-        """
-        if time == 0.0:
-            return state
-        running = state.running
-        late = np.zeros(len(running), dtype=bool)
-        late[list(memory.late)] = True
-        small = problem.has_hessian and problem.network.parameter_count <= _LARGEST_DENSE
-        moved, y, ends = problem.only(running & ~late).advance_flow(
-            memory.tables,
-            time,
-            rtol=self.rtol,
-            atol=self.absolute,
-            max_steps=self.max_steps,
-            patience=_PATIENCE if small else np.iinfo(np.int64).max,
-            longest=_LATE if small else np.inf,
-            normalize=self.compiled_as == "normalized",
-        )
-        runs = dict(memory.late)
-        for m in np.flatnonzero(ends == HANDED_ON).tolist():
-            runs[m] = self._near_rest(problem.only(m), moved, m)
-        reached = running & ~late & (ends == 0)
-        theta = state.theta.copy()
-        theta[reached] = self._compiled_parameters(problem, y[reached])
-        times = np.where(reached, time, np.where(running, moved.clocks[:, 0], state.time))
-        steps, rejected = moved.counts[:, 2].copy(), moved.counts[:, 4].copy()
-        smallest = moved.clocks[:, 2].copy()
-        failures: list[tuple[int, Status, str]] = []
-        for m in np.flatnonzero((ends != 0) & (ends != HANDED_ON)).tolist():
-            status = Status(int(ends[m]))
-            failures.append((m, status, _REASONS[status].format(steps=steps[m], reached=times[m], time=time)))
-        for m, run in runs.items():
-            if running[m]:
-                values, status, message = run.to(time)
-                if status is Status.RUNNING:
-                    theta[m], times[m] = values, time
-                else:
-                    times[m] = run.reached
-                    failures.append((m, status, message))
-            steps[m], rejected[m], smallest[m] = run.steps, run.rejected, run.smallest_step
-        result = state.moved(
-            theta=theta,
-            time=times,
-            steps=steps,
-            rejected_steps=rejected,
-            smallest_step=_finite(smallest),
-            memory=_Compiled(moved, runs),
-        )
-        for m, status, message in failures:
-            result = result.ended(np.arange(len(times)) == m, status, message)
-        return result
-
-    def _near_rest(self, problem: CountedProblem, tables: FlowTables, m: int) -> NearRest:
-        """Return what goes on with trajectory m from the end of its last step."""
-        theta = self._compiled_parameters(problem, tables.differences[m : m + 1, 0])[0]
-        coordinates = Angles(problem) if self.compiled_as == "normalized" else Plain(problem)
-        return NearRest(
-            coordinates,
-            theta,
-            float(tables.clocks[m, 0]),
-            rtol=self.rtol,
-            atol=self.absolute,
-            steps=int(tables.counts[m, 2]),
-            rejected=int(tables.counts[m, 4]),
-            smallest_step=float(tables.clocks[m, 2]),
-            max_steps=self.max_steps,
-        )
-
-
-# Rejected steps after which, and the step size beyond which, direct linear algebra serves better than the
-# compiled flow's; and the most parameters for which it does. Differences of gradients have eight digits:
-# times a step of 1e7, their errors are no longer small.
-_PATIENCE, _LATE, _LARGEST_DENSE = 250, 1e7, 800
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    """The memory of a compiled flow: where the trajectories are, and those that have been handed on."""
-
-    tables: FlowTables
-    late: Mapping[int, NearRest]
-
-
-_REASONS = {
-    Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
-    Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
-    Status.DIVERGED: f"|y| left {DIVERGENCE_NORM:g} at flow time {{reached:.6g}}",
-}
 
 
 class _Run(Protocol):

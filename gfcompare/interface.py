@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from gfcompare.components import Component
 from gfcompare.errors import InputError
 from gfcompare.evaluators.base import FlowTables
+from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -45,6 +46,7 @@ class Status(enum.IntEnum):
     TIME_LIMIT = 6
     FAILED = 7
     KINK = 8
+    PRECISION_LIMIT = 9
 
     @property
     def advice(self) -> str:
@@ -72,6 +74,10 @@ _ADVICE = {
     Status.KINK: (
         "The flow slides along a kink of a deep network on points, where it cannot be followed; "
         "use a measure with a density, or one hidden layer."
+    ),
+    Status.PRECISION_LIMIT: (
+        "The flow goes on more slowly than its gradient is known in double precision; "
+        "what was saved before is right, later times cannot be computed."
     ),
 }
 
@@ -207,16 +213,7 @@ class CountedProblem:
         return self._problem.has_hessian
 
     def advance_flow(
-        self,
-        tables: FlowTables,
-        time: float,
-        *,
-        rtol: float,
-        atol: float,
-        max_steps: int,
-        patience: int,
-        longest: float,
-        normalize: bool,
+        self, tables: FlowTables, time: float, settings: FlowSettings, *, dense: bool = False
     ) -> tuple[FlowTables, Array, Integers]:
         """Integrate a flow to `time`; see `Problem.advance_flow`.
 
@@ -228,20 +225,15 @@ class CountedProblem:
         """
         moved = tables.copy()
         ends = np.where(self.counted, 0, -1)
-        y = self._problem.advance_flow(
-            moved,
-            time,
-            ends,
-            rtol=rtol,
-            atol=atol,
-            max_steps=max_steps,
-            patience=patience,
-            longest=longest,
-            normalize=normalize,
-            bound=DIVERGENCE_NORM,
-        )
+        y = self._problem.advance_flow(moved, time, ends, settings, dense=dense)
         self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
         return moved, y, np.maximum(ends, 0)
+
+    def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> float:
+        """Return how fast deviations of a flow grow at y, shape (P,); see `Problem.growth_rate`."""
+        rate, gradients = self._problem.growth_rate(y, bound, normalize=normalize)
+        self.gradients[self._rows] += gradients
+        return rate
 
     def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Integers]:
         """Make many steps of gradient descent in compiled code; see `Problem.descend`.

@@ -96,7 +96,8 @@ class ReLUNetwork:
         return tuple(slices)
 
     @cached_property
-    def _widths_array(self) -> NDArray[np.int64]:
+    def shape(self) -> NDArray[np.int64]:
+        """The widths as an array, for compiled code."""
         return np.array(self.widths, dtype=np.int64)
 
     def rows(self, theta: ArrayLike) -> tuple[Array, tuple[int, ...]]:
@@ -186,7 +187,7 @@ class ReLUNetwork:
         """Return |(W^k_i, b^k_i)| for each hidden layer k, each of shape (..., H_k)."""
         rows, leading = self.rows(theta)
         norms = np.empty((len(rows), self._hidden_count))
-        manifold.row_norms(self._widths_array, rows, norms)
+        manifold.row_norms(self.shape, rows, norms)
         parts = np.split(norms, np.cumsum(self.hidden)[:-1], axis=1)
         return tuple(part.reshape(*leading, part.shape[1]) for part in parts)
 
@@ -203,7 +204,7 @@ class ReLUNetwork:
         """
         rows, _ = self.rows(theta)
         result = rows.copy()
-        manifold.normalize(self._widths_array, result)
+        manifold.normalize(self.shape, result)
         return result.reshape(np.shape(theta))
 
     def retract(self, theta: ArrayLike) -> Array:
@@ -215,7 +216,7 @@ class ReLUNetwork:
         rows, leading = self.rows(theta)
         result = rows.copy()
         norms = np.empty((len(rows), self._hidden_count))
-        manifold.retract(self._widths_array, result, norms)
+        manifold.retract(self.shape, result, norms)
         return result.reshape(np.shape(theta)), norms.reshape(*leading, self._hidden_count)
 
     def project(self, theta: ArrayLike, vector: ArrayLike, factors: ArrayLike = 1.0) -> Array:
@@ -231,7 +232,7 @@ class ReLUNetwork:
         result = self.rows(vector)[0].copy()
         scale = np.empty((*leading, self._hidden_count))
         scale[...] = factors
-        manifold.project(self._widths_array, rows, result, scale.reshape(len(rows), self._hidden_count))
+        manifold.project(self.shape, rows, result, scale.reshape(len(rows), self._hidden_count))
         return result.reshape(np.shape(theta))
 
     def distance_to_manifold(self, theta: ArrayLike) -> Array:

@@ -17,6 +17,7 @@ from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
 from gfcompare.evaluators.shallow_line import ShallowLine
+from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.markup import problem_table
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.moments import single_line
@@ -348,18 +349,7 @@ class Problem:
         return isinstance(self._evaluator, ShallowLine)
 
     def advance_flow(
-        self,
-        tables: FlowTables,
-        time: float,
-        ends: Counts,
-        *,
-        rtol: float,
-        atol: float,
-        max_steps: int,
-        patience: int,
-        longest: float,
-        normalize: bool,
-        bound: float,
+        self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, *, dense: bool = False
     ) -> Array:
         """Integrate the standard or the normalised flow of M trajectories to `time` in compiled code.
 
@@ -369,12 +359,10 @@ class Problem:
         ----------
         tables : where they are; moved on in place
         time : flow time to be reached
-        ends : shape (M,), 0 for those that go on; receives the `Status` of those that cannot
-        rtol, atol, max_steps : tolerances of a step, and the largest number of steps
-        patience, longest : rejected steps after which, and step size beyond which, a trajectory ends for
-            another method to go on
-        normalize : the normalised flow, its rows having any norm
-        bound : a trajectory ends as diverged where |y| exceeds it
+        ends : shape (M,), 0 for those that go on; receives the `Status` of those that cannot, or a code of
+            `kernels.ndf` or `kernels.ndf_dense` that asks for a decision
+        settings : tolerances and limits
+        dense : solve linear systems directly, with the exact Hessian, which must be there
 
         Returns
         -------
@@ -382,18 +370,23 @@ class Problem:
         """
         if not self.has_compiled_flow:
             raise InputError("compiled flows need a measure with a density.")
-        return self._evaluator.advance_flow(
-            tables,
-            time,
-            ends,
-            rtol=rtol,
-            atol=atol,
-            max_steps=max_steps,
-            patience=patience,
-            longest=longest,
-            normalize=normalize,
-            bound=bound,
-        )
+        return self._evaluator.advance_flow(tables, time, ends, settings, dense)
+
+    def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> tuple[float, int]:
+        """Return how fast deviations of a flow grow at y, 0 if more slowly than `bound`.
+
+        Parameters
+        ----------
+        y : shape (P,), for the normalised flow its rows may have any norm
+        bound : growth rates below it are not looked for, in units of risk / parameter^2
+        normalize : the normalised flow
+
+        Returns
+        -------
+        rate : the largest that Lanczos' method finds
+        gradients : that it took
+        """
+        return self._evaluator.growth_rate(self._network.check(y), bound, normalize)
 
     def descend(
         self, theta: Array, step_sizes: Array, *, normalize: bool = False, bound: float = np.inf

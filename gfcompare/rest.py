@@ -1,9 +1,10 @@
-"""Flows near rest, of networks with one input and one hidden layer: to any flow time, however long.
+"""Flows near an equilibrium, of networks with one input and one hidden layer: to any flow time, however long.
 
-Late in a flow the step sizes are so large that differences of gradients are too rough for a Jacobian, and an
-iterative solver has to resolve the whole spectrum. There the exact Hessian takes over: BDF with direct linear
-algebra, until what is left of the motion is below the tolerance. Then the flow of the linearised equation is
-the solution, in closed form.
+Once all motion that is left is below the tolerance, the flow of the linearised equation is the solution, in
+closed form. What is left is told from rounding mode by mode: a slow mode in which the gradient is small but
+known goes on, however much larger rounding errors in the stiff modes are; the errors are measured, by
+evaluating the gradient at states that differ by rounding (J. J. More, S. M. Wild, "Estimating computational
+noise", doi:10.1137/100786125).
 
 Both flows are gradient flows in coordinates z of their own, so that their Jacobian is symmetric: z = theta
 for the standard flow; on M a hidden row is (cos phi, sin phi), and z = (phi, v, c).
@@ -11,19 +12,36 @@ for the standard flow; on M a hidden row is (cos phi, sin phi), and z = (phi, v,
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.cvode import CvodeRun
-from gfcompare.interface import CountedProblem, Status
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]
 
-# Steps of BDF between two looks at how much motion is left.
-_BETWEEN_LOOKS = 50
 _EPSILON = float(np.finfo(np.float64).eps)
+# States near by, and standard errors that a component of the gradient has to exceed. They are several hundred
+# roundings away: rounding errors at the very next numbers are much the same, and would pass for a gradient.
+_SAMPLES, _NEARBY, _SIGNIFICANT = 8, 512.0, 4.0
+#: The most parameters for which all eigenvalues are computed.
+LARGEST_DENSE = 800
+
+
+class Derivatives(Protocol):
+    """A problem with an exact Hessian; `CountedProblem` counts what is evaluated."""
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The architecture."""
+
+    def gradient(self, theta: Array) -> Array:
+        """Return the gradient, shape (..., P)."""
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian, shape (..., P, P)."""
 
 
 class Coordinates(Protocol):
@@ -35,6 +53,9 @@ class Coordinates(Protocol):
     def theta(self, z: Array) -> Array:
         """Return theta at z."""
 
+    def of_tolerance(self, tolerance: Array) -> Array:
+        """Return the tolerance of each component of z from that of theta, shape (P,)."""
+
     def gradient(self, z: Array) -> Array:
         """Return the gradient of the risk with respect to z."""
 
@@ -45,7 +66,7 @@ class Coordinates(Protocol):
 class Plain:
     """All parameters: the standard flow."""
 
-    def __init__(self, problem: CountedProblem) -> None:
+    def __init__(self, problem: Derivatives) -> None:
         self._problem = problem
 
     def of(self, theta: Array) -> Array:
@@ -55,6 +76,10 @@ class Plain:
     def theta(self, z: Array) -> Array:
         """Return z."""
         return z
+
+    def of_tolerance(self, tolerance: Array) -> Array:
+        """Return the tolerance."""
+        return tolerance
 
     def gradient(self, z: Array) -> Array:
         """Return G."""
@@ -68,7 +93,7 @@ class Plain:
 class Angles:
     """The angles of the hidden rows on M, shape (H,), then the output layer: the normalised flow."""
 
-    def __init__(self, problem: CountedProblem) -> None:
+    def __init__(self, problem: Derivatives) -> None:
         self._problem = problem
         self._hidden = problem.network.hidden[0]
 
@@ -81,6 +106,11 @@ class Angles:
         """Return the parameters on M."""
         h = self._hidden
         return np.concatenate([np.cos(z[:h]), np.sin(z[:h]), z[h:]])
+
+    def of_tolerance(self, tolerance: Array) -> Array:
+        """Return the tolerance: of a row, which has norm 1, the larger of its two."""
+        h = self._hidden
+        return np.concatenate([np.maximum(tolerance[:h], tolerance[h : 2 * h]), tolerance[2 * h :]])
 
     def gradient(self, z: Array) -> Array:
         """Return the gradient: that of a row along its circle."""
@@ -104,95 +134,137 @@ class Angles:
         return result
 
 
-class NearRest:
-    """One trajectory from where it is late.
+def coordinates_of(problem: Derivatives, normalized: bool) -> Coordinates:
+    """Return the coordinates of a flow."""
+    return Angles(problem) if normalized else Plain(problem)
+
+
+def hessian_along(problem: Derivatives, theta: Array, normalized: bool) -> Array:
+    """Return the Hessian at theta, shape (P,), in the coordinates of a flow, shape (n, n)."""
+    coordinates = coordinates_of(problem, normalized)
+    return coordinates.hessian(coordinates.of(theta))
+
+
+class Linearized:
+    """The linearised flow from a state: the modes of the Hessian, and how fast each moves.
 
     Parameters
     ----------
-    coordinates : those of its flow
-    theta : where it is, shape (P,)
-    began : flow time there
-    rtol, atol : tolerances of a step, and of the motion that is taken as linear
-    steps, rejected, smallest_step : what has been done on the way
-    max_steps : steps in all after which it ends
+    problem : with an exact Hessian
+    theta : shape (P,), for the normalised flow on M
+    normalized : the normalised flow
+
+    Attributes
+    ----------
+    spectrum : ndarray, shape (n,), eigenvalues of the Hessian in the flow's own coordinates z
+    speeds : ndarray, shape (n,), component of the gradient in each mode; 0 where it is not known from 0
+    noise : ndarray, shape (n,), standard error of that component where it is not, otherwise 0
     """
 
-    changes = -1
-    note = ""
+    def __init__(self, problem: Derivatives, theta: Array, normalized: bool) -> None:
+        self._coordinates = coordinates_of(problem, normalized)
+        self._z = self._coordinates.of(theta)
+        hessian = self._coordinates.hessian(self._z)
+        self.spectrum, self._modes = np.linalg.eigh(hessian)
+        gradients, hessians = self._nearby()
+        if not normalized:
+            gradients = _without_symmetries(problem.network, theta, gradients)
+        components = gradients @ self._modes
+        speeds = components.mean(axis=0)
+        noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
+        known = np.abs(speeds) > _SIGNIFICANT * noise
+        self.speeds, self.noise = np.where(known, speeds, 0.0), np.where(known, 0.0, noise)
+        # Eigenvalues are known up to this, shape (n,).
+        changes = [np.abs(((h - hessian) @ self._modes * self._modes).sum(axis=0)) for h in hessians]
+        largest = float(np.abs(self.spectrum).max(initial=0.0))
+        self._unknown_rate = _SIGNIFICANT * (len(self._z) * _EPSILON * largest + np.max(changes, axis=0))
 
-    def __init__(
-        self,
-        coordinates: Coordinates,
-        theta: Array,
-        began: float,
-        *,
-        rtol: float,
-        atol: float,
-        steps: int,
-        rejected: int,
-        smallest_step: float,
-        max_steps: int,
-    ) -> None:
-        self._coordinates = coordinates
-        self._rtol, self._atol = rtol, atol
-        self._before, self.rejected, self._smallest_before = steps, rejected, smallest_step
-        self._bdf = CvodeRun(
-            lambda z: -coordinates.gradient(z),
-            coordinates.of(theta),
-            method="BDF",
-            rtol=rtol,
-            atol=atol,
-            max_steps=max(max_steps - steps, 1),
-            began=began,
-            jacobian=lambda z: -coordinates.hessian(z),
-        )
-        self._looked = -1.0
-        self._spectrum = np.empty(0)
-        self._modes = np.empty((0, 0))
-        self._slopes = np.empty(0)
+    def _nearby(self) -> tuple[Array, list[Array]]:
+        """Return gradients, shape (samples, n), and two Hessians at states near z."""
+        signs = np.random.Generator(np.random.PCG64(0)).uniform(-1.0, 1.0, (_SAMPLES, len(self._z)))
+        signs[0] = 0.0
+        states = self._z * (1.0 + _NEARBY * _EPSILON * signs)
+        gradients = np.stack([self._coordinates.gradient(z) for z in states])
+        return gradients, [self._coordinates.hessian(z) for z in states[1:3]]
 
     @property
-    def steps(self) -> int:
-        """Steps made in all."""
-        return self._before + self._bdf.steps
+    def at_rest(self) -> bool:
+        """Whether nothing is known of the gradient but that it vanishes to rounding."""
+        return not self.speeds.any()
 
-    @property
-    def smallest_step(self) -> float:
-        """Smallest step accepted."""
-        return min(self._smallest_before, self._bdf.smallest_step)
-
-    @property
-    def reached(self) -> float:
-        """Flow time reached by steps."""
-        return self._bdf.reached
-
-    def to(self, time: float) -> tuple[Array, Status, str]:
-        """Return theta at `time`; with the status and message of a failure, it means nothing."""
-        while self.reached < time:
-            left = self._motion(time - self.reached)
-            scale = self._atol + self._rtol * np.abs(self._bdf.y)
-            if np.sqrt(np.mean((left / scale) ** 2)) <= 1.0:
-                return self._coordinates.theta(self._bdf.y + left), Status.RUNNING, ""
-            status, message = self._bdf.towards(time, _BETWEEN_LOOKS)
-            if status is not Status.RUNNING:
-                return self._bdf.y, status, message
-        z, status, message = self._bdf.to(time)
-        return self._coordinates.theta(z), status, message
-
-    def _motion(self, time: float) -> Array:
-        """Return the motion of the linearised flow over `time`: -(1 - exp(-time Hess)) / Hess times G.
-
-        Components of the gradient that are not larger than its rounding error count as 0: the gradient at
-        the nearest floating-point numbers is as far from it as the Hessian times their distance.
-        """
-        if self._looked != self.reached:
-            z = self._bdf.y
-            self._spectrum, self._modes = np.linalg.eigh(self._coordinates.hessian(z))
-            slopes = self._modes.T @ self._coordinates.gradient(z)
-            rounding = _EPSILON * float(np.abs(self._spectrum).max()) * float(np.linalg.norm(z))
-            self._slopes = np.where(np.abs(slopes) > rounding, slopes, 0.0)
-            self._looked = self.reached
-        rates = self._spectrum
+    def _shares(self, duration: float) -> Array:
+        """Return the integral of exp(-rate t) over the duration, for each mode."""
+        rates = np.where(np.abs(self.spectrum) > self._unknown_rate, self.spectrum, 0.0)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            shares = np.where(rates == 0.0, time, -np.expm1(-rates * time) / rates)
-            return np.asarray(self._modes @ -np.where(self._slopes == 0.0, 0.0, shares * self._slopes))
+            slow = np.abs(rates) * duration < 1e-8
+            return np.asarray(np.where(slow, duration, -np.expm1(-rates * duration) / rates))
+
+    def motion(self, duration: float) -> Array:
+        """Return by how much z moves, shape (n,): -(1 - exp(-duration Hess)) / Hess times G."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = np.where(self.speeds == 0.0, 0.0, -self._shares(duration) * self.speeds)
+            return np.asarray(self._modes @ moved)
+
+    def unknown_motion(self, duration: float) -> Array:
+        """Return the size of what rounding hides of the motion of z, shape (n,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = np.where(self.noise == 0.0, 0.0, self._shares(duration) * self.noise)
+            return np.asarray(np.sqrt(self._modes**2 @ hidden**2))
+
+    def unknown_descent(self, duration: float) -> float:
+        """Return how much of the risk could be lost in what rounding hides, growing modes left out."""
+        stable = self.spectrum > -self._unknown_rate
+        return float((self.noise[stable] ** 2 * self._shares(duration)[stable]).sum())
+
+    def after(self, duration: float) -> Array:
+        """Return theta after a duration, shape (P,)."""
+        return self._coordinates.theta(self._z + self.motion(duration))
+
+    def verdict(
+        self, duration: float, tolerance: Array, descent: float
+    ) -> Literal["moves", "settled", "at rest", "hidden"]:
+        """Tell what is known of the flow over a duration.
+
+        Parameters
+        ----------
+        duration : of flow time
+        tolerance : shape (P,), of each component of theta
+        descent : of the risk, in units of risk
+
+        Returns
+        -------
+        "moves" if there is more motion than the tolerance; "settled" if there is less, and rounding hides less;
+        "at rest" if rounding hides more, in a gradient that vanishes to rounding; "hidden" if the risk that
+        could be lost on the way exceeds `descent`
+        """
+        scale = self._coordinates.of_tolerance(tolerance)
+        if not _size(self.motion(duration), scale) <= 1.0:
+            return "moves"
+        if _size(self.unknown_motion(duration), scale) <= 1.0:
+            return "settled"
+        return "at rest" if self.unknown_descent(duration) <= descent else "hidden"
+
+
+def _size(motion: Array, scale: Array) -> float:
+    """Return the root mean square of a motion, each component relative to its tolerance."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(np.mean((motion / scale) ** 2)))
+
+
+def _without_symmetries(network: ReLUNetwork, theta: Array, gradients: Array) -> Array:
+    """Return gradients, (n, P), without what rounding leaves along the rescaling symmetries.
+
+    Exactly, <row_i, G_row_i> = <column_i, G_column_i> for every hidden neuron of a network with one hidden layer.
+    """
+    h, inputs = network.hidden[0], network.inputs
+    result = gradients.copy()
+    for i in range(h):
+        row = np.r_[np.arange(i * inputs, (i + 1) * inputs), h * inputs + i]
+        column = np.arange(h * (inputs + 1) + i, len(theta) - network.outputs, h)
+        direction = np.concatenate([theta[row], -theta[column]])
+        length = np.linalg.norm(direction)
+        if length > 0.0:
+            places = np.concatenate([row, column])
+            unit = direction / length
+            result[:, places] -= (result[:, places] @ unit)[:, None] * unit
+    return result

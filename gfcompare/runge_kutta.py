@@ -127,10 +127,10 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What error is allowed in a component: absolute + relative |y|."""
+    """What error is allowed in a component: absolute + relative |y|; absolute may be one for each."""
 
     relative: float
-    absolute: float
+    absolute: float | Array
 
     def norm(self, vector: Array, start: Array, end: Array | None = None) -> float:
         """Return the root mean square of a vector, each component relative to its tolerance."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare import parallel
-from gfcompare.kernels import ndf, points_descent
+from gfcompare.kernels import growth, ndf, ndf_dense, points_descent
 from gfcompare.kernels import points as points_kernel
 from gfcompare.network import ReLUNetwork
 
@@ -37,19 +37,33 @@ class FlowTables:
     ----------
     differences : ndarray, shape (M, 8, P)
         backward differences of the solver's variable
-    clocks : ndarray, shape (M, 3)
-        flow time reached by the steps, step size, and the smallest step so far
-    counts : ndarray of int64, shape (M, 5)
-        order, steps with this order and size, steps, gradients, steps that were rejected
+    clocks : ndarray, shape (M, 5)
+        flow time reached by the steps, step size, the smallest step so far; and two step sizes that growing
+        deviations limit
+    counts : ndarray of int64, shape (M, 7)
+        order, steps with this order and size, steps, gradients, steps that were rejected; 1 if direct linear
+        algebra is used; steps at the last look at growth or at the motion that is left
+    balances : ndarray, shape (M, sum of hidden)
+        balancedness of each hidden neuron at the start
+    output_sizes : ndarray, shape (M,)
+        size of what the network has to represent, see `kernels.tolerances`
     """
 
     differences: Array
     clocks: Array
     counts: Counts
+    balances: Array
+    output_sizes: Array
 
     def copy(self) -> FlowTables:
         """Return a copy that may be moved on."""
-        return FlowTables(self.differences.copy(), self.clocks.copy(), self.counts.copy())
+        return FlowTables(
+            self.differences.copy(),
+            self.clocks.copy(),
+            self.counts.copy(),
+            self.balances,
+            self.output_sizes,
+        )
 
 
 class Evaluator(abc.ABC):
@@ -90,46 +104,38 @@ class Evaluator(abc.ABC):
         return None
 
     def advance_flow(
-        self,
-        tables: FlowTables,
-        time: float,
-        ends: Counts,
-        *,
-        rtol: float,
-        atol: float,
-        max_steps: int,
-        patience: int,
-        longest: float,
-        normalize: bool,
-        bound: float,
+        self, tables: FlowTables, time: float, ends: Counts, settings: ndf.FlowSettings, dense: bool
     ) -> Array:
         """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
 
-        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`.
+        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`, or with direct linear algebra
+        `kernels.ndf_dense.advance`.
         """
         results = np.empty_like(tables.differences[:, 0])
+        advance = ndf_dense.advance if dense else ndf.advance
 
         def work(rows: slice) -> None:
-            ndf.advance(
+            advance(
                 self.flow_data(),
                 self._widths,
                 tables.differences[rows],
                 tables.clocks[rows],
                 tables.counts[rows],
+                tables.balances[rows],
+                tables.output_sizes[rows],
                 time,
-                rtol,
-                atol,
-                max_steps,
-                patience,
-                longest,
-                normalize,
-                bound,
+                settings,
                 results[rows],
                 ends[rows],
             )
 
         self._share(len(results), 1000 * self.cost, work)
         return results
+
+    def growth_rate(self, y: Array, bound: float, normalize: bool) -> tuple[float, int]:
+        """Return the growth rate of deviations at y, (P,), 0 if below `bound`; and the gradients taken."""
+        rate, _, taken = growth.measure(self.flow_data(), self._widths, y, bound, normalize)
+        return rate, taken
 
     def batch_gradients(self, thetas: Array, points: Array, values: Array) -> Array:
         """Return the mean gradient over row m of `points`, (M, n, d), with targets (M, n, K), at each row."""

@@ -9,7 +9,7 @@ import numpy as np
 from gfcompare import parallel
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
 from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
-from gfcompare.kernels.line import Integrals
+from gfcompare.kernels.line import LineData
 from gfcompare.moments import line_data
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -59,9 +59,9 @@ class ShallowLine(Evaluator):
         self.__dict__.update(state)
         self._memory = _Memory(self._hidden)
 
-    def flow_data(self) -> Integrals:
+    def flow_data(self) -> LineData:
         """Return what `kernels.velocity` takes the velocity of a flow from."""
-        return self._data.integrals
+        return self._data
 
     @property
     def cost(self) -> float:

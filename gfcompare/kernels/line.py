@@ -107,6 +107,36 @@ def line_work(hidden, outputs):
     )
 
 
+#: Rows of the arrays that `packed_line_work` takes.
+PACKED_ORDERS, PACKED_ROWS = 2, 13
+
+
+@leaf
+def packed_line_work(orders, rows, lines):
+    """Return scratch memory in three arrays, (2, H) uint64, (13, H) and (4, K).
+
+    For code in which it is handed through many functions: each array costs compile time in each of them.
+    """
+    return LineWork(
+        orders[0],
+        rows[0],
+        orders[1],
+        rows[1],
+        rows[2],
+        rows[3],
+        rows[4],
+        rows[5],
+        rows[6],
+        rows[7],
+        rows[8],
+        rows[9],
+        rows[10],
+        rows[11],
+        rows[12],
+        lines,
+    )
+
+
 @leaf
 def pre_activations(middle, half, w, b, limit, slope, value, breaks):
     """Each pre-activation as slope * y + value, and its zero clipped to [-limit, limit].

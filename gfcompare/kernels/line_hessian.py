@@ -20,12 +20,14 @@ import numpy as np
 
 from gfcompare.kernels.compiled import allocator, entry, leaf
 from gfcompare.kernels.line import (
+    PACKED_ROWS,
     LineWork,
     copy,
     gradient_of,
     leftmost_line,
     line_work,
     moments,
+    packed_line_work,
     piece_of,
     sort_breakpoints,
     walk,
@@ -67,6 +69,31 @@ def hessian_work(hidden, outputs):
         np.empty(hidden),
         np.ones(hidden),
         np.empty((3, hidden)),
+    )
+
+
+#: Rows of floating-point numbers that `packed_hessian_work` takes.
+PACKED_HESSIAN_ROWS = PACKED_ROWS + 20
+
+
+@leaf
+def packed_hessian_work(orders, rows, lines):
+    """Return scratch memory in three arrays, (2, H) uint64, (33, H) and (4, K): see `packed_line_work`."""
+    first = PACKED_ROWS
+    for i in range(rows.shape[1]):
+        rows[first + 4, i] = 1.0
+    return HessianWork(
+        packed_line_work(orders, rows, lines),
+        rows[first],
+        rows[first + 1],
+        rows[first + 5 : first + 8],
+        rows[first + 8 : first + 11],
+        rows[first + 11 : first + 14],
+        rows[first + 14 : first + 17],
+        rows[first + 2],
+        rows[first + 3],
+        rows[first + 4],
+        rows[first + 17 : first + 20],
     )
 
 

@@ -141,3 +141,26 @@ def project(widths, thetas, vectors, factors):
                 vector[offset + rows * fan_in + i] *= factor
                 number += 1
             offset += rows * (fan_in + 1)
+
+
+@cold_leaf
+def unit_history(widths, differences, count):
+    """Divide each hidden row by its norm in row 0 of a table, in the first `count` rows, (..., P), in place.
+
+    The auxiliary rows u of the normalised flow obey an equation that is homogeneous of degree one in each
+    row, so that a whole history may be divided by one number: no order of accuracy is lost.
+    """
+    offset = 0
+    for layer in range(widths.shape[0] - 2):
+        fan_in, rows = widths[layer], widths[layer + 1]
+        for i in range(rows):
+            start, bias = offset + i * fan_in, offset + rows * fan_in + i
+            norm = _row_norm(differences[0], start, fan_in, bias)
+            if not 0.0 < norm < np.inf:
+                continue
+            share = 1.0 / norm
+            for k in range(count):
+                for j in range(fan_in):
+                    differences[k, start + j] *= share
+                differences[k, bias] *= share
+        offset += rows * (fan_in + 1)

@@ -5,13 +5,25 @@ doi:10.1137/S1064827594276424): backward differences on steps of one size, which
 equation of a step is solved by Newton's method, its linear systems by GMRES (Saad, Schultz,
 doi:10.1137/0907058) with differences of velocities in the place of Jacobians times vectors, so that a step
 costs a few gradients whatever the number of parameters. Each trajectory has its own step size and order.
+
+Three things keep long flows right. After every accepted step the state goes back to where the exact flow stays:
+to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by its norm, an
+exact symmetry of the equation. Errors are measured relative to the size of each neuron (`tolerances`). And a
+step size beyond the growth time of a deviation is not taken (`growth`). Late in a flow, where steps are so
+long that differences of velocities are too rough, direct linear algebra with the exact Hessian takes over
+where there is one (`ndf_dense`, a kernel of its own: what calls much, calls it deep down, and is compiled together
+takes long to compile).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from gfcompare.kernels.balancedness import rebalance
 from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.growth import growth_rate
+from gfcompare.kernels.manifold import unit_history
+from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_work
 
 HIGHEST_ORDER = 5
@@ -19,22 +31,54 @@ HIGHEST_ORDER = 5
 TABLE_ROWS = HIGHEST_ORDER + 3
 
 _KRYLOV = 24
-_NEWTON = 4
+NEWTON = 4
 # Errors allowed: Newton's method relative to that of the step, GMRES relative to that of Newton's method.
-_NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
-_FIRST_RATE = 0.3
-_SAFETY, _LEAST, _MOST = 0.9, 0.2, 10.0
-_WORTH_IT = 1.2  # the step size is raised if it grows by at least this factor
+NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
+FIRST_RATE = 0.3
+SAFETY, LEAST, _MOST = 0.9, 0.2, 10.0
+WORTH_IT = 1.2  # the step size is raised if it grows by at least this factor
+# The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
+# much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
+GROWTH_STEP, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
 
 _KAPPA = np.array([0.0, -0.1850, -1.0 / 9.0, -0.0823, -0.0415, 0.0])
-_GAMMA = np.concatenate((np.zeros(1), np.cumsum(1.0 / np.arange(1, HIGHEST_ORDER + 1))))
-_ALPHA = (1.0 - _KAPPA) * _GAMMA
-_ERROR = _KAPPA * _GAMMA + 1.0 / np.arange(1, HIGHEST_ORDER + 2)
+GAMMA = np.concatenate((np.zeros(1), np.cumsum(1.0 / np.arange(1, HIGHEST_ORDER + 1))))
+ALPHA = (1.0 - _KAPPA) * GAMMA
+ERROR = _KAPPA * GAMMA + 1.0 / np.arange(1, HIGHEST_ORDER + 2)
 
 # What became of a trajectory; the numbers are those of `gfcompare.Status`.
 RUNNING, DIVERGED, STEP_LIMIT, STEP_TOO_SMALL = 0, 3, 4, 5
-#: Another method should go on: steps have been rejected too often, or have become too long.
-HANDED_ON = 100
+#: Direct linear algebra serves better: steps have been rejected too often, or have become too long.
+DENSE = 100
+#: Deviations seem to grow faster than the step size allows: the exact Hessian has to tell.
+GROWTH = 101
+
+#: Columns of clocks and counts, see `advance`.
+CLOCKS, COUNTS = 5, 7
+
+
+class FlowSettings(NamedTuple):
+    """What a flow is integrated with.
+
+    Attributes
+    ----------
+    rtol, atol : tolerances of a step, the absolute one relative to sizes (`tolerances`)
+    most_steps : steps after which a trajectory ends
+    patience : rejected steps after which direct linear algebra takes over
+    longest : step size from which on it does
+    normalize : the normalised flow
+    dense : whether there is an exact Hessian, and it is small enough
+    bound : the largest |y|
+    """
+
+    rtol: float
+    atol: float
+    most_steps: int
+    patience: int
+    longest: float
+    normalize: bool
+    dense: bool
+    bound: float
 
 
 # Rows of the vectors in a trajectory's scratch memory.
@@ -75,7 +119,7 @@ def ndf_work(parameters):
 
 
 @cold_leaf_sum
-def _norm(vector, weights):
+def norm(vector, weights):
     """Root mean square of a vector, each component relative to its tolerance."""
     total = 0.0
     for p in range(vector.shape[0]):
@@ -85,7 +129,8 @@ def _norm(vector, weights):
 
 
 @cold_leaf_sum
-def _dot(first, second):
+def dot(first, second):
+    """Inner product."""
     total = 0.0
     for p in range(first.shape[0]):
         total += first[p] * second[p]
@@ -93,19 +138,14 @@ def _dot(first, second):
 
 
 @cold_leaf
-def _add_multiple(target, factor, source):
+def add_multiple(target, factor, source):
+    """Add factor * source to target."""
     for p in range(target.shape[0]):
         target[p] += factor * source[p]
 
 
 @cold_leaf
-def _set_weights(weights, y, rtol, atol):
-    for p in range(y.shape[0]):
-        weights[p] = 1.0 / (atol + rtol * abs(y[p]))
-
-
-@cold_leaf
-def _rescale(differences, order, factor, table, scaling):
+def rescale(differences, order, factor, table, scaling):
     """Turn backward differences for a step size into those for `factor` times it (Shampine, Reichelt)."""
     size = order + 1
     old, new, both = scaling[0], scaling[1], scaling[2]
@@ -129,7 +169,7 @@ def _rescale(differences, order, factor, table, scaling):
         for p in range(row.shape[0]):
             row[p] = 0.0
         for i in range(size):
-            _add_multiple(row, both[i, j], differences[i])
+            add_multiple(row, both[i, j], differences[i])
     for j in range(size):
         source, target = table[j], differences[j]
         for p in range(source.shape[0]):
@@ -164,7 +204,7 @@ def _combine(columns, change, weights, basis, triangle, right):
     for p in range(change.shape[0]):
         change[p] = 0.0
     for j in range(columns):
-        _add_multiple(change, right[j], basis[j])
+        add_multiple(change, right[j], basis[j])
     for p in range(change.shape[0]):
         change[p] /= weights[p]
 
@@ -174,12 +214,48 @@ def _orthogonalize(basis, triangle, k):
     """Make column k + 1 of the basis orthogonal to those before; return its length."""
     image = basis[k + 1]
     for j in range(k + 1):
-        share = _dot(basis[j], image)
+        share = dot(basis[j], image)
         triangle[j, k] = share
-        _add_multiple(image, -share, basis[j])
-    length = np.sqrt(_dot(image, image))
+        add_multiple(image, -share, basis[j])
+    length = np.sqrt(dot(image, image))
     triangle[k + 1, k] = length
     return length
+
+
+@cold_leaf
+def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
+    """Solve the linear system of a Newton step by GMRES; return the velocities that it took.
+
+    Column 0 of the basis holds the right-hand side, in components relative to their tolerances.
+    """
+    vectors, basis = work.vectors, work.basis
+    weights, y, moved, there = vectors[_WEIGHTS], vectors[_Y], vectors[_MOVED], vectors[_THERE]
+    here = vectors[_VELOCITY]
+    count = y.shape[0]
+    root = np.sqrt(float(count))
+    # A difference over the tolerance, or over half of the digits where that is more.
+    size = root * max(1.0, 1.5e-8 * norm(y, weights))
+    length = work.rotations[2, 0]
+    columns = 0
+    for p in range(count):
+        basis[0, p] /= length
+    for k in range(_KRYLOV):
+        for p in range(count):
+            moved[p] = y[p] + size * basis[k, p] / weights[p]
+        velocity(data, widths, moved, there, memory, normalize)
+        image = basis[k + 1]
+        for p in range(count):
+            slope = (there[p] - here[p]) / size
+            image[p] = basis[k, p] - leading * weights[p] * slope
+        length = _orthogonalize(basis, work.triangle, k)
+        residual = _rotate(work.triangle, work.rotations, k)
+        columns = k + 1
+        if not residual > _KRYLOV_SHARE * allowed * root or length == 0.0:
+            break
+        for p in range(count):
+            image[p] /= length
+    _combine(columns, vectors[_CHANGE], weights, basis, work.triangle, work.rotations[2])
+    return columns
 
 
 @cold_leaf
@@ -187,82 +263,62 @@ def _newton_step(data, widths, leading, allowed, normalize, work, memory):
     """Compute one Newton step; return the gradients that it took.
 
     (I - leading J) change = leading velocity(y) - history - correction, in components relative to their
-    tolerances. Column -1 is the velocity at y itself, the others are for the Krylov space.
+    tolerances.
     """
-    vectors, basis = work.vectors, work.basis
-    weights, y, moved, there = vectors[_WEIGHTS], vectors[_Y], vectors[_MOVED], vectors[_THERE]
-    here, history, correction = vectors[_VELOCITY], vectors[_HISTORY], vectors[_CORRECTION]
-    count = y.shape[0]
-    root = np.sqrt(float(count))
-    size = 0.0
-    right = 0.0
-    columns = 0
-    for p in range(count):
-        moved[p] = y[p]
-    for k in range(-1, _KRYLOV):
-        if k >= 0:
-            for p in range(count):
-                moved[p] = y[p] + size * basis[k, p] / weights[p]
-        velocity(data, widths, moved, there, memory, normalize)
-        image = basis[k + 1]
-        if k < 0:
-            for p in range(count):
-                here[p] = there[p]
-                image[p] = (leading * there[p] - history[p] - correction[p]) * weights[p]
-            length = np.sqrt(_dot(image, image))
-            right = length
-            work.rotations[2, 0] = length
-            if not length > 0.0:  # at rest, or no number: then there is no step
-                break
-            # A difference over the tolerance, or over half of the digits where that is more.
-            size = root * max(1.0, 1.5e-8 * _norm(y, weights))
-        else:
-            for p in range(count):
-                slope = (there[p] - here[p]) / size
-                image[p] = basis[k, p] - leading * weights[p] * slope
-            length = _orthogonalize(basis, work.triangle, k)
-            residual = _rotate(work.triangle, work.rotations, k)
-            columns = k + 1
-            if not residual > _KRYLOV_SHARE * allowed * root or length == 0.0:
-                break
-        for p in range(count):
-            image[p] /= length
-    _combine(columns, vectors[_CHANGE], weights, basis, work.triangle, work.rotations[2])
-    if not right >= 0.0:
-        vectors[_CHANGE, 0] = np.nan
-    return columns + 1
+    vectors = work.vectors
+    weights, y, here, right = vectors[_WEIGHTS], vectors[_Y], vectors[_VELOCITY], work.basis[0]
+    history, correction, change = vectors[_HISTORY], vectors[_CORRECTION], vectors[_CHANGE]
+    velocity(data, widths, y, here, memory, normalize)
+    for p in range(y.shape[0]):
+        right[p] = (leading * here[p] - history[p] - correction[p]) * weights[p]
+        change[p] = 0.0
+    length = np.sqrt(dot(right, right))
+    work.rotations[2, 0] = length
+    if not length > 0.0:  # at rest, or not a number: then there is no step
+        if not length == 0.0:
+            change[0] = np.nan
+        return 1
+    return 1 + _krylov_solve(data, widths, leading, allowed, normalize, work, memory)
 
 
 @cold_leaf
-def _solve(data, widths, differences, order, size, rtol, atol, normalize, work, memory):
+def predict(differences, order, predicted, history):
+    """Write the prediction of a step, and what earlier steps contribute to its equation."""
+    for p in range(predicted.shape[0]):
+        predicted[p] = differences[0, p]
+        history[p] = 0.0
+    for k in range(1, order + 1):
+        add_multiple(predicted, 1.0, differences[k])
+        add_multiple(history, GAMMA[k] / ALPHA[order], differences[k])
+
+
+@cold_leaf
+def _solve(data, widths, differences, order, size, settings, output_size, work, memory):
     """Solve the equation of a step; return whether Newton's method converged, and the gradients taken."""
     vectors = work.vectors
     weights, y, predicted = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED]
-    history, correction, change = vectors[_HISTORY], vectors[_CORRECTION], vectors[_CHANGE]
+    correction, change = vectors[_CORRECTION], vectors[_CHANGE]
     count = y.shape[0]
-    for p in range(count):
-        predicted[p] = differences[0, p]
-        history[p] = 0.0
-        correction[p] = 0.0
-    for k in range(1, order + 1):
-        _add_multiple(predicted, 1.0, differences[k])
-        _add_multiple(history, _GAMMA[k] / _ALPHA[order], differences[k])
+    predict(differences, order, predicted, vectors[_HISTORY])
     for p in range(count):
         y[p] = predicted[p]
-    _set_weights(weights, predicted, rtol, atol)
-    allowed = _NEWTON_SHARE / _ERROR[order]
+        correction[p] = 0.0
+    set_weights(widths, predicted, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+    allowed = NEWTON_SHARE / ERROR[order]
     before = 0.0
     gradients = 0
-    for _ in range(_NEWTON):
-        gradients += _newton_step(data, widths, size / _ALPHA[order], allowed, normalize, work, memory)
-        length = _norm(change, weights)
+    for _ in range(NEWTON):
+        gradients += _newton_step(
+            data, widths, size / ALPHA[order], allowed, settings.normalize, work, memory
+        )
+        length = norm(change, weights)
         if not length < 1e300 or (before > 0.0 and length >= before):
             return False, gradients
         for p in range(count):
             correction[p] += change[p]
             y[p] = predicted[p] + correction[p]
         # What is left after this iteration, from the rate of convergence; 0.3 before it is known.
-        rate = length / before if before > 0.0 else _FIRST_RATE
+        rate = length / before if before > 0.0 else FIRST_RATE
         if length * min(1.0, rate / (1.0 - rate)) <= allowed:
             return True, gradients
         before = length
@@ -270,137 +326,156 @@ def _solve(data, widths, differences, order, size, rtol, atol, normalize, work, 
 
 
 @cold_leaf
-def _accept(differences, order, correction):
+def accept(differences, order, correction):
     """Move the differences on by the step that was made."""
     last, beyond = differences[order + 1], differences[order + 2]
     for p in range(correction.shape[0]):
         beyond[p] = correction[p] - last[p]
         last[p] = correction[p]
     for k in range(order, -1, -1):
-        _add_multiple(differences[k], 1.0, differences[k + 1])
+        add_multiple(differences[k], 1.0, differences[k + 1])
 
 
 @cold_leaf
-def _choose(differences, order, error, weights):
+def choose(differences, order, error, weights):
     """Return the order that allows the longest step, and the factor by which that is longer."""
     best, chosen = max(error, 1e-12) ** (-1.0 / (order + 1)), order
     if order > 1:
-        lower = max(_ERROR[order - 1] * _norm(differences[order], weights), 1e-12) ** (-1.0 / order)
+        lower = max(ERROR[order - 1] * norm(differences[order], weights), 1e-12) ** (-1.0 / order)
         if lower > best:
             best, chosen = lower, order - 1
     if order < HIGHEST_ORDER:
-        higher = _ERROR[order + 1] * _norm(differences[order + 2], weights)
+        higher = ERROR[order + 1] * norm(differences[order + 2], weights)
         higher = max(higher, 1e-12) ** (-1.0 / (order + 2))
         if higher > best:
             best, chosen = higher, order + 1
-    return chosen, min(_MOST, _SAFETY * best)
+    return chosen, min(_MOST, SAFETY * best)
 
 
 @cold_leaf
-def _interpolate(differences, order, time, reached, size, result):
+def interpolate(differences, order, time, reached, size, result):
+    """Write y at `time`, within the last step, into `result`."""
     for p in range(result.shape[0]):
         result[p] = differences[0, p]
     product = 1.0
     for k in range(order):
         product *= (time - (reached - size * k)) / (size * (k + 1))
-        _add_multiple(result, product, differences[k + 1])
+        add_multiple(result, product, differences[k + 1])
 
 
 @cold_leaf
-def _advance(
-    data,
-    widths,
-    differences,
-    clock,
-    counts,
-    time,
-    rtol,
-    atol,
-    most_steps,
-    patience,
-    longest,
-    normalize,
-    bound,
-    work,
-    memory,
-):
+def change_size(differences, clock, counts, factor, table, scaling):
+    """Change the step size by a factor."""
+    rescale(differences, counts[0], factor, table, scaling)
+    clock[1] *= factor
+    counts[1] = 0
+
+
+@cold_leaf
+def stay(widths, differences, order, balances, normalize):
+    """Put the end of a step back to where the exact flow stays."""
+    if normalize:
+        unit_history(widths, differences, order + 3)
+    else:
+        rebalance(widths, differences[0], balances)
+
+
+@cold_leaf
+def _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
+    """Shorten the next step if it is longer than a growth time; return whether the exact Hessian has to tell."""
+    size = clock[1]
+    rate, largest, gradients = growth_rate(
+        data,
+        widths,
+        differences[0],
+        GROWTH_STEP / size,
+        settings.normalize,
+        work.vectors[_VELOCITY:],
+        work.basis[:_KRYLOV],
+        work.triangle[:4],
+        memory,
+    )
+    counts[3] += gradients
+    if rate == 0.0:
+        clock[3] = max(_LONGER * size, GROWTH_STEP / largest if largest > 0.0 else np.inf)
+        return False
+    if settings.dense:
+        return True
+    clock[3] = clock[4] = GROWTH_STEP / rate
+    counts[6] = counts[2]
+    change_size(differences, clock, counts, clock[4] / size, work.table, work.scaling)
+    return False
+
+
+@cold_leaf
+def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
-        order, size = counts[0], clock[1]
-        if counts[2] >= most_steps:
+        order = counts[0]
+        if counts[2] >= settings.most_steps:
             return STEP_LIMIT
-        if counts[4] >= patience or size > longest:
-            return HANDED_ON
+        if settings.dense and (counts[4] >= settings.patience or clock[1] > settings.longest):
+            return DENSE
+        if counts[2] - counts[6] >= _GROWTH_STEPS:
+            clock[4] = np.inf
+        if clock[1] > clock[3]:
+            if _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
+                return GROWTH
+        size = clock[1]
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
         converged, gradients = _solve(
-            data, widths, differences, order, size, rtol, atol, normalize, work, memory
+            data, widths, differences, order, size, settings, output_size, work, memory
         )
         counts[3] += gradients
         factor = 0.25
         if converged:
-            _set_weights(weights, y, rtol, atol)
-            error = _ERROR[order] * _norm(correction, weights)
-            factor = max(_LEAST, _SAFETY * error ** (-1.0 / (order + 1)))
+            set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+            error = ERROR[order] * norm(correction, weights)
+            factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                _accept(differences, order, correction)
+                accept(differences, order, correction)
+                stay(widths, differences, order, balances, settings.normalize)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
+                clock[3] = min(clock[3], _FORGOTTEN * size)
                 counts[1] += 1
                 counts[2] += 1
-                if not _dot(differences[0], differences[0]) <= bound * bound:
+                if not dot(differences[0], differences[0]) <= settings.bound * settings.bound:
                     return DIVERGED
                 if counts[1] <= order:  # differences of this order need that many steps of one size
                     continue
-                counts[0], factor = _choose(differences, order, error, weights)
-                if order == counts[0] and 1.0 <= factor < _WORTH_IT:
+                counts[0], factor = choose(differences, order, error, weights)
+                factor = min(factor, max(clock[4] / clock[1], LEAST))
+                if order == counts[0] and 1.0 <= factor < WORTH_IT:
                     continue
             else:
                 counts[4] += 1
         else:
             counts[4] += 1
-        _rescale(differences, counts[0], factor, work.table, work.scaling)
-        clock[1] *= factor
-        counts[1] = 0
+        change_size(differences, clock, counts, factor, work.table, work.scaling)
     return RUNNING
 
 
 @entry
-def advance(
-    data,
-    widths,
-    tables,
-    clocks,
-    counts,
-    time,
-    rtol,
-    atol,
-    most_steps,
-    patience,
-    longest,
-    normalize,
-    bound,
-    results,
-    ends,
-):
+def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends):
     """Advance M trajectories to flow time `time`.
 
     Parameters
     ----------
-    data : line.Integrals, velocity.Shallow or, for more hidden layers, line_set.LineSet
+    data : line.LineData, velocity.Shallow or, for more hidden layers, line_set.LineSet
     widths : (L + 1,) int64
     tables : (M, 8, P), backward differences; row 0 is y at the end of the last step, row 1 at the start
         of all the velocity times the step size. Moved on in place, as are clocks and counts
-    clocks : (M, 3), flow time reached by the steps, step size, smallest step so far
-    counts : (M, 5) int64, order, steps made with this order and size, steps, gradients, rejected steps
+    clocks : (M, 5), flow time reached by the steps, step size, smallest step so far; the step size from which
+        on a growth rate is looked for, and the longest one allowed by the last that was found
+    counts : (M, 7) int64, order, steps made with this order and size, steps, gradients, rejected steps; 1 if
+        direct linear algebra is used, else 0; steps when a growth rate was last found, or motion looked at
+    balances : (M, sum of hidden), balancedness at the start
+    output_sizes : (M,), size of what the network has to represent, see `tolerances`
     time : float
-    rtol, atol : float, tolerances of a step
-    most_steps : int
-    patience : int, rejected steps after which a trajectory is HANDED_ON
-    longest : float, step size beyond which it is
-    normalize : bool, the normalised flow
-    bound : float, the largest |y|
+    settings : FlowSettings
     results : (M, P), receives y at `time`
     ends : (M,) int64, RUNNING where a trajectory goes on; others are not touched; receives what became of it
     """
@@ -413,15 +488,20 @@ def advance(
                 tables[m],
                 clocks[m],
                 counts[m],
+                balances[m],
+                output_sizes[m],
                 time,
-                rtol,
-                atol,
-                most_steps,
-                patience,
-                longest,
-                normalize,
-                bound,
+                settings,
                 work,
                 memory,
             )
-            _interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])
+            interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])
+            if not settings.normalize:
+                rebalance(widths, results[m], balances[m])
+
+
+@entry
+def resize(differences, clock, counts, factor):
+    """Change the step size of one trajectory by a factor, in place."""
+    scaling = np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1))
+    change_size(differences, clock, counts, factor, np.empty_like(differences), scaling)

@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
-from gfcompare.kernels.line import Integrals, LineWork, gradient_into, line_work
+from gfcompare.kernels.line import PACKED_ORDERS, PACKED_ROWS, LineData, gradient_into, packed_line_work
 from gfcompare.kernels.line_set import (
     LineMoments,
     LineSet,
@@ -38,7 +38,9 @@ class LineVelocity(NamedTuple):
 
     retracted: np.ndarray  # (P,)
     norms: np.ndarray  # (H,)
-    gradient: LineWork
+    orders: np.ndarray  # see `line.packed_line_work`
+    rows: np.ndarray
+    lines: np.ndarray
 
 
 class ShallowVelocity(NamedTuple):
@@ -58,9 +60,14 @@ class DeepVelocity(NamedTuple):
 
 
 @allocator
-def _line_work(data, widths, parameters):
-    work = line_work(widths[1], data.target_total.shape[0])
-    return LineVelocity(np.empty(parameters), np.empty(widths[1]), work)
+def line_velocity_work(data, widths, parameters):
+    """Return the scratch memory for `line_velocity`."""
+    hidden = widths[1]
+    orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
+    for i in range(hidden):
+        orders[0, i] = i
+    rows = np.empty((PACKED_ROWS, hidden))
+    return LineVelocity(np.empty(parameters), np.empty(hidden), orders, rows, np.empty((4, widths[2])))
 
 
 @allocator
@@ -75,7 +82,8 @@ def _deep_work(data, widths, parameters):
 
 
 @cold_leaf
-def _line_velocity(data, widths, y, result, memory, normalize):
+def line_velocity(data, widths, y, result, memory, normalize):
+    """Write the velocity of the flow at y, (P,), into `result`: one input, one hidden layer."""
     hidden = memory.norms.shape[0]
     norms = memory.norms
     theta = y
@@ -89,7 +97,7 @@ def _line_velocity(data, widths, y, result, memory, normalize):
             norms[i] = norm
             theta[i] = share * y[i]
             theta[hidden + i] = share * y[hidden + i]
-    gradient_into(data, theta, result, memory.gradient)
+    gradient_into(data.integrals, theta, result, packed_line_work(memory.orders, memory.rows, memory.lines))
     for p in range(y.shape[0]):
         result[p] = -result[p]
     if normalize:
@@ -150,7 +158,7 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
 
 
 _KINDS = {
-    Integrals: (_line_work, _line_velocity),
+    LineData: (line_velocity_work, line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
 }

@@ -1,0 +1,85 @@
+"""What the exact flow conserves, and the sizes that errors are measured against: for every solver in Python.
+
+The compiled flow has the same in `kernels.balancedness`, `kernels.manifold` and `kernels.tolerances`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfcompare.kernels import balancedness, tolerances
+from gfcompare.network import ReLUNetwork
+
+Array = NDArray[np.float64]
+
+# How far a state may leave what is conserved before a solver that cannot take a correction is restarted: a row's
+# norm from 1, and balancedness, by rtol |y|^2.
+_ROW, _BALANCE = 5e-4, 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Conserved:
+    """What is conserved along one trajectory of a flow.
+
+    Attributes
+    ----------
+    network : the architecture
+    flow : "standard", whose balancedness is conserved; "normalized", in rows u of any norm, which may be
+        divided by it; None if nothing is known
+    balance : ndarray, shape (1, sum of hidden), at the start
+    output_size : size of what the network has to represent, negative for absolute tolerances that are absolute
+    """
+
+    network: ReLUNetwork
+    flow: Literal["standard", "normalized"] | None
+    balance: Array
+    output_size: float
+
+    @classmethod
+    def along(
+        cls, network: ReLUNetwork, flow: Literal["standard", "normalized"] | None, y: Array, output_size: float
+    ) -> Conserved:
+        """Return what is conserved from y, shape (P,), on."""
+        balance = np.concatenate(network.balancedness(y))[None]
+        return cls(network, flow, balance, output_size if flow is not None else -1.0)
+
+    def sizes(self, y: Array) -> Array:
+        """Return the size that the absolute tolerance of each parameter is relative to, shape (P,)."""
+        if self.output_size < 0.0 or self.flow is None:
+            return np.ones_like(y)
+        result = np.empty((1, len(y)))
+        rows = np.array(y, dtype=np.float64)[None]
+        output = np.array([self.output_size])
+        tolerances.sizes(self.network.shape, rows, output, self.flow == "normalized", result)
+        return np.asarray(result[0])
+
+    def restored(self, y: Array) -> Array:
+        """Return y, shape (P,), moved back along the symmetries of the flow to where the exact flow stays."""
+        if self.flow == "normalized":
+            return self.network.retract(y)
+        result = np.array(y, dtype=np.float64)
+        if self.flow == "standard":
+            balancedness.rebalance_rows(self.network.shape, result[None], self.balance)
+        return result
+
+    def velocity(self, velocity: Array, before: Array, after: Array) -> Array:
+        """Return the velocity at the restored y, `after`, from that at `before`: it scales with the symmetry."""
+        if self.flow is None:
+            return velocity
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = np.where(before != 0.0, after / before, 1.0)
+        return np.asarray(velocity * factors if self.flow == "normalized" else velocity / factors)
+
+    def strayed(self, y: Array, rtol: float) -> bool:
+        """Return whether y, shape (P,), has left what is conserved by more than its tolerance."""
+        if self.flow == "normalized":
+            norms = np.concatenate(self.network.row_norms(y))
+            return bool(np.abs(norms - 1.0).max() > _ROW)
+        if self.flow == "standard":
+            balance = np.concatenate(self.network.balancedness(y))
+            return bool(np.abs(balance - self.balance[0]).max() > _BALANCE * rtol * float(y @ y))
+        return False

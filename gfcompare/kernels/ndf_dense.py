@@ -1,0 +1,384 @@
+"""Gradient flows late, of networks with one hidden layer on a line: the steps of `ndf` by direct linear algebra.
+
+Late in a flow the step sizes are so large that differences of velocities are too rough for a Jacobian, and an
+iterative solver has to resolve the whole spectrum. Then (I - leading J) is factorised with the exact Hessian.
+In coordinates in which the flow is a gradient flow, J is minus a Hessian and the matrix symmetric: theta for
+the standard flow; for the normalised one the angle of each hidden row, then the output layer. It is positive
+definite as long as the step size respects the growth rate of deviations (`growth`), and its smallest
+eigenvalue tells whether it does.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gfcompare.kernels.balancedness import rebalance
+from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.line import PACKED_ORDERS
+from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
+from gfcompare.kernels.ndf import (
+    ALPHA,
+    DIVERGED,
+    ERROR,
+    FIRST_RATE,
+    HIGHEST_ORDER,
+    LEAST,
+    NEWTON,
+    NEWTON_SHARE,
+    RUNNING,
+    SAFETY,
+    STEP_LIMIT,
+    STEP_TOO_SMALL,
+    TABLE_ROWS,
+    WORTH_IT,
+    accept,
+    change_size,
+    choose,
+    dot,
+    interpolate,
+    norm,
+    predict,
+    stay,
+)
+from gfcompare.kernels.tolerances import set_weights
+from gfcompare.kernels.velocity import line_velocity, line_velocity_work
+
+#: So many steps have been made that it may pay to see what motion is left.
+LOOK = 102
+
+_BETWEEN_LOOKS = 50
+# Iterations for the smallest eigenvalue, which are continued from step to step.
+_ITERATIONS = 3
+# The largest product of `leading` and a growth rate.
+_GROWTH = 0.3
+
+# Rows of the vectors in a trajectory's scratch memory.
+_WEIGHTS, _Y, _PREDICTED, _HISTORY, _CORRECTION, _CHANGE, _VELOCITY, _RESIDUAL, _VECTORS = range(9)
+
+
+class DenseWork(NamedTuple):
+    """Scratch memory for one trajectory: P parameters, n coordinates, H hidden neurons, K outputs."""
+
+    orders: np.ndarray  # (2, H) uint64, this and the next two for `line_hessian.packed_hessian_work`
+    rows: np.ndarray  # (33, H)
+    lines: np.ndarray  # (4, K)
+    full: np.ndarray  # (P, P): the Hessian
+    factor: np.ndarray  # (n, n): lower triangle, L with L L^T = I + leading Hess
+    reduced: np.ndarray  # (2, n): a right-hand side; nearly the eigenvector of the smallest eigenvalue
+    vectors: np.ndarray  # (8, P)
+    table: np.ndarray  # (8, P)
+    scaling: np.ndarray  # (3, 6, 6)
+    state: np.ndarray  # (2,): `leading` of the factors, 0 if there are none; the smallest eigenvalue
+
+
+@cold_leaf_sum
+def _dot(first, second, count):
+    """Inner product of the first entries."""
+    total = 0.0
+    for p in range(count):
+        total += first[p] * second[p]
+    return total
+
+
+@cold_leaf
+def _factorize(matrix):
+    """Overwrite the lower triangle of a symmetric matrix with its Cholesky factor; return whether it has one."""
+    for i in range(matrix.shape[0]):
+        row = matrix[i]
+        for j in range(i):
+            other = matrix[j]
+            row[j] = (row[j] - _dot(row, other, j)) / other[j]
+        pivot = row[i] - _dot(row, row, i)
+        if not 0.0 < pivot < 1e300:
+            return False
+        row[i] = np.sqrt(pivot)
+    return True
+
+
+@cold_leaf
+def _substitute(factor, right):
+    """Solve L L^T x = right in place."""
+    count = right.shape[0]
+    for i in range(count):
+        right[i] = (right[i] - _dot(factor[i], right, i)) / factor[i, i]
+    for i in range(count - 1, -1, -1):
+        right[i] /= factor[i, i]
+        share, row = right[i], factor[i]
+        for j in range(i):
+            right[j] -= share * row[j]
+
+
+@cold_leaf
+def _smallest_eigenvalue(work):
+    """Estimate the smallest eigenvalue of the factorised matrix from above, by inverse iteration."""
+    probe = work.reduced[1]
+    count = probe.shape[0]
+    smallest = 1.0
+    seed = 0.5
+    for p in range(count):
+        seed = (seed + 0.6180339887498949) % 1.0
+        probe[p] += 0.1 * (seed - 0.5) / np.sqrt(float(count))
+    for _ in range(_ITERATIONS):
+        before = np.sqrt(_dot(probe, probe, count))
+        if not 0.0 < before < 1e300:
+            return 1.0
+        for p in range(count):
+            probe[p] /= before
+        _substitute(work.factor, probe)
+        smallest = 1.0 / np.sqrt(_dot(probe, probe, count))
+    before = np.sqrt(_dot(probe, probe, count))
+    for p in range(count):
+        probe[p] /= before
+    return smallest
+
+
+@cold_leaf
+def _fill(theta, here, leading, work):
+    """Write I + leading Hess for the angles of the hidden rows and the output layer, below the diagonal."""
+    full, factor = work.full, work.factor
+    hidden = work.rows.shape[1]
+    others = factor.shape[0] - hidden
+    for i in range(hidden):
+        wi, bi = theta[i], theta[hidden + i]
+        for j in range(i + 1):
+            wj, bj = theta[j], theta[hidden + j]
+            # The tangent of a row is (-b, w).
+            with_w = wj * full[i, hidden + j] - bj * full[i, j]
+            with_b = wj * full[hidden + i, hidden + j] - bj * full[hidden + i, j]
+            factor[i, j] = leading * (wi * with_b - bi * with_w)
+        # The curvature of the circle takes away the gradient along the row, <v_i, G_v> by homogeneity.
+        radial = 0.0
+        for place in range(2 * hidden + i, theta.shape[0] - others // (hidden + 1), hidden):
+            radial -= theta[place] * here[place]
+        factor[i, i] += 1.0 - leading * radial
+    for r in range(others):
+        row, source = factor[hidden + r], full[2 * hidden + r]
+        for j in range(hidden):
+            row[j] = leading * (theta[j] * source[hidden + j] - theta[hidden + j] * source[j])
+        for c in range(r + 1):
+            row[hidden + c] = leading * source[2 * hidden + c]
+        row[hidden + r] += 1.0
+
+
+@allocator
+def _dense_work(widths, parameters, coordinates):
+    hidden = widths[1]
+    orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
+    for i in range(hidden):
+        orders[0, i] = i
+    return DenseWork(
+        orders,
+        np.empty((PACKED_HESSIAN_ROWS, hidden)),
+        np.empty((4, widths[2])),
+        np.empty((parameters, parameters)),
+        np.empty((coordinates, coordinates)),
+        np.ones((2, coordinates)),
+        np.empty((_VECTORS, parameters)),
+        np.empty((TABLE_ROWS, parameters)),
+        np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1)),
+        np.zeros(2),
+    )
+
+
+@cold_leaf
+def _prepare(data, theta, here, leading, normalize, work):
+    """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
+
+    Return whether it is positive definite.
+    """
+    full, factor = work.full, work.factor
+    work.state[0] = 0.0
+    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines))
+    if normalize:
+        _fill(theta, here, leading, work)
+    else:
+        for i in range(factor.shape[0]):
+            for j in range(i + 1):
+                factor[i, j] = leading * full[i, j]
+            factor[i, i] += 1.0
+    if not _factorize(factor):
+        return False
+    work.state[0] = leading
+    work.state[1] = _smallest_eigenvalue(work)
+    return True
+
+
+@cold_leaf
+def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
+    """Solve (I - leading J) change = residual for the normalised flow.
+
+    Nearly so: how a row's norm changes its velocity is left out.
+    """
+    right = work.reduced[0]
+    hidden = work.rows.shape[1]
+    for i in range(hidden):
+        wi, bi = theta[i], theta[hidden + i]
+        right[i] = (wi * residual[hidden + i] - bi * residual[i]) / norms[i]
+    for r in range(right.shape[0] - hidden):
+        right[hidden + r] = residual[2 * hidden + r]
+    _substitute(work.factor, right)
+    for i in range(hidden):
+        wi, bi = theta[i], theta[hidden + i]
+        angle, length = right[i], norms[i]
+        # The velocity of the row is -rho g t with the tangent t: as the row turns, so does t.
+        along = (wi * here[hidden + i] - bi * here[i]) / length
+        radial = (wi * residual[i] + bi * residual[hidden + i]) / length - leading * along * angle
+        change[i] = length * (radial * wi - angle * bi)
+        change[hidden + i] = length * (radial * bi + angle * wi)
+    for r in range(right.shape[0] - hidden):
+        change[2 * hidden + r] = right[hidden + r]
+
+
+@cold_leaf
+def _iterate(data, widths, order, leading, normalize, work, memory):
+    """Solve the equation of a step by Newton's method.
+
+    Returns
+    -------
+    iterations : 0 if it has not converged
+    gradients : taken; a Hessian counts as P of them
+    """
+    vectors = work.vectors
+    weights, y, predicted, history = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED], vectors[_HISTORY]
+    correction, change, here = vectors[_CORRECTION], vectors[_CHANGE], vectors[_VELOCITY]
+    residual = vectors[_RESIDUAL]
+    theta = memory.retracted if normalize else y
+    count = y.shape[0]
+    for p in range(count):
+        y[p] = predicted[p]
+        correction[p] = 0.0
+    allowed = NEWTON_SHARE / ERROR[order]
+    before = 0.0
+    gradients = 0
+    for iteration in range(NEWTON):
+        line_velocity(data, widths, y, here, memory, normalize)
+        gradients += 1
+        if work.state[0] != leading:
+            gradients += count
+            if not _prepare(data, theta, here, leading, normalize, work):
+                return 0, gradients
+        for p in range(count):
+            residual[p] = leading * here[p] - history[p] - correction[p]
+            change[p] = residual[p]
+        if normalize:
+            _substitute_on_rows(theta, memory.norms, here, leading, residual, work, change)
+        else:
+            _substitute(work.factor, change)
+        length = norm(change, weights)
+        if not length < 1e300 or (before > 0.0 and length >= before):
+            return 0, gradients
+        for p in range(count):
+            correction[p] += change[p]
+            y[p] = predicted[p] + correction[p]
+        rate = length / before if before > 0.0 else FIRST_RATE
+        if length * min(1.0, rate / (1.0 - rate)) <= allowed:
+            return iteration + 1, gradients
+        before = length
+    return 0, gradients
+
+
+@cold_leaf
+def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
+    """Solve the equation of a step; return whether Newton's method converged."""
+    vectors = work.vectors
+    order, leading = counts[0], clock[1] / ALPHA[counts[0]]
+    predict(differences, order, vectors[_PREDICTED], vectors[_HISTORY])
+    set_weights(
+        widths,
+        vectors[_PREDICTED],
+        settings.rtol,
+        settings.atol,
+        output_size,
+        settings.normalize,
+        vectors[_WEIGHTS],
+    )
+    iterations = 0
+    for _ in range(2):
+        old = work.state[0] == leading
+        iterations, gradients = _iterate(data, widths, order, leading, settings.normalize, work, memory)
+        counts[3] += gradients
+        if old and iterations != 1:
+            work.state[0] = 0.0  # the factors have aged
+        if iterations > 0 or not old:
+            break
+    return iterations > 0
+
+
+@cold_leaf
+def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
+    """Step until `time` is reached; return what became of the trajectory."""
+    weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
+    state = work.state
+    state[0] = 0.0
+    while clock[0] < time:
+        order, size = counts[0], clock[1]
+        if counts[2] >= settings.most_steps:
+            return STEP_LIMIT
+        if counts[2] - counts[6] >= _BETWEEN_LOOKS:
+            counts[6] = counts[2]
+            return LOOK
+        if not size > 1e-15 * clock[0] or not size > 0.0:
+            return STEP_TOO_SMALL
+        converged = _solve(data, widths, differences, clock, counts, settings, output_size, work, memory)
+        # leading times the growth rate, where the factors tell it.
+        growth = 1.0 - state[1] if state[0] > 0.0 else 0.0
+        factor = 0.25
+        if growth > _GROWTH:
+            converged = False
+            factor = max(0.5 * _GROWTH / growth, 0.01)
+        if converged:
+            set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+            error = ERROR[order] * norm(correction, weights)
+            factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
+            if error <= 1.0:
+                accept(differences, order, correction)
+                stay(widths, differences, order, balances, settings.normalize)
+                clock[0] += size
+                clock[2] = min(clock[2], size)
+                counts[1] += 1
+                counts[2] += 1
+                if not dot(differences[0], differences[0]) <= settings.bound * settings.bound:
+                    return DIVERGED
+                if counts[1] <= order:
+                    continue
+                counts[0], factor = choose(differences, order, error, weights)
+                if growth > 0.0:
+                    factor = min(factor, max(0.8 * _GROWTH / growth, LEAST))
+                if order == counts[0] and 1.0 <= factor < WORTH_IT:
+                    continue
+            else:
+                counts[4] += 1
+        else:
+            counts[4] += 1
+        change_size(differences, clock, counts, factor, work.table, work.scaling)
+    return RUNNING
+
+
+@entry
+def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends):
+    """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
+
+    data : line.LineData
+    """
+    parameters = results.shape[1]
+    coordinates = parameters - widths[1] if settings.normalize else parameters
+    work = _dense_work(widths, parameters, coordinates)
+    memory = line_velocity_work(data, widths, parameters)
+    for m in range(tables.shape[0]):
+        if ends[m] == RUNNING:
+            ends[m] = _advance(
+                data,
+                widths,
+                tables[m],
+                clocks[m],
+                counts[m],
+                balances[m],
+                output_sizes[m],
+                time,
+                settings,
+                work,
+                memory,
+            )
+            interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])
+            if not settings.normalize:
+                rebalance(widths, results[m], balances[m])
