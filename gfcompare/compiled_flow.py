@@ -30,7 +30,13 @@ _REASONS = {
 
 
 def output_sizes(problem: CountedProblem, theta: Array) -> Array:
-    """Return the size of what the network has to represent, shape (M,): sqrt(L) and the output biases."""
+    """Return the size of what the network has to represent, shape (M,): sqrt(L) and the output biases.
+
+    Parameters
+    ----------
+    problem : the problem
+    theta : initial parameters, shape (M, P)
+    """
     outputs = problem.network.outputs
     return np.asarray(np.sqrt(problem.risk(theta)) + np.linalg.norm(theta[:, -outputs:], axis=1))
 
@@ -210,3 +216,12 @@ class CompiledFlow:
         if verdict == "settled":
             return Status.RUNNING
         return Status.STATIONARY if verdict == "at rest" else Status.PRECISION_LIMIT
+
+
+def load_kernels(problem: CountedProblem, *, dense: bool) -> None:
+    """Compile, or load from the cache, what a flow of one trajectory is advanced with; nothing moves."""
+    origin = np.zeros((1, problem.network.parameter_count))
+    flow = CompiledFlow.start(
+        problem, origin, origin, rtol=1e-6, atol=1.0, max_steps=1, normalized=False
+    )
+    problem.advance_flow(flow.tables, 0.0, flow.settings, dense=dense)

@@ -26,14 +26,13 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from gfcompare import parallel, store
+from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import require
 from gfcompare.errors import InputError, RunError
-from gfcompare.evaluators.base import FlowTables
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record, check_times, run_block
 from gfcompare.interface import CountedProblem, Integrator
 from gfcompare.kernels.compiled import is_cold
-from gfcompare.kernels.ndf import TABLE_ROWS
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import PluginWarning
@@ -240,8 +239,11 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
     shallow = [cell for cell in todo if cell.problem.problem.has_hessian]
     if shallow and is_cold() and parallel.available_cores() > 1:
-        with _compiled_meanwhile(any(_is_compiled_flow(cell) for cell in shallow)):
+        flow = any(_is_compiled_flow(cell) for cell in shallow)
+        with _compiled_meanwhile(flow):
             _load_descent(shallow[0].problem.problem)
+            if flow:
+                load_kernels(CountedProblem(shallow[0].problem.problem, 1), dense=True)
     for cell in todo:
         _load_kernels(cell)
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
@@ -273,10 +275,7 @@ def compile_half(flow: bool) -> None:
     problem = Problem(ReLUNetwork((1, 1, 1)), Constant(), Uniform())
     problem.risk(np.zeros(4))
     if flow:
-        tables = FlowTables(np.zeros((1, TABLE_ROWS, 4)), np.ones((1, 3)), np.ones((1, 5), dtype=np.int64))
-        CountedProblem(problem, 1).advance_flow(
-            tables, 0.0, rtol=1e-6, atol=1e-8, max_steps=1, patience=1, longest=1.0, normalize=False
-        )
+        load_kernels(CountedProblem(problem, 1), dense=False)
 
 
 def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
@@ -288,6 +287,8 @@ def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
         origin = np.zeros((1, problem.network.parameter_count))
         counted = CountedProblem(problem, 1)
         integrator.advance(counted, integrator.start(counted, origin, []), 1e-6)
+        if problem.has_hessian:
+            load_kernels(counted, dense=True)
         _loaded.add(loaded)
 
 

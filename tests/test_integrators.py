@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
+from gfcompare import compiled_flow
 from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.explicit import ExplicitRun
 from gfcompare.integration import stationary
@@ -12,7 +13,7 @@ from gfcompare.interface import CountedProblem
 from gfcompare.kernels import ndf
 from gfcompare.kernels.compiled import entry
 from gfcompare.kernels.velocity import velocity_work
-from gfcompare.rest import Angles, NearRest, Plain
+from gfcompare.rest import Angles, Linearized, Plain
 from gfcompare.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 
 TOLERANCE = Tolerance(1e-6, 1e-8)
@@ -362,36 +363,35 @@ def test_risks_near_rounding():
     assert np.all(risk[:, -1] >= 0)
 
 
-def test_late_flow_against_bdf():
-    """The solver for flows near rest, from an early start: the same trajectory as every other method."""
+@pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
+def test_direct_linear_algebra_against_bdf(name, monkeypatch):
+    """The solver for late flows, from the start on: the same trajectory as every other method."""
+    monkeypatch.setattr(compiled_flow, "_PATIENCE", 0)
     problem = line_problem(hidden=4)
-    theta = np.random.default_rng(4).normal(size=(1, problem.network.parameter_count))
-    for name, chart in (("standard-gf", Plain), ("normalized-gf", Angles)):
-        start = theta if name == "standard-gf" else problem.network.normalize(theta)
-        expected = gfc.integrate(
-            problem, gfc.integrator(name, rtol=1e-10, method="bdf"), theta, [0.0, 7.0, 900.0]
-        )
-        counted = CountedProblem(problem, 1)
-        run = NearRest(
-            chart(counted),
-            start[0],
-            0.0,
-            rtol=1e-8,
-            atol=1e-10,
-            steps=5,
-            rejected=2,
-            smallest_step=0.5,
-            max_steps=10**5,
-        )
-        for number, time in ((1, 7.0), (2, 900.0)):
-            found, status, _ = run.to(time)
-            assert status is gfc.Status.RUNNING
-            layers = problem.network.layers(found)
-            assert np.allclose(layers[0].weight, expected["weight_1"].values[0, number], atol=2e-6)
-            assert np.allclose(layers[1].bias, expected["bias_2"].values[0, number], atol=2e-6)
-        assert run.steps > 5
-        assert run.rejected == 2
-        assert counted.gradients[0] > 0
+    theta = np.random.default_rng(4).normal(size=(3, problem.network.parameter_count))
+    times = [0.0, 7.0, 900.0]
+    expected = gfc.integrate(problem, gfc.integrator(name, rtol=1e-10, method="bdf"), theta, times)
+    found = gfc.integrate(problem, gfc.integrator(name, rtol=1e-7), theta, times)
+    for key in ("weight_1", "bias_1", "weight_2", "bias_2"):
+        assert np.allclose(found[key], expected[key], atol=5e-6)
+    # Each Hessian counts as P gradients.
+    assert (found["gradient_evaluations"][:, -1] > 13 * found["steps"][:, -1]).all()
+
+
+def test_linearized_flow_in_closed_form():
+    """A constant target and a fixed function: the bias relaxes at rate 2."""
+    problem = line_problem(hidden=1, target=gfc.targets.Constant(0.5))
+    # The neuron is dead: only the output bias moves, c' = -2 (c - 1/2).
+    theta = np.array([-1.0, -0.5, 0.3, 0.5 + 1e-7])
+    near = Linearized(problem, theta, False)
+    for duration in (0.1, 1.0, 30.0, 1e9):
+        expected = 0.5 + 1e-7 * np.exp(-2.0 * duration)
+        assert near.after(duration)[-1] == pytest.approx(expected, abs=1e-15)
+        assert np.array_equal(near.after(duration)[:3], theta[:3])
+    assert near.verdict(1e9, np.full(4, 1e-6), 0.0) == "settled"
+    assert near.verdict(1e9, np.full(4, 1e-9), 0.0) == "moves"
+    assert not near.at_rest
+    assert Linearized(problem, np.array([-1.0, -0.5, 0.3, 0.5]), False).at_rest
 
 
 @pytest.mark.parametrize("chart", [Plain, Angles])

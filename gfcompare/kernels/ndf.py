@@ -37,6 +37,11 @@ NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
 FIRST_RATE = 0.3
 SAFETY, LEAST, _MOST = 0.9, 0.2, 10.0
 WORTH_IT = 1.2  # the step size is raised if it grows by at least this factor
+# The risk that the error of a step may make, relative to what the step loses of it; and a floor, relative to the
+# risk at the start. In a narrow valley an error far below the tolerance in the parameters is a large one in the
+# risk, and as it does not die out while steps are long it drives the slow motion along the valley. Measured at
+# rtol = 1e-4: risks to t = 1e6 that rose in 17 of 240 trajectories, none with this, for the same median cost.
+RISK_SHARE, RISK_FLOOR = 1e-3, 1e-14
 # The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
 # much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
 GROWTH_STEP, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
@@ -91,13 +96,14 @@ _CHANGE = 5
 _VELOCITY = 6
 _MOVED = 7  # where a velocity is wanted
 _THERE = 8  # that velocity
-_VECTORS = 9
+_FORECAST = 9  # the velocity at the prediction
+_VECTORS = 10
 
 
 class NdfWork(NamedTuple):
     """Scratch memory for one trajectory of P parameters; few arrays, because each costs compile time."""
 
-    vectors: np.ndarray  # (9, P)
+    vectors: np.ndarray  # (10, P)
     basis: np.ndarray  # (25, P): GMRES
     triangle: np.ndarray  # (25, 24)
     rotations: np.ndarray  # (3, 25): cosines, sines, right-hand side
@@ -282,6 +288,25 @@ def _newton_step(data, widths, leading, allowed, normalize, work, memory):
 
 
 @cold_leaf
+def risk_error(correction, history, forecast, order, size, output_size):
+    """Return the risk that the error of a step makes, relative to what the step loses of it.
+
+    With the error e, estimated as a share of the correction c, and the Hessian H, that is e.He / 2; and the
+    velocity at both ends of the correction is known, so that H c is their difference.
+    """
+    leading = size / ALPHA[order]
+    bend = 0.0
+    speed = 0.0
+    for p in range(correction.shape[0]):
+        reached = (history[p] + correction[p]) / leading
+        bend += correction[p] * (forecast[p] - reached)
+        speed += reached * reached
+    made = 0.5 * ERROR[order] * ERROR[order] * abs(bend)
+    lost = RISK_SHARE * size * speed + RISK_FLOOR * output_size * output_size
+    return np.sqrt(made / lost) if made > 0.0 else 0.0
+
+
+@cold_leaf
 def predict(differences, order, predicted, history):
     """Write the prediction of a step, and what earlier steps contribute to its equation."""
     for p in range(predicted.shape[0]):
@@ -307,10 +332,13 @@ def _solve(data, widths, differences, order, size, settings, output_size, work, 
     allowed = NEWTON_SHARE / ERROR[order]
     before = 0.0
     gradients = 0
-    for _ in range(NEWTON):
+    for iteration in range(NEWTON):
         gradients += _newton_step(
             data, widths, size / ALPHA[order], allowed, settings.normalize, work, memory
         )
+        if iteration == 0:
+            for p in range(count):
+                vectors[_FORECAST, p] = vectors[_VELOCITY, p]
         length = norm(change, weights)
         if not length < 1e300 or (before > 0.0 and length >= before):
             return False, gradients
@@ -433,6 +461,12 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
         if converged:
             set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
             error = ERROR[order] * norm(correction, weights)
+            error = max(
+                error,
+                risk_error(
+                    correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
+                ),
+            )
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
                 accept(differences, order, correction)

@@ -38,6 +38,7 @@ from gfcompare.kernels.ndf import (
     interpolate,
     norm,
     predict,
+    risk_error,
     stay,
 )
 from gfcompare.kernels.tolerances import set_weights
@@ -47,13 +48,14 @@ from gfcompare.kernels.velocity import line_velocity, line_velocity_work
 LOOK = 102
 
 _BETWEEN_LOOKS = 50
-# Iterations for the smallest eigenvalue, which are continued from step to step.
-_ITERATIONS = 3
+# Iterations for the smallest eigenvalue.
+_ITERATIONS = 6
 # The largest product of `leading` and a growth rate.
 _GROWTH = 0.3
 
 # Rows of the vectors in a trajectory's scratch memory.
-_WEIGHTS, _Y, _PREDICTED, _HISTORY, _CORRECTION, _CHANGE, _VELOCITY, _RESIDUAL, _VECTORS = range(9)
+_WEIGHTS, _Y, _PREDICTED, _HISTORY, _CORRECTION, _CHANGE, _VELOCITY, _RESIDUAL, _FORECAST = range(9)
+_VECTORS = 9
 
 
 class DenseWork(NamedTuple):
@@ -64,11 +66,11 @@ class DenseWork(NamedTuple):
     lines: np.ndarray  # (4, K)
     full: np.ndarray  # (P, P): the Hessian
     factor: np.ndarray  # (n, n): lower triangle, L with L L^T = I + leading Hess
-    reduced: np.ndarray  # (2, n): a right-hand side; nearly the eigenvector of the smallest eigenvalue
-    vectors: np.ndarray  # (8, P)
+    reduced: np.ndarray  # (2, n): a right-hand side, an eigenvector
+    vectors: np.ndarray  # (9, P)
     table: np.ndarray  # (8, P)
     scaling: np.ndarray  # (3, 6, 6)
-    state: np.ndarray  # (2,): `leading` of the factors, 0 if there are none; the smallest eigenvalue
+    smallest: np.ndarray  # (1,): the smallest eigenvalue of the factorised matrix, nearly
 
 
 @cold_leaf_sum
@@ -117,7 +119,7 @@ def _smallest_eigenvalue(work):
     seed = 0.5
     for p in range(count):
         seed = (seed + 0.6180339887498949) % 1.0
-        probe[p] += 0.1 * (seed - 0.5) / np.sqrt(float(count))
+        probe[p] = seed - 0.5
     for _ in range(_ITERATIONS):
         before = np.sqrt(_dot(probe, probe, count))
         if not 0.0 < before < 1e300:
@@ -126,9 +128,6 @@ def _smallest_eigenvalue(work):
             probe[p] /= before
         _substitute(work.factor, probe)
         smallest = 1.0 / np.sqrt(_dot(probe, probe, count))
-    before = np.sqrt(_dot(probe, probe, count))
-    for p in range(count):
-        probe[p] /= before
     return smallest
 
 
@@ -176,7 +175,7 @@ def _dense_work(widths, parameters, coordinates):
         np.empty((_VECTORS, parameters)),
         np.empty((TABLE_ROWS, parameters)),
         np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1)),
-        np.zeros(2),
+        np.ones(1),
     )
 
 
@@ -187,7 +186,7 @@ def _prepare(data, theta, here, leading, normalize, work):
     Return whether it is positive definite.
     """
     full, factor = work.full, work.factor
-    work.state[0] = 0.0
+    work.smallest[0] = 1.0
     hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines))
     if normalize:
         _fill(theta, here, leading, work)
@@ -198,8 +197,7 @@ def _prepare(data, theta, here, leading, normalize, work):
             factor[i, i] += 1.0
     if not _factorize(factor):
         return False
-    work.state[0] = leading
-    work.state[1] = _smallest_eigenvalue(work)
+    work.smallest[0] = _smallest_eigenvalue(work)
     return True
 
 
@@ -230,33 +228,35 @@ def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
 
 
 @cold_leaf
-def _iterate(data, widths, order, leading, normalize, work, memory):
-    """Solve the equation of a step by Newton's method.
+def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
+    """Solve the equation of a step by Newton's method; return whether it converged.
 
-    Returns
-    -------
-    iterations : 0 if it has not converged
-    gradients : taken; a Hessian counts as P of them
+    The matrix is that at the prediction, made for every step: reused ones would make the numbers depend on
+    where save times interrupt the integration. A Hessian counts as P gradients.
     """
     vectors = work.vectors
     weights, y, predicted, history = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED], vectors[_HISTORY]
     correction, change, here = vectors[_CORRECTION], vectors[_CHANGE], vectors[_VELOCITY]
-    residual = vectors[_RESIDUAL]
+    residual, normalize = vectors[_RESIDUAL], settings.normalize
+    order, leading = counts[0], clock[1] / ALPHA[counts[0]]
     theta = memory.retracted if normalize else y
     count = y.shape[0]
+    predict(differences, order, predicted, history)
+    set_weights(widths, predicted, settings.rtol, settings.atol, output_size, normalize, weights)
     for p in range(count):
         y[p] = predicted[p]
         correction[p] = 0.0
     allowed = NEWTON_SHARE / ERROR[order]
     before = 0.0
-    gradients = 0
     for iteration in range(NEWTON):
         line_velocity(data, widths, y, here, memory, normalize)
-        gradients += 1
-        if work.state[0] != leading:
-            gradients += count
+        counts[3] += 1
+        if iteration == 0:
+            for p in range(count):
+                vectors[_FORECAST, p] = here[p]
+            counts[3] += count
             if not _prepare(data, theta, here, leading, normalize, work):
-                return 0, gradients
+                return False
         for p in range(count):
             residual[p] = leading * here[p] - history[p] - correction[p]
             change[p] = residual[p]
@@ -266,50 +266,21 @@ def _iterate(data, widths, order, leading, normalize, work, memory):
             _substitute(work.factor, change)
         length = norm(change, weights)
         if not length < 1e300 or (before > 0.0 and length >= before):
-            return 0, gradients
+            return False
         for p in range(count):
             correction[p] += change[p]
             y[p] = predicted[p] + correction[p]
         rate = length / before if before > 0.0 else FIRST_RATE
         if length * min(1.0, rate / (1.0 - rate)) <= allowed:
-            return iteration + 1, gradients
+            return True
         before = length
-    return 0, gradients
-
-
-@cold_leaf
-def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
-    """Solve the equation of a step; return whether Newton's method converged."""
-    vectors = work.vectors
-    order, leading = counts[0], clock[1] / ALPHA[counts[0]]
-    predict(differences, order, vectors[_PREDICTED], vectors[_HISTORY])
-    set_weights(
-        widths,
-        vectors[_PREDICTED],
-        settings.rtol,
-        settings.atol,
-        output_size,
-        settings.normalize,
-        vectors[_WEIGHTS],
-    )
-    iterations = 0
-    for _ in range(2):
-        old = work.state[0] == leading
-        iterations, gradients = _iterate(data, widths, order, leading, settings.normalize, work, memory)
-        counts[3] += gradients
-        if old and iterations != 1:
-            work.state[0] = 0.0  # the factors have aged
-        if iterations > 0 or not old:
-            break
-    return iterations > 0
+    return False
 
 
 @cold_leaf
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
-    state = work.state
-    state[0] = 0.0
     while clock[0] < time:
         order, size = counts[0], clock[1]
         if counts[2] >= settings.most_steps:
@@ -321,7 +292,7 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
             return STEP_TOO_SMALL
         converged = _solve(data, widths, differences, clock, counts, settings, output_size, work, memory)
         # leading times the growth rate, where the factors tell it.
-        growth = 1.0 - state[1] if state[0] > 0.0 else 0.0
+        growth = 1.0 - work.smallest[0]
         factor = 0.25
         if growth > _GROWTH:
             converged = False
@@ -329,6 +300,12 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
         if converged:
             set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
             error = ERROR[order] * norm(correction, weights)
+            error = max(
+                error,
+                risk_error(
+                    correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
+                ),
+            )
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
                 accept(differences, order, correction)
