@@ -64,7 +64,7 @@ def compared(tree: xr.DataTree, network: str) -> tuple[Figure, dict[str, dict[st
         data = tree[target].to_dataset()
         for method in METHODS:
             risk = data["risk"].sel(integrator=method)
-            low, middle, high = (risk.quantile(q, "seed").values for q in (0.25, 0.5, 0.75))
+            low, middle, high = (risk.quantile(q, "seed", skipna=False).values for q in (0.25, 0.5, 0.75))
             axis.fill_between(data["time"], low, high, color=COLOURS[method], alpha=0.2, linewidth=0)
             axis.plot(data["time"], middle, color=COLOURS[method], label=NAMES[method])
             final.setdefault(target, {})[method] = float(middle[-1])
@@ -119,7 +119,7 @@ def on_manifold(path: Path) -> tuple[Figure, str, str]:
         )
         left.plot(
             data["time"],
-            distance.sel(integrator="standard-gf").median("seed"),
+            distance.sel(integrator="standard-gf").median("seed", skipna=False),
             style,
             color=COLOURS["standard-gf"],
             label=f"standard (median), {'-'.join(map(str, network.widths))}",
