@@ -12,7 +12,6 @@ import csv
 import gzip
 import itertools
 import lzma
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, normalized, unknown_name
 
 Array = NDArray[np.float64]
 
@@ -30,11 +29,6 @@ _NETCDF = {".nc", ".nc4", ".netcdf", ".cdf", ".h5"}
 _COMPRESSED: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 # How a missing number is written, in lower case.
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
-
-
-def normalized(name: str) -> str:
-    """Return a name in composed Unicode (NFC): the same text may be stored in two ways."""
-    return unicodedata.normalize("NFC", name)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> dict[str, Array]:

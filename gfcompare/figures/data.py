@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.clocks import Clock as Clock  # figures find it here
-from gfcompare.errors import unknown_name
+from gfcompare.errors import known_name
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
 from gfcompare.medians import median, quantile
@@ -104,10 +104,8 @@ def on_points(group: xr.Dataset) -> bool:
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
     wanted = (given,) if isinstance(given, str) else tuple(given)
-    for name in wanted:
-        if name not in known:
-            raise unknown_name(kind, name, known)
-    return tuple(name for name in known if not wanted or name in wanted)
+    found = {known_name(kind, name, known) for name in wanted}
+    return tuple(name for name in known if not wanted or name in found)
 
 
 def methods_on_manifold(given: View) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
-from gfcompare.tables import normalized, read_table
+from gfcompare.tables import read_table
 
 
 class PointMeasure(Measure, abc.ABC):

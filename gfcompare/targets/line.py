@@ -15,8 +15,8 @@ from numpy.polynomial import polynomial
 
 from gfcompare import piecewise
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
-from gfcompare.tables import normalized, read_table
+from gfcompare.errors import InputError, normalized, unknown_name
+from gfcompare.tables import read_table
 from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows, inner_knots
 
 
