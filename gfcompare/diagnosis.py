@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
 from gfcompare.diagnostics.followed import flow_followed, rtol_of
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, known_name
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator
 from gfcompare.network import ReLUNetwork
@@ -36,9 +36,11 @@ def checked_names(names: Iterable[str] | None) -> tuple[str, ...] | None:
     for name in given:
         if not isinstance(name, str):
             raise InputError(f"diagnostics: must be a list of names, got {name!r}.")
-        if name not in known:
-            raise unknown_name("diagnostic", name, known).within("diagnostics")
-    return tuple(dict.fromkeys([*ALWAYS, *given]))
+    try:
+        found = [known_name("diagnostic", name, known) for name in given]
+    except InputError as error:
+        raise error.within("diagnostics") from None
+    return tuple(dict.fromkeys([*ALWAYS, *found]))
 
 
 def chosen(names: Sequence[str] | None = None) -> list[type[Quantity]]:

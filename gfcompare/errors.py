@@ -1,7 +1,15 @@
 """Errors that a user can mend, each one message: what, where, what is allowed, nearest name."""
 
 import difflib
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+# Names are those of groups and variables in netCDF files and of files and folders: netCDF refuses other first
+# characters, and "/" and "\\" part the folders of a path.
+_NAME = re.compile(r"\w(?:[^/\\\x00-\x1f\x7f]*[^/\\\x00-\x1f\x7f\s])?")
+
+LONGEST_NAME = 80
 
 
 class InputError(ValueError):
@@ -14,6 +22,36 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """A run could not be finished although its input is right; what was computed is kept."""
+
+
+def normalized(name: str) -> str:
+    """Return a name in composed Unicode (NFC).
+
+    The same text can be stored in two ways, as a keyboard makes it and as some file systems do. netCDF
+    composes names, so that two of them would be one group.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def is_name(name: object) -> bool:
+    """Return whether something can name a group, a variable, a file or a folder."""
+    return isinstance(name, str) and len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def known_name(kind: str, given: str, known: Sequence[str]) -> str:
+    """Return the known name that is the given text, however its letters are composed.
+
+    Raises
+    ------
+    InputError
+        if there is none, with the nearest one
+    """
+    if given in known:
+        return given
+    for name in known:
+        if normalized(name) == normalized(given):
+            return name
+    raise unknown_name(kind, given, known)
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> InputError:

@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 
 from gfcompare.components import identity, plain, require
-from gfcompare.errors import InputError
+from gfcompare.errors import LONGEST_NAME, InputError, is_name, normalized
 from gfcompare.network import ReLUNetwork
-
-# Names are those of groups in netCDF files and of folders: netCDF refuses other first characters.
-_NAME = re.compile(r"\w(?:[^/\x00-\x1f\x7f]*[^/\x00-\x1f\x7f\s])?")
-_LONGEST_NAME = 80
 
 _KINDS_OF_VALUE: dict[type, str] = {
     int: "a whole number",
@@ -37,14 +33,15 @@ def check_type(value: Any, kind: type, key: str) -> None:
     require(right, f"{key}: must be {named}, got {value!r}.")
 
 
-def check_name(name: object, key: str) -> None:
-    """Raise InputError unless `name` can name a problem, a method or a study."""
-    right = isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)
-    require(
-        bool(right),
-        f"{key}: a name starts with a letter, a digit or '_', has no '/' "
-        f"and at most {_LONGEST_NAME} characters, got {name!r}.",
-    )
+def checked_name(name: object, key: str) -> str:
+    """Return what can name a problem, a method or a study, in composed Unicode, or raise InputError."""
+    found = normalized(name) if isinstance(name, str) else name
+    if not isinstance(found, str) or not is_name(found):
+        raise InputError(
+            f"{key}: a name starts with a letter, a digit or '_', has no '/', no '\\' "
+            f"and at most {LONGEST_NAME} characters, got {name!r}."
+        )
+    return found
 
 
 def listed(value: Any, kind: type, key: str) -> list[Any]:
@@ -59,8 +56,14 @@ def listed(value: Any, kind: type, key: str) -> list[Any]:
 def expanded(components: Mapping[str, Any], kind: type, key: str) -> dict[str, Any]:
     """Return components by name, each list among them as several, named by what differs."""
     result: dict[str, Any] = {}
-    for name, value in components.items():
-        check_name(name, key)
+    given: dict[str, str] = {}
+    for written, value in components.items():
+        name = checked_name(written, key)
+        require(
+            name not in given,
+            f"{key}: {given.get(name)!a} and {written!a} are one name, {name!r}, in two forms of Unicode.",
+        )
+        given[name] = written
         where = f"{key}.{name}"
         for label, component in labelled(listed(value, kind, where), where).items():
             full = joined(name, (label,))
@@ -87,7 +90,7 @@ def labelled(components: list[Any], where: str) -> dict[str, Any]:
     if len(set(names)) == len(names):
         return dict(zip(names, components, strict=True))
     labels = [",".join(f"{key}={_short(o[key])}" for key in keys if key in o) for o in options]
-    if len(set(labels)) < len(labels) or max(map(len, labels)) > _LONGEST_NAME:
+    if len(set(labels)) < len(labels) or max(map(len, labels)) > LONGEST_NAME:
         labels = [str(number) for number in range(len(components))]
     return dict(zip(labels, components, strict=True))
 
@@ -116,7 +119,7 @@ def _short(value: Any) -> str:
         return f"{called}({';'.join(parts)})" if parts else called
     if isinstance(value, list | tuple):
         return "-".join(_short(item) for item in value)
-    return re.sub(r"[/\x00-\x1f\x7f]", "_", str(plain(value)))
+    return re.sub(r"[/\\\x00-\x1f\x7f]", "_", normalized(str(plain(value))))
 
 
 def joined(name: str, labels: Sequence[str]) -> str:

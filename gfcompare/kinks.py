@@ -5,7 +5,9 @@ them. So the activations are held while a step is made, the first change of sign
 interpolant of the step, and the flow goes on from there with the new activations. What happens at such a
 kink is the generalised (Filippov) flow: if the velocities of both sides lead across, it crosses; if both lead
 towards the kink, it slides along it, with the combination of the two that stays on it; if both lead away, it
-is not unique, and the inactive side is taken, as back-propagation takes s'(0) = 0.
+is not unique, and the inactive side is taken, as back-propagation takes s'(0) = 0. Coincident points have one
+kink: they are taken together. Where all pre-activations of a neuron become 0 at once its row has vanished.
+It may stay 0, and in general may leave 0 in several directions: the flow is not unique, and it stays.
 
 A. F. Filippov, "Differential Equations with Discontinuous Righthand Sides", 1988,
 doi:10.1007/978-94-015-7793-9; L. Dieci, L. Lopez, "A survey of numerical methods for IVPs of ODEs with
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import comb
 from typing import Protocol
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from gfcompare.explicit import StuckError, first_positive
 from gfcompare.interface import CountedProblem
 from gfcompare.runge_kutta import Step
+from gfcompare.sliding import Sliding, chosen, coincident, rank
 
 Array = NDArray[np.float64]
 
@@ -37,12 +41,8 @@ _TOLERANCE = 1e-13
 # between two of them is missed.
 _SHARES = np.linspace(0.0, 1.0, 9).tolist()
 
-# A row that is projected onto kinks has vanished if no more than this is left of it.
+# A row whose pre-activations change at once has vanished if no more than this is left of it.
 _VANISHED = 1e-9
-
-# Singular values of the points that a neuron slides on count as 0 below this, relative to the largest:
-# points as near to each other as rounding are one point.
-_SAME_POINT = 1e-11
 
 
 @functools.cache
@@ -69,11 +69,12 @@ class Flow(Protocol):
 
 
 class Kinks:
-    """The activations of one trajectory, S hidden neurons at N points.
+    """The activations of one trajectory, S hidden neurons at N points, G of them distinct.
 
     Sliding is followed in the first hidden layer. There a pre-activation is linear in its row, and the
     velocities of the two sides of a kink differ by a multiple of the point (x, 1) in that row: the
-    sliding velocity is the velocity of the inactive side without its component along (x, 1).
+    sliding velocity is the velocity of the inactive side without its component along (x, 1). Points are
+    counted by groups of coincident ones throughout: what each did alone would be for rounding to decide.
 
     Parameters
     ----------
@@ -85,37 +86,70 @@ class Kinks:
     def __init__(self, flow: Flow, problem: CountedProblem, y: Array) -> None:
         self._flow = flow
         self._problem = problem
-        self._points = np.column_stack([problem.points, np.ones(len(problem.points))])
+        points = np.column_stack([problem.points, np.ones(len(problem.points))])
+        self._reach = float(np.linalg.norm(points, axis=1).max())
+        # Points nearer than this are beyond 0 together.
+        self._ones, self._group = coincident(points, _TOLERANCE * self._reach)
+        self._multiplicity = np.bincount(self._group)
+        self._points = points[self._ones]
         self._columns = np.ascontiguousarray(self._points.T)
-        self._reach = float(np.linalg.norm(self._points, axis=1).max())
         inputs, self._first = problem.network.widths[:2]
         weights = np.arange(self._first * inputs).reshape(self._first, inputs)
         # Where weights and bias of each neuron of the first layer are in theta and y.
         self._rows = np.column_stack([weights, weights.size + np.arange(self._first)])
-        z = problem.pre_activations(flow.parameters(problem, y))
+        z = self._pre_activations(y)
         self._slopes = (z > 0.0).astype(np.float64)
         # -1 where the neuron is active, so that signs * z > 0 where the sign has changed; 0 where it slides.
         self._signs = 1.0 - 2.0 * self._slopes
-        self._sliding: list[tuple[int, int]] = []
-        self._slider = _Slider([], self._rows, self._points)
-        self._held = problem.frozen(self._slopes)
+        self._sliding: dict[int, Sliding] = {}
+        self._held = self._with(self._slopes)
+        # Size of each row at the start of the last step: what it has vanished against.
+        self._sizes = np.linalg.norm(y[self._rows], axis=1)
         self.changes = 0
         self.slides = 0
+        self.vanished = 0
+
+    def _with(self, slopes: Array) -> CountedProblem:
+        """Return the problem with given activations, shape (S, G)."""
+        return self._problem.frozen(np.ascontiguousarray(slopes[:, self._group]))
+
+    def _pre_activations(self, y: Array, slopes: Array | None = None) -> Array:
+        """Return the pre-activations, shape (S, G), with given activations, (S, G), if there are any."""
+        theta = self._flow.parameters(self._problem, y)
+        expanded = None if slopes is None else np.ascontiguousarray(slopes[:, self._group])
+        return self._problem.pre_activations(theta, expanded)[:, self._ones]
 
     @property
     def note(self) -> str:
         """What there is to say about the solution so far."""
-        if not self.slides:
-            return ""
-        kinks = "a kink" if self.slides == 1 else f"{self.slides} kinks"
-        return f"slid along {kinks}: the flow is that of Filippov, and not unique backward in time"
+        parts = []
+        if self.slides:
+            kinks = "a kink" if self.slides == 1 else f"{self.slides} kinks"
+            parts.append(f"slid along {kinks}: the flow is that of Filippov, and not unique backward in time")
+        if self.vanished:
+            rows = "the row of a neuron" if self.vanished == 1 else f"the rows of {self.vanished} neurons"
+            parts.append(
+                f"{rows} shrank to 0: from there the continuation is in general not unique, and the one that "
+                "stays at 0 was taken"
+            )
+        return "; ".join(parts)
 
     def velocity(self, y: Array) -> Array:
         """Return the velocity with the activations held."""
-        return self._slider.tangential(self._flow.velocity(self._held, y))
+        return self._tangential(self._flow.velocity(self._held, y))
+
+    def _tangential(self, velocity: Array) -> Array:
+        """Return a velocity, shape (P,), without the components that lead off the kinks."""
+        if not self._sliding:
+            return velocity
+        result = velocity.copy()
+        for sliding in self._sliding.values():
+            result[sliding.row] = sliding.tangential(velocity[sliding.row])
+        return result
 
     def first_change(self, made: Step) -> float | None:
         """Return the share of a step after which an activation changes, None if none does."""
+        self._sizes = np.linalg.norm(made.start[self._rows], axis=1)
         share = self._first_layer(made)
         if len(self._signs) > self._first:
             share = self._earlier(share, made, lambda y: float(self._lateness_of_deep(y).max()), _SHARES)
@@ -176,7 +210,7 @@ class Kinks:
 
     def _lateness_of_deep(self, y: Array, tolerance: float = _TOLERANCE) -> Array:
         """Return how far beyond 0 the pre-activations of the deeper layers are."""
-        z = self._problem.pre_activations(self._flow.parameters(self._problem, y))
+        z = self._pre_activations(y)
         late = self._signs * z - tolerance * self._reach * np.abs(y).max()
         return np.asarray(late[self._first :])
 
@@ -196,46 +230,120 @@ class Kinks:
         Raises
         ------
         StuckError
-            if the flow slides along a kink of a deeper layer
+            if the flow slides along a kink of a deeper layer, or nothing leads on from where kinks meet
         """
-        self._release(y)
-        # All of them before any is judged: several change at once where a row vanishes, or points coincide.
+        released = self._release(y)
+        # All of them before any is judged: several change at once where a row vanishes.
         late = self._late(y)
         for neuron, point in late:
             self._hold(neuron, point, self._slopes[neuron, point] == 0.0)
+        affected: dict[int, list[int]] = defaultdict(list)
         for neuron, point in late:
-            if neuron < self._first and not y[self._rows[neuron]].any():
-                continue  # its row has vanished
-            rate = self._rate(y, neuron, point)
-            # A neuron that becomes inactive at its last point stops there, with rate 0: it does not slide.
-            if not (rate > 0.0 if self._slopes[neuron, point] else rate <= 0.0):
-                y = self._begin_slide(y, neuron, point)
+            affected[neuron].append(point)
+        for neuron in sorted({*affected, *released}):
+            if neuron < self._first:
+                y = self._settle(y, neuron, affected[neuron])
+            else:
+                self._check_deep(y, neuron, affected[neuron])
         return y
 
-    def _release(self, y: Array) -> None:
-        """End the slides whose share has left [0, 1]."""
-        if not self._sliding:
-            return
-        shares = dict(zip(self._sliding, self._shares(y).tolist(), strict=True))
-        self._slide([pair for pair, share in shares.items() if 0.0 <= share <= 1.0])
-        for (neuron, point), share in shares.items():
-            if not 0.0 <= share <= 1.0:
-                self._hold(neuron, point, share > 1.0)
+    def _check_deep(self, y: Array, neuron: int, points: list[int]) -> None:
+        """Raise StuckError unless the flow leads across the kinks that a neuron has come to."""
+        for point in points:
+            rate = self._deep_rate(y, neuron, point)
+            # A neuron that becomes inactive at its last point stops there, with rate 0: it does not slide.
+            if not (rate > 0.0 if self._slopes[neuron, point] else rate <= 0.0):
+                raise StuckError(f"{self._name(neuron)} slides along its kink at {self._called(point)}")
 
-    def _begin_slide(self, y: Array, neuron: int, point: int) -> Array:
-        """Slide along a kink from now on; return y, moved onto it."""
-        if neuron >= self._first:
-            raise StuckError(f"{self._name(neuron)} slides along its kink at point {point + 1}")
-        self._slopes[neuron, point] = self._signs[neuron, point] = 0.0
-        self._slide([*self._sliding, (neuron, point)])
-        self.slides += 1
-        row, on_kink = self._rows[neuron], self._slider.tangential(y)
-        if np.linalg.norm(on_kink[row]) <= _VANISHED * np.linalg.norm(y[row]):
-            # Only 0 is on all these kinks: the row has come to an end there, and its neuron is inactive.
-            on_kink[row] = 0.0
-            self._slopes[neuron], self._signs[neuron] = 0.0, 1.0
-            self._slide([pair for pair in self._sliding if pair[0] != neuron])
-        return on_kink
+    def _settle(self, y: Array, neuron: int, late: list[int]) -> Array:
+        """Choose what a neuron of the first layer does at its kinks; return y, moved onto where it slides."""
+        row, before = self._rows[neuron], self._sliding.get(neuron)
+        old = before.points if before else []
+        points = [*old, *late]
+        if not points:
+            return y
+        vectors = self._points[points]
+        small = np.linalg.norm(y[row]) <= _VANISHED * self._sizes[neuron]
+        if late and rank(vectors) == len(row) and (small or (before and before.rank == len(row) - 1)):
+            return self._vanish(y, neuron)
+        inactive, kappas = self._influence(y, neuron, points)
+        sides = chosen(inactive, vectors, kappas, self._slopes[neuron, points])
+        if sides is None:
+            places = ", ".join(self._called(point) for point in points)
+            raise StuckError(f"{self._name(neuron)}: no flow leads on from its kinks at {places}")
+        slides = sides == 0.5
+        if rank(vectors[slides]) == len(row):
+            return self._vanish(y, neuron)
+        returned = np.array([p in late for p in points]) & ~slides & (sides != self._slopes[neuron, points])
+        for point, side in zip(points, sides.tolist(), strict=True):
+            self._slopes[neuron, point] = float(side == 1.0)
+            self._signs[neuron, point] = 0.0 if side == 0.5 else 1.0 - 2.0 * side
+        self._slide(neuron, [point for point, slide in zip(points, slides, strict=True) if slide])
+        self.slides += sum(point not in old for point in self._slides_of(neuron))
+        # Those that turn back are put on their kinks too: they must not seem to have come across.
+        on = slides | returned
+        if on.any():
+            y = y.copy()
+            y[row] = Sliding(row, [], vectors[on]).tangential(y[row])
+        return y
+
+    def _vanish(self, y: Array, neuron: int) -> Array:
+        """Let the row of a neuron end at 0, where the neuron is inactive; return y with it."""
+        y = y.copy()
+        y[self._rows[neuron]] = 0.0
+        self._slopes[neuron], self._signs[neuron] = 0.0, 1.0
+        self._slide(neuron, [])
+        self.vanished += 1
+        return y
+
+    def _influence(self, y: Array, neuron: int, points: list[int]) -> tuple[Array, Array]:
+        """Return the velocity of a row while inactive at some points, and what being active at each adds.
+
+        The second, shape (m,), is in units of (x, 1).
+        """
+        row, slopes = self._rows[neuron], self._slopes.copy()
+        slopes[neuron, points] = 0.0
+        inactive = self._flow.velocity(self._with(slopes), y)[row]
+        kappas = np.empty(len(points))
+        for number, point in enumerate(points):
+            slopes[neuron, point] = 1.0
+            jump = self._flow.velocity(self._with(slopes), y)[row] - inactive
+            slopes[neuron, point] = 0.0
+            kappas[number] = jump @ self._points[point] / (self._points[point] @ self._points[point])
+        return inactive, kappas
+
+    def _release(self, y: Array) -> list[int]:
+        """End the slides whose share has left [0, 1]; return the neurons that they were of."""
+        left = []
+        for neuron, shares in self._shares(y).items():
+            inside = (shares >= 0.0) & (shares <= 1.0)
+            if inside.all():
+                continue
+            left.append(neuron)
+            points = self._slides_of(neuron)
+            for point, share in zip(points, shares.tolist(), strict=True):
+                if not 0.0 <= share <= 1.0:
+                    self._hold(neuron, point, share > 1.0)
+            self._slide(neuron, [point for point, stays in zip(points, inside, strict=True) if stays])
+        self._held = self._with(self._slopes)
+        return left
+
+    def _slides_of(self, neuron: int) -> list[int]:
+        """Return the points that a neuron slides on."""
+        return self._sliding[neuron].points if neuron in self._sliding else []
+
+    def _slide(self, neuron: int, points: list[int]) -> None:
+        """Let a neuron slide on some points and no others."""
+        self._sliding.pop(neuron, None)
+        if points:
+            self._sliding[neuron] = Sliding(self._rows[neuron], points, self._points[points])
+        self._held = self._with(self._slopes)
+
+    def _hold(self, neuron: int, point: int, active: bool) -> None:
+        self._slopes[neuron, point] = 1.0 if active else 0.0
+        self._signs[neuron, point] = -1.0 if active else 1.0
+        self._held = self._with(self._slopes)
+        self.changes += int(self._multiplicity[point])
 
     def _name(self, neuron: int) -> str:
         """Return what to call a neuron, counted through all layers, in messages."""
@@ -243,85 +351,42 @@ class Kinks:
         layer = int(np.searchsorted(starts, neuron, side="right"))
         return f"neuron {neuron - starts[layer - 1] + 1} of layer {layer}"
 
-    def _slide(self, pairs: list[tuple[int, int]]) -> None:
-        self._sliding = pairs
-        self._slider = _Slider(pairs, self._rows, self._points)
+    def _called(self, point: int) -> str:
+        """Return what to call a group of coincident points in messages."""
+        return f"point {int(self._ones[point]) + 1}"
 
-    def _hold(self, neuron: int, point: int, active: bool) -> None:
-        self._slopes[neuron, point] = 1.0 if active else 0.0
-        self._signs[neuron, point] = -1.0 if active else 1.0
-        self.changes += 1
+    def _deep_rate(self, y: Array, neuron: int, point: int) -> float:
+        """Return the rate of change of a pre-activation of a deeper layer, with the activations held.
 
-    def _rate(self, y: Array, neuron: int, point: int) -> float:
-        """Return the rate of change of a pre-activation, with the activations held."""
+        It is a polynomial in y: a central difference.
+        """
         velocity = self.velocity(y)
-        if neuron < self._first:
-            return float(self._points[point] @ velocity[self._rows[neuron]])
-        # Deeper down it is a polynomial in y: a central difference.
         size = 1e-6 * (1.0 + float(np.linalg.norm(y))) / max(float(np.linalg.norm(velocity)), 1e-300)
         ends = [
-            self._problem.pre_activations(
-                self._flow.parameters(self._problem, y + sign * size * velocity), self._slopes
-            )[neuron, point]
+            self._pre_activations(y + sign * size * velocity, self._slopes)[neuron, point]
             for sign in (1.0, -1.0)
         ]
         return float(ends[0] - ends[1]) / (2.0 * size)
 
     def _excess(self, y: Array) -> float:
         """Return by how much a share is outside [0, 1], negative if none is."""
-        shares = self._shares(y)
-        return float(np.max(np.maximum(-shares, shares - 1.0)))
+        return max(float(np.max(np.maximum(-s, s - 1.0))) for s in self._shares(y).values())
 
-    def _shares(self, y: Array) -> Array:
-        """Return the share of the active side in each sliding velocity; it slides while all are in [0, 1]."""
+    def _shares(self, y: Array) -> dict[int, Array]:
+        """Return the shares of the active sides of each sliding neuron; it slides while all are in [0, 1]."""
+        if not self._sliding:
+            return {}
         slopes = self._slopes.copy()
-        for pair in self._sliding:
-            slopes[pair] = 1.0
+        for neuron, sliding in self._sliding.items():
+            slopes[neuron, sliding.points] = 1.0
         inactive = self._flow.velocity(self._held, y)
-        return self._slider.shares(inactive, self._flow.velocity(self._problem.frozen(slopes), y) - inactive)
-
-
-class _Slider:
-    """Velocities of the rows of neurons that slide, with their vectors (x, 1).
-
-    Parameters
-    ----------
-    pairs : neurons and points
-    rows : where weights and bias of each neuron are in y, shape (H, d + 1)
-    points : the vectors (x, 1), shape (N, d + 1)
-    """
-
-    def __init__(self, pairs: list[tuple[int, int]], rows: NDArray[np.int64], points: Array) -> None:
-        groups: dict[int, list[int]] = {}
-        for number, (neuron, _) in enumerate(pairs):
-            groups.setdefault(neuron, []).append(number)
-        # For each neuron: its row, and the pseudo-inverse of its vectors.
-        self._groups = []
-        for neuron, numbers in groups.items():
-            basis = points[[pairs[number][1] for number in numbers]]
-            inverse = np.linalg.pinv(basis.T, rcond=_SAME_POINT)
-            self._groups.append((rows[neuron], numbers, basis, inverse))
-        self._count = len(pairs)
-
-    def tangential(self, velocity: Array) -> Array:
-        """Return a velocity, shape (P,), without the components that lead off the kinks."""
-        if not self._groups:
-            return velocity
-        result = velocity.copy()
-        for row, _, basis, inverse in self._groups:
-            result[row] -= (inverse @ velocity[row]) @ basis
+        jump = self._flow.velocity(self._with(slopes), y) - inactive
+        result = {}
+        for neuron, sliding in self._sliding.items():
+            kappas = (
+                sliding.coefficients(jump[sliding.row])
+                if sliding.independent
+                else self._influence(y, neuron, sliding.points)[1]
+            )
+            result[neuron] = sliding.shares(inactive[sliding.row], kappas)
         return result
-
-    def shares(self, inactive: Array, jump: Array) -> Array:
-        """Return the shares of the active sides for which the velocity stays on the kinks.
-
-        With the velocities v of the inactive and v + J of the active sides, J = sum of kappa_n (x_n, 1) in a
-        row, they make v + sum of share_n kappa_n (x_n, 1) orthogonal to the vectors.
-        """
-        result = np.empty(self._count)
-        for row, numbers, _, inverse in self._groups:
-            wanted, kappa = -(inverse @ inactive[row]), inverse @ jump[row]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                # With kappa >= 0 the active side does not lead back to the kink.
-                result[numbers] = np.where(kappa < 0.0, wanted / kappa, np.where(wanted < 0.0, 2.0, -1.0))
-        return np.nan_to_num(result, nan=-1.0, posinf=2.0, neginf=-1.0)

@@ -26,7 +26,14 @@ import pluggy
 from gfcompare import hookspecs
 from gfcompare.components import Component, identity, used_globals
 from gfcompare.diagnostics import Quantity
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import (
+    LONGEST_NAME,
+    InputError,
+    is_name,
+    known_name,
+    normalized,
+    unknown_name,
+)
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
 from gfcompare.measures import Measure
@@ -101,10 +108,7 @@ class Registry:
 
     def get(self, kind: Kind, name: str) -> type[Any]:
         """Return a component class, or raise InputError naming the nearest one."""
-        found = self._components[kind].get(name)
-        if found is None:
-            raise unknown_name(kind.removesuffix("s"), name, self._components[kind])
-        return found
+        return self._components[kind][known_name(kind.removesuffix("s"), name, list(self._components[kind]))]
 
     def all(self, kind: Kind) -> list[type[Any]]:
         """Return every component class of a kind, in order of registration."""
@@ -164,6 +168,12 @@ def _check_class(kind: Kind, component: object) -> None:
         raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{wanted}")
     if not isinstance(getattr(component, "name", None), str) or not component.name:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
+    # It becomes the name of a method, a variable or a file.
+    if not is_name(component.name) or component.name != normalized(component.name):
+        raise InputError(
+            f"the name {component.name!a} of {component.__name__} must start with a letter, a digit or '_', "
+            f"have no '/', no '\\' and at most {LONGEST_NAME} characters, and be composed Unicode (NFC)"
+        )
     if issubclass(component, Quantity) and not all(map(_DIMENSION.fullmatch, component.dims)):
         raise InputError(
             f"the dims of {component.__name__} must be of input, output, neuron_1, ..., "

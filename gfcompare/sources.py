@@ -20,6 +20,7 @@ _PLACES = (
     "integration.py",
     "interface.py",
     "kinks.py",
+    "sliding.py",
     "lines.py",
     "moments.py",
     "network.py",

@@ -18,7 +18,7 @@ from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
 from gfcompare.diagnosis import checked_names, chosen
 from gfcompare.errors import InputError
-from gfcompare.grids import check_name, check_type, expanded, joined, labelled, listed
+from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.interface import Integrator
 from gfcompare.markup import architecture, component, table, target_with_curves
@@ -174,7 +174,6 @@ class Study:
         diagnostics: Sequence[str] | None = None,
         source: str = "",
     ) -> None:
-        check_name(name, "name")
         check_type(seeds, int, "seeds")
         check_type(seed, int, "seed")
         check_type(description, str, "description")
@@ -190,7 +189,7 @@ class Study:
         check_type(integrators, Mapping, "integrators")
         require(bool(targets), "targets must name at least one target.")
         require(bool(integrators), "integrators must name at least one method.")
-        self.name = name
+        self.name = checked_name(name, "name")
         self.description = description
         self.seeds = int(seeds)
         self.seed = int(seed)

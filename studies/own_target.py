@@ -53,6 +53,6 @@ study = gfc.Study(
 )
 
 tree = study.run("results/own_target")
-print(tree["bump"]["risk"].isel(time=-1).median("seed").to_series())
+print(tree["bump"]["risk"].isel(time=-1).median("seed", skipna=False).to_series())
 for path in gfc.figures.save_all(tree, "results/own_target/figures", formats=("png",)):
     print(path)

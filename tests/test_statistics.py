@@ -244,13 +244,10 @@ def test_shares_grow_between_their_bounds_whatever_the_order(data, count):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [8, 20])
 def test_intervals_cover_the_median_time(count):
-    rng = np.random.default_rng(count)
-    covered = []
-    for _ in range(800):
-        times, watched = rng.exponential(size=count), rng.uniform(0.5, 3.0, size=count)
-        found = statistics.kaplan_meier(np.minimum(times, watched), times <= watched).median()
-        covered.append(found.low <= math.log(2) <= found.high)
-    assert 0.93 <= np.mean(covered) <= 0.99
+    """93 to 97 %, as docs/statistics.md says, up to three errors of a share of 800 samples."""
+    coverage = pytest.importorskip("benchmarks.coverage", reason="not in the package")
+    for limit in ("stopped at a uniform time up to 2", "stopped at a constant rate, mean 4"):
+        assert 0.905 <= coverage.covered(limit, count, 800) <= 0.985
 
 
 # When a target is reached

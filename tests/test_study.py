@@ -728,7 +728,7 @@ BAD: list[tuple[str, str, str]] = [
             f'[targets."{name}"]\nname = "sine"',
             "targets: a name starts with a letter, a digit or '_'...",
         )
-        for name in ["a/b", "", ".", "..", " a", "a ", "-x", "[a]", "a\\tb", "x" * 81]
+        for name in ["a/b", r"a\\b", "", ".", "..", " a", "a ", "-x", "[a]", "a\\tb", "x" * 81]
     ),
     (
         GD,
@@ -774,7 +774,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         SINE,
         "[targets.table]\npath = 'gap.csv'",
-        "targets.table: ...gap.csv: row 2 has a missing or infinite number.",
+        "targets.table: ...gap.csv: row 2, column 'y': a missing or infinite number.",
     ),
     (
         SINE,

@@ -221,14 +221,14 @@ def test_tables_of_few_points(count, interpolation, tmp_path):
     [
         ("x,y\n0,1\n1,2\n", {"y": "z"}, r"column of .*table.csv 'z'.*Allowed: x, y"),
         ("place,height\n0,1\n1,2\n", {"x": "place", "y": "heigth"}, "Did you mean 'height'"),
-        ("x,y\n0,1\n0.5,\n1,2\n", {}, "row 2 has a missing or infinite number"),
-        ("x,y\n0,1\n0.5,nan\n1,2\n", {}, "row 2 has a missing or infinite number"),
-        ("x,y\n0,1\n0.5,inf\n1,2\n", {}, "row 2 has a missing or infinite number"),
+        ("x,y\n0,1\n0.5,\n1,2\n", {}, "row 2, column 'y': a missing or infinite number"),
+        ("x,y\n0,1\n0.5,nan\n1,2\n", {}, "row 2, column 'y': a missing or infinite number"),
+        ("x,y\n0,1\n0.5,inf\n1,2\n", {}, "row 2, column 'y': a missing or infinite number"),
         ("x,y\n0,1\n0.5,2\n0.5,3\n", {}, "x = 0.5 occurs twice"),
         ("x,y\n0,1\n", {}, "at least two points are needed, got 1"),
         ("x,y\n", {}, "."),
         ("", {}, "."),
-        ("x,y\n0,one\n1,two\n", {}, "column of .*'y'"),
+        ("x,y\n0,one\n1,two\n", {}, "row 1 .*column 'y': 'one' is no number"),
     ],
 )
 def test_wrong_tables(content, options, message, tmp_path):

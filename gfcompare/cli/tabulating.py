@@ -61,8 +61,10 @@ def _closing(tree: xr.DataTree) -> pd.DataFrame:
     frame = summary(tree).rename(
         columns={"median": "final risk", "lower": "lower quartile", "upper": "upper quartile"}
     )
+    for cost in ("gradients", "sample gradients"):
+        frame[cost] = frame[cost].round().astype("int64")
     frame.attrs["note"] = (
-        "final risk: median and quartiles over all seeds, each the value of a seed; unfinished: share of "
+        "final risk: median and quartiles over all seeds; unfinished: share of "
         "seeds that did not reach the end, counted as infinite risk. gradients, sample gradients (at one "
         "point), seconds (of one core): medians for one seed."
     )

@@ -22,8 +22,8 @@ _CLOCK_NAMES = {
     "gradients": "gradient evaluations",
 }
 _BANDS: dict[Band, str] = {
-    "quartiles": "median and quartiles over seeds",
-    "median": "median over seeds and its 95 % confidence interval",
+    "quartiles": "median and quartiles over all seeds",
+    "median": "median over all seeds and its 95 % confidence interval",
 }
 _MARKERS_PER_LINE = 5
 
@@ -105,7 +105,10 @@ def make_axes(ax: Axes, panel: Panel) -> None:
 def draw_band(ax: Axes, part: pd.DataFrame, look: style.Look) -> None:
     """Draw a band with thin edges, which tell bands apart where they overlap."""
     face, edge = (*look.colour, 0.13), (*look.colour, 0.6)
-    ax.fill_between(part["x"], part["lower"], part["upper"], facecolor=face, edgecolor=edge, linewidth=0.4)
+    # An infinite quartile leaves the axis; matplotlib would leave a gap.
+    beyond = 10.0 * ax.get_ylim()[1]
+    lower, upper = (part[end].replace(np.inf, beyond) for end in ("lower", "upper"))
+    ax.fill_between(part["x"], lower, upper, facecolor=face, edgecolor=edge, linewidth=0.4)
 
 
 def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
@@ -162,9 +165,9 @@ def legend_of(
     if any(table["lower"].notna().any() for table in several):
         legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), _BANDS[plot.band])
     elif any(len(table) for table in several):
-        legend.add(Line2D([], [], color=style.GREY), "median over seeds, too few for an interval")
+        legend.add(Line2D([], [], color=style.GREY), "median over all seeds, too few for an interval")
     if any(not panel.ends.empty for panel in panels.values()):
-        legend.add(layout.mark_handle("x"), "a trajectory ended early")
+        legend.add(layout.mark_handle("x"), "a trajectory ended early, and counts as infinite from there")
     if any(not panel.above.empty for panel in panels.values()):
         legend.add(layout.mark_handle("2"), "the median is above the axis")
     return legend

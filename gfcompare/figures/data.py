@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.clocks import Clock as Clock  # figures find it here
-from gfcompare.errors import unknown_name
+from gfcompare.errors import known_name
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
+from gfcompare.medians import median, quantile
 from gfcompare.statistics.intervals import FEWEST, LEVEL
 from gfcompare.trajectories import COMPLETE, by_samples
 from gfcompare.trajectories import clock_values as clock_values
@@ -103,10 +104,8 @@ def on_points(group: xr.Dataset) -> bool:
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
     wanted = (given,) if isinstance(given, str) else tuple(given)
-    for name in wanted:
-        if name not in known:
-            raise unknown_name(kind, name, known)
-    return tuple(name for name in known if not wanted or name in wanted)
+    found = {known_name(kind, name, known) for name in wanted}
+    return tuple(name for name in known if not wanted or name in found)
 
 
 def methods_on_manifold(given: View) -> tuple[str, ...]:
@@ -131,31 +130,17 @@ def methods_by_samples(given: View) -> tuple[str, ...]:
     return tuple(method for method in given.methods if method in found)
 
 
-def quantile(values: Array, share: float) -> Array:
-    """Return a quantile over the seeds that have a value: shape (..., seed, time) to (..., time).
-
-    It interpolates linearly, as `numpy.nanquantile` does, and is NaN where no seed has a value.
-    """
-    ordered = np.sort(values, axis=-2)  # NaN last
-    count = np.isfinite(values).sum(axis=-2)
-    position = share * np.maximum(count - 1, 0)
-    below = np.floor(position).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
-    low = np.take_along_axis(ordered, below[..., None, :], axis=-2)[..., 0, :]
-    high = np.take_along_axis(ordered, above[..., None, :], axis=-2)[..., 0, :]
-    return np.asarray(low + (position - below) * (high - low))
-
-
 def median_interval(values: Array) -> tuple[Array, Array]:
     """Return the 95 % confidence interval of the median over seeds: shape (..., seed, time) to (..., time).
 
-    It lies between two order statistics, chosen by the binomial distribution of how many of n independent
-    values lie below the median (David, Nagaraja, "Order Statistics", doi:10.1002/0471722162, section 7.1): it
-    holds for every distribution, and needs no resampling. It is NaN for fewer than six values: not
-    even their range would cover the median with that confidence.
+    Infinite values are values; NaN is left out. It lies between two order statistics, chosen by the binomial
+    distribution of how many of n independent values lie below the median (David, Nagaraja, "Order
+    Statistics", doi:10.1002/0471722162, section 7.1): it holds for every distribution, and needs no
+    resampling. It is NaN for fewer than six values: not even their range would cover the median with that
+    confidence.
     """
     ordered = np.sort(values, axis=-2)  # NaN last
-    count = np.isfinite(values).sum(axis=-2)
+    count = np.sum(~np.isnan(values), axis=-2)
     enough = count >= FEWEST
     rank = np.where(enough, binom.ppf(0.5 * (1.0 - LEVEL), count, 0.5).astype(np.int64) - 1, 0)
     ranks = (rank, np.maximum(count - 1 - rank, 0))
@@ -163,14 +148,30 @@ def median_interval(values: Array) -> tuple[Array, Array]:
     return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
+def all_seeds(values: Array, clocks: Array) -> tuple[Array, Array]:
+    """Return values and clocks of all seeds at each save time, as medians need them.
+
+    Both are infinite where a trajectory has ended: it counts as worse than any other, and as never getting
+    there. They are NaN where a running one has no value of the quantity.
+
+    Parameters
+    ----------
+    values, clocks : shape (..., seed, time); the clocks NaN where a trajectory has ended
+    """
+    found = np.asarray(values, dtype=np.float64)
+    ended = np.isnan(clocks)
+    found = np.where(ended, np.inf, found)
+    return found, np.where(ended, np.inf, np.where(np.isnan(found), np.nan, clocks))
+
+
 def curves(
     data: xr.Dataset, quantity: str, clock: Clock, *, band: Band = "quartiles", zero: bool = False
 ) -> pd.DataFrame:
-    """Return the median of a quantity over the seeds still running, and a band around it.
+    """Return the median of a quantity over all seeds, and a band around it.
 
     One row for each method and save time, with columns method, x (median of the clock), median, lower,
-    upper (the ends of the band), running (seeds that have a value), seeds. Times at which fewer than half of
-    the seeds run are left out: a median of the survivors would look like progress.
+    upper (the ends of the band), running (seeds that have a value), seeds. See `all_seeds`; times at which
+    the median is infinite are left out.
 
     Parameters
     ----------
@@ -180,26 +181,26 @@ def curves(
     band : "quartiles" of the seeds, or "median" for the 95 % confidence interval of the median
     zero : whether times at which the clock is 0 are kept: they have no place on a logarithmic axis
     """
-    values = finite(data[quantity].values)
-    clocks = clock_values(data, clock)
-    values = np.where(np.isnan(clocks), np.nan, values)
+    values, clocks = all_seeds(data[quantity].values, clock_values(data, clock))
     running = np.isfinite(values).sum(axis=1)
     methods, times = len(data["integrator"]), values.shape[-1]
     quartiles = band == "quartiles"
-    lower, upper = (quantile(values, s) for s in (0.25, 0.75)) if quartiles else median_interval(values)
+    lower, upper = (quantile(values, s, 1) for s in (0.25, 0.75)) if quartiles else median_interval(values)
     table = pd.DataFrame(
         {
             "method": np.repeat([str(m) for m in data["integrator"].values], times),
-            "x": quantile(np.where(np.isnan(values), np.nan, clocks), 0.5).ravel(),
-            "median": quantile(values, 0.5).ravel(),
+            "x": quantile(clocks, 0.5, 1).ravel(),
+            "median": quantile(values, 0.5, 1).ravel(),
             "lower": lower.ravel(),
             "upper": upper.ravel(),
             "running": running.ravel(),
             "seeds": np.full(methods * times, values.shape[1]),
         }
     )
-    shown = (2 * table["running"] >= table["seeds"]) & (table["running"] > 0)
-    return table[shown & ((table["x"] > 0) | (zero & (table["x"] == 0)))].reset_index(drop=True)
+    infinite = np.isinf(table[["median", "x"]].to_numpy()).any(axis=1)
+    shown = (2 * table["running"] >= table["seeds"]) & (table["running"] > 0) & ~infinite
+    found: pd.DataFrame = table[shown & ((table["x"] > 0) | (zero & (table["x"] == 0)))]
+    return found.reset_index(drop=True)
 
 
 def evenly_spaced(data: xr.Dataset) -> bool:
@@ -263,7 +264,7 @@ def scale(data: xr.Dataset, quantity: str) -> float:
     """Return the median of a quantity at the first save time: what its axis is measured by."""
     start = finite(data[quantity].values)[:, :, 0]
     found = start[np.isfinite(start) & (start > 0)]
-    return float(np.median(found)) if found.size else 1.0
+    return median(found) if found.size else 1.0
 
 
 def final_risk(data: xr.Dataset) -> pd.DataFrame:

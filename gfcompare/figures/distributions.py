@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.sketch import Frame, Section, Sketch
+from gfcompare.medians import quantile
 
 _FLOOR = 1e-32
 # Risks beyond this many times the initial median are counted at the end of the axis.
@@ -84,19 +85,23 @@ def _draw_panel(
 
 
 def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> None:
-    """Draw the quartiles and the median of one method over the seeds that reached the end.
+    """Draw the quartiles and the median of one method over all seeds; what is infinite leaves the axis.
 
     Not by seaborn.boxplot: it calls matplotlib with an argument that matplotlib 3.13 removes, and it
     interpolates quartiles in the logarithm, unlike the bands of the other figures.
     """
-    risk = table.loc[table["kind"].isin(("final", "above")), "risk"].to_numpy()
+    risk = table["risk"].where(table["complete"], np.inf).fillna(np.inf).to_numpy()
     if len(risk) < 2:
         return
-    lower, median, upper = np.quantile(risk, (0.25, 0.5, 0.75))
+    lower, median, upper = (float(quantile(risk, share)) for share in (0.25, 0.5, 0.75))
+    if not np.isfinite(lower):
+        return
+    upper = min(upper, 2.0 * ax.get_xlim()[1])
     box = Rectangle((lower, row - 0.3), upper - lower, 0.6, edgecolor=look.colour, linewidth=0.9)
     box.set_facecolor((*look.colour, 0.15))
     ax.add_patch(box)
-    ax.vlines(median, row - 0.3, row + 0.3, color=look.colour, linewidth=1.6)
+    if np.isfinite(median):
+        ax.vlines(median, row - 0.3, row + 0.3, color=look.colour, linewidth=1.6)
 
 
 def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, look: style.Look) -> None:
@@ -135,7 +140,7 @@ def _legend(tables: Mapping[str, pd.DataFrame]) -> layout.Legend:
     legend.add(dot, "one seed")
     if every["seed"].nunique() > 1:
         box = Line2D([], [], color=style.GREY, linestyle="", marker="s", markersize=6, fillstyle="none")
-        legend.add(box, "median and quartiles")
+        legend.add(box, "median and quartiles of all seeds")
     if "diverged" in kinds:
         legend.add(
             layout.mark_handle("x"),

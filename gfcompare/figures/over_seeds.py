@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
-    """Draw the risk against flow time: median over the seeds still running, with a band.
+    """Draw the risk against flow time: median over all seeds, with a band.
 
-    A line stops when fewer than half of the seeds remain; a cross marks where a trajectory ended early.
+    A cross marks where a trajectory ended early: from there it counts as infinite, and a line stops where
+    the median does.
     """
     return draw(builtin.Risk, tree, options)
 

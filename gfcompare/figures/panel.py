@@ -159,7 +159,8 @@ def _vertical(
 
 def _ceiling(curves: pd.DataFrame, scale: float, plot: Plot) -> float:
     """Return where the axis may end, so that what diverges does not squash the rest."""
-    highest = curves.groupby(["method", "quantity"])[["median", "upper"]].max()
+    finite = curves.replace({"upper": {np.inf: np.nan}})
+    highest = finite.groupby(["method", "quantity"])[["median", "upper"]].max()
     tame = highest[highest["median"] <= plot.headroom * scale]
     if tame.empty:  # everything is far up, and nothing can be squashed
         return float("inf")

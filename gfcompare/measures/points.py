@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
 from gfcompare.tables import read_table
@@ -217,7 +217,8 @@ class DataSet(PointMeasure):
     source : a file with named columns, or "diabetes" (442 patients, 10 inputs; Efron, Hastie, Johnstone,
         Tibshirani, doi:10.1214/009053604000000067), "linnerud", "iris", "wine" or "breast-cancer"
     outputs : names of the columns to be learnt; for scikit-learn's data sets its target
-    inputs : names of the columns to learn from; by default all other numeric columns
+    inputs : names of the columns to learn from; by default all others but those of text. Then nothing in the
+        file may be in doubt: no column without a name, no cell that is no number among numbers
     standardize : scale inputs and outputs to mean 0 and variance 1 on the training part
     test_fraction : share of the rows that is held out
     seed : chooses which rows
@@ -234,7 +235,8 @@ class DataSet(PointMeasure):
     def __post_init__(self) -> None:
         for key in ("outputs", "inputs"):
             value = getattr(self, key)
-            object.__setattr__(self, key, (value,) if isinstance(value, str) else tuple(value))
+            names = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(self, key, tuple(map(normalized, names)))
         require(0 <= self.test_fraction < 1, f"test_fraction must lie in [0, 1), got {self.test_fraction}.")
         require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")
         _ = self._parts
@@ -291,12 +293,12 @@ def _columns(
         outputs = outputs or targets
     else:
         try:
-            table = read_table(source)
+            table = read_table(source, (*inputs, *outputs) if inputs and outputs else None)
         except InputError as error:
+            if source.is_file():
+                raise
             allowed = ", ".join(_SCIKIT_LEARN)
             raise InputError(f"{error} A source is a file or one of: {allowed}.") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{source} cannot be read as a table: {error}") from error
     require(bool(outputs), f"outputs must name the columns to be learnt. Columns: {', '.join(table)}.")
     for column in (*inputs, *outputs):
         if column not in table:
@@ -311,8 +313,6 @@ def _columns(
         + ": name the inputs.",
     )
     parts = [np.stack([table[column] for column in group], axis=1) for group in (names, outputs)]
-    bad = ~np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
-    require(not bad.any(), f"{source}: row {int(np.argmax(bad)) + 1} has a missing or infinite number.")
     return parts[0], parts[1]
 
 

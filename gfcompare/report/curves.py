@@ -10,6 +10,7 @@ import xarray as xr
 
 from gfcompare.figures import data, style
 from gfcompare.figures.data import Array, Clock
+from gfcompare.medians import quantile
 from gfcompare.report.packing import packed, packed_size
 from gfcompare.schema import VARIABLES, statuses
 from gfcompare.trajectories import COMPLETE
@@ -94,28 +95,31 @@ def curves_size(group: xr.Dataset, names: Sequence[str], seeds: int) -> int:
 
 
 def over_seeds(group: xr.Dataset, quantity: str) -> dict[str, Array]:
-    """Return median, quartiles and clocks over the seeds still running, each of shape (method, time).
+    """Return median, quartiles and clocks over all seeds, each of shape (method, time).
 
-    The rule is that of `gfcompare.figures.data.curves`: NaN where fewer than half of the seeds run. Here
-    times at which a clock is 0 are kept, for linear axes.
+    The rule is that of `gfcompare.figures.data.curves`: a trajectory that has ended counts as infinite, and
+    all are NaN where the median is. Here times at which a clock is 0 are kept, for linear axes.
     """
     clocks = {clock: data.clock_values(group, clock) for clock in CLOCKS}
-    values = data.finite(group[quantity].values)
-    values[np.any([np.isnan(clock) for clock in clocks.values()], axis=0)] = np.nan
+    ended = np.any([np.isnan(clock) for clock in clocks.values()], axis=0)
+    values, _ = data.all_seeds(group[quantity].values, np.where(ended, np.nan, 0.0))
     running = np.isfinite(values).sum(axis=1)
-    few = (2 * running < values.shape[1]) | (running == 0)
+    middle = quantile(values, 0.5, 1)
+    few = (2 * running < values.shape[1]) | ~np.isfinite(middle)
 
-    def share(of: Array, level: float) -> Array:
-        return np.where(few, np.nan, data.quantile(of, level))
+    def shown(found: Array) -> Array:
+        return np.where(few, np.nan, found)
 
-    absent = np.isnan(values)
-    medians = {str(clock): share(np.where(absent, np.nan, found), 0.5) for clock, found in clocks.items()}
+    reached = {
+        str(clock): data.all_seeds(values, np.where(ended, np.nan, found))[1]
+        for clock, found in clocks.items()
+    }
     return {
-        "median": share(values, 0.5),
-        "lower": share(values, 0.25),
-        "upper": share(values, 0.75),
+        "median": shown(middle),
+        "lower": shown(quantile(values, 0.25, 1)),
+        "upper": shown(quantile(values, 0.75, 1)),
         "running": running.astype(np.float64),
-        **medians,
+        **{clock: shown(quantile(found, 0.5, 1)) for clock, found in reached.items()},
     }
 
 

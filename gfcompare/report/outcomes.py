@@ -20,6 +20,7 @@ def closing_table(tree: xr.DataTree) -> Table:
     rows = []
     for (problem, method), row in zip(frame.index.tolist(), frame.to_dict("records"), strict=True):
         sampled = row["gradients"] == 0 and row["sample gradients"] > 0
+        cost = cell(round(row["sample gradients" if sampled else "gradients"]))
         rows.append(
             [
                 problem,
@@ -27,7 +28,7 @@ def closing_table(tree: xr.DataTree) -> Table:
                 real(row["median"]),
                 f"{real(row['lower'])} – {real(row['upper'])}",
                 f"{100 * row['unfinished']:.0f}\u202f%",
-                cell(row["sample gradients"]) + "\u202f*" if sampled else cell(row["gradients"]),
+                f"{cost}\u202f*" if sampled else cost,
                 f"{real(row['seconds'])}\u202fs",
             ]
         )
@@ -44,8 +45,7 @@ def closing_table(tree: xr.DataTree) -> Table:
             "final risk: median over all seeds; unfinished: seeds that diverged, failed or were stopped, "
             "counted as infinite risk; gradients: median number of evaluations for one seed"
             + (", * at one sample point each" if any("*" in row[5] for row in rows) else "")
-            + "; time: median of one core for one seed. Each quantile is the value of one seed; "
-            "curves interpolate between two.",
+            + "; time: median of one core for one seed; both until a trajectory ended.",
         ),
     )
 

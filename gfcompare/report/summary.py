@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.interface import Status
+from gfcompare.medians import quantile
 from gfcompare.trajectories import final_values
 
 
@@ -26,24 +27,24 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
         quartile of the final risk over all seeds (infinite where too many did not finish);
         ``unfinished``, the share of seeds that diverged or failed; ``gradients`` and
         ``sample gradients``, the median number of evaluations; ``seconds``, the median time of one core
-        for a trajectory
+        for a trajectory: of all of them, until they ended. Medians are those of `gfcompare.medians`.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for problem, node in tree.children.items():
         data = node.to_dataset()
         risks = final_risk(data)
         for number, method in enumerate(data["integrator"].values):
-            lower, median, upper = np.quantile(risks[number], [0.25, 0.5, 0.75], method="nearest")
+            lower, median, upper = (quantile(risks[number], s) for s in (0.25, 0.5, 0.75))
             one = data.isel(integrator=number)
             rows[str(problem), str(method)] = {
                 "seeds": risks.shape[1],
-                "median": median,
-                "lower": lower,
-                "upper": upper,
+                "median": float(median),
+                "lower": float(lower),
+                "upper": float(upper),
                 "unfinished": float(np.mean(~np.isfinite(risks[number]))),
-                "gradients": _last(one["gradient_evaluations"]),
-                "sample gradients": _last(one["sample_gradients"]),
-                "seconds": float(np.nanmedian(_ends(one["wall_time"]))),
+                "gradients": _middle(one["gradient_evaluations"]),
+                "sample gradients": _middle(one["sample_gradients"]),
+                "seconds": _middle(one["wall_time"]),
             }
     index = pd.MultiIndex.from_tuples(rows, names=["problem", "method"])
     return pd.DataFrame(list(rows.values()), index=index)
@@ -101,5 +102,6 @@ def _ends(values: xr.DataArray) -> NDArray[np.float64]:
     return np.asarray(values.astype(float).max("time").values, dtype=np.float64)
 
 
-def _last(counts: xr.DataArray) -> int:
-    return int(np.median(np.maximum(_ends(counts), 0)))
+def _middle(cost: xr.DataArray) -> float:
+    """Return the median of what trajectories cost until they ended, 0 for one that has no state at all."""
+    return float(quantile(np.maximum(np.nan_to_num(_ends(cost)), 0.0), 0.5))

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from gfcompare.errors import unknown_name
+from gfcompare.errors import known_name
 from gfcompare.statistics.intervals import FEWEST, median
 from gfcompare.statistics.values import check_quantity, groups, methods, rounding
 from gfcompare.trajectories import Array, final_values
@@ -70,9 +70,7 @@ def paired_differences(
         for an unknown method or quantity
     """
     known = methods(tree)
-    against = known[0] if baseline is None and known else str(baseline)
-    if against not in known:
-        raise unknown_name("method", against, known)
+    against = known[0] if baseline is None and known else known_name("method", str(baseline), known)
     check_quantity(tree, quantity)
     rows = {
         (problem, str(method)): {"against": against} | _row(np.asarray(values, dtype=np.float64))

@@ -48,9 +48,10 @@ def time_to_target(
     -------
     pandas.DataFrame
         indexed by (problem, target risk, method), with the columns ``seeds``; ``reached``; ``censored``;
-        ``median``, the first value of the clock at which the share is at least one half, infinite if there
-        is none, and ``median from`` and ``median to``, its 95 % interval (NaN for fewer than 6 seeds); for
-        the clock "gradients" also ``gradients``, "population" or "sample", what is counted
+        ``median``, the value of the clock at which half of the seeds are there (the mean of the first at
+        which it is half and the first at which it is more), infinite unless more than half get there, and
+        ``median from`` and ``median to``, its 95 % interval (NaN for fewer than 6 seeds); for the clock
+        "gradients" also ``gradients``, "population" or "sample", what is counted
 
     Raises
     ------
@@ -89,7 +90,7 @@ def time_to_target(
 def _note(clock: Clock) -> str:
     return (
         f"median: {CLOCK_NAMES[clock]} until the risk is at or below the target, Kaplan-Meier median over "
-        f"seeds with its 95 % interval, which needs at least {FEWEST} seeds; infinite where fewer than half "
-        "of the seeds get there within the study; those that diverged or failed do not. censored: seeds "
-        "stopped before by a limit of steps or time."
+        f"seeds with its 95 % interval, which needs at least {FEWEST} seeds; infinite where half or more "
+        "of the seeds do not get there within the study, as those that diverged or failed do not. censored: "
+        "seeds stopped before by a limit of steps or time."
     )

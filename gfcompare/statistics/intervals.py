@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from gfcompare.medians import median as middle
+
 Array = NDArray[np.float64]
 
 LEVEL = 0.95
@@ -75,7 +77,9 @@ def median(values: Array) -> Estimate:
         """Return infinity for what lies between a finite value and its stand-in."""
         return math.inf if value > most else -math.inf if value < least else value
 
-    return Estimate(restored(float(np.median(ordered))), restored(low), restored(high))
+    value = middle(values)
+    # Between -infinity and infinity: 0, which does not prefer one of the two methods of a difference.
+    return Estimate(0.0 if math.isnan(value) else value, restored(low), restored(high))
 
 
 def _expanded(count: int) -> float:
@@ -110,16 +114,20 @@ class Steps:
     before: float
 
     def median(self) -> Estimate:
-        """Return the first time at which the share is at least one half, infinite if there is none.
+        """Return the median time, infinite unless more than half get there.
 
-        The ends of its interval are the times at which the ends of the share's interval get there: R.
+        It is the mean of the first time at which the share is at least one half and the first at which it is
+        more: without censoring the median of the times, by the definition of `gfcompare.medians`. The ends of
+        its interval are the times at which the ends of the share's interval get there: R.
         Brookmeyer, J. Crowley, doi:10.2307/2530286.
         """
         low = 0.0 if self.before >= 0.5 else self._first(self.high)
-        return Estimate(self._first(self.share), low, self._first(self.low))
+        value = 0.5 * (self._first(self.share) + self._first(self.share, more=True))
+        return Estimate(value, low, self._first(self.low))
 
-    def _first(self, values: Array) -> float:
-        there = np.flatnonzero(values >= 0.5 - 1e-12)  # sums of 1/n need not be exact
+    def _first(self, values: Array, more: bool = False) -> float:
+        slack = 1e-12  # sums of 1/n need not be exact
+        there = np.flatnonzero(values > 0.5 + slack if more else values >= 0.5 - slack)
         return float(self.times[there[0]]) if there.size else math.inf
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gfcompare.clocks import Clock
 from gfcompare.components import require
-from gfcompare.errors import unknown_name
+from gfcompare.errors import known_name
 from gfcompare.interface import Status
 from gfcompare.statistics.values import groups, initial_scale, median_risks, rounding
 from gfcompare.trajectories import Array, clock_values
@@ -67,9 +67,8 @@ def chosen_targets(tree: xr.DataTree, targets: Targets | None) -> dict[str, tupl
     names = tuple(groups(tree))
     if not isinstance(targets, Mapping):
         targets = dict.fromkeys(names, [targets] if isinstance(targets, int | float) else targets)
+    targets = {known_name("problem", name, names): values for name, values in targets.items()}
     for name, values in targets.items():
-        if name not in names:
-            raise unknown_name("problem", name, names)
         for value in values:
             require(
                 math.isfinite(value) and value > 0,

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.errors import unknown_name
+from gfcompare.medians import median, quantile
 from gfcompare.trajectories import Array, final_values, finite
 
 # A function value is known to some hundred times the machine precision, its square to the square of that.
@@ -39,7 +40,7 @@ def initial_scale(data: xr.Dataset, quantity: str) -> float:
     """Return the median of a quantity over methods and seeds at the start, 0 if it has no positive one."""
     start = finite(data[quantity].isel(time=0).values)
     found = start[np.isfinite(start)]
-    return float(np.median(found)) if found.size else 0.0
+    return median(found) if found.size else 0.0
 
 
 def rounding(data: xr.Dataset, quantity: str) -> float:
@@ -50,5 +51,4 @@ def rounding(data: xr.Dataset, quantity: str) -> float:
 
 def median_risks(data: xr.Dataset) -> Array:
     """Return the median final risk of each method over all seeds, shape (integrator,)."""
-    ordered = np.sort(final_values(data, "risk"), axis=-1)
-    return np.asarray(ordered[:, (ordered.shape[1] - 1) // 2])
+    return quantile(final_values(data, "risk"), 0.5)

@@ -15,7 +15,7 @@ from numpy.polynomial import polynomial
 
 from gfcompare import piecewise
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.tables import read_table
 from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows, inner_knots
 
@@ -281,21 +281,9 @@ class Table(Target):
         return [self.y] if isinstance(self.y, str) else list(self.y)
 
     def _points(self) -> tuple[Array, Array]:
-        try:
-            columns = read_table(Path(self.path))
-        except InputError:
-            raise
-        except (OSError, ValueError) as error:  # what pandas and netCDF4 raise on a file they cannot read
-            raise InputError(f"{self.path} cannot be read as a table: {error}") from error
-        for column in (self.x, *self._columns):
-            if column not in columns:
-                raise unknown_name(f"column of {self.path}", column, columns)
-        x = columns[self.x]
-        values = np.stack([columns[column] for column in self._columns], axis=-1)
-        bad = ~(np.isfinite(x) & np.isfinite(values).all(axis=-1))
-        require(
-            not bad.any(), f"{self.path}: row {int(np.argmax(bad)) + 1} has a missing or infinite number."
-        )
+        table = read_table(Path(self.path), (self.x, *self._columns))
+        x = table[normalized(self.x)]
+        values = np.stack([table[normalized(column)] for column in self._columns], axis=-1)
         order = np.argsort(x, kind="stable")
         x, values = x[order], values[order]
         require(x.size >= 2, f"{self.path}: at least two points are needed, got {x.size}.")

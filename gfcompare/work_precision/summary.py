@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike
 
+from gfcompare.medians import median
 from gfcompare.trajectories import COMPLETE
 from gfcompare.work_precision.contents import NOT_RUN
 from gfcompare.work_precision.errors import ERRORS
@@ -66,6 +66,7 @@ def seeds(tree: xr.DataTree) -> pd.DataFrame:
         table["ended"] = ~table["status"].isin(COMPLETE)
         for name in ("gradients", "sample gradients"):
             table[name] = table[name].clip(lower=0)  # -1 for a trajectory without any state
+        table["seconds"] = table["seconds"].fillna(0.0)  # likewise
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -110,12 +111,5 @@ def orders(tree: xr.DataTree, error: str = "theta") -> dict[tuple[str, str], flo
         told = (part[error] > max(_TOLD * unsure[problem], 0.0)) & (part[error] < 1.0)
         x, y = np.log(part.loc[told, "value"]), np.log(part.loc[told, error])
         slopes = np.diff(y) / np.diff(x)
-        found[problem, method] = float(np.median(slopes)) if slopes.size else np.nan
+        found[problem, method] = median(slopes)
     return found
-
-
-def median(values: ArrayLike) -> float:
-    """Return the median of the values that are numbers, infinite ones among them; NaN if there are none."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    return float(np.median(known)) if known.size else np.nan

@@ -1,5 +1,6 @@
 // Curves of a quantity against a clock: median and quartiles over all seeds, or seeds one by one.
 
+// A trajectory that has ended counts as infinite; a line stops where the median does, a band leaves the axis.
 // The axis ends at so many times the initial median, and as far below the medians: as in the figures.
 const HEADROOM = 1e3;
 const LEGROOM = 1e-3;
@@ -72,7 +73,7 @@ function curvesFigure(data) {
       const many = paths.length > 1;
       const trace = { ...common, x: [], y: [], hovertext: [], customdata: [] };
       for (const { seed, points } of paths) {
-        if (seed === null && problem().seed_count > 1 && points.length) bands.push(band(method, points));
+        if (seed === null && problem().seed_count > 1 && points.length) bands.push(band(method, points, top));
         for (const point of points) {
           trace.x.push(point.x);
           trace.y.push(raisedToFloor(point.y));
@@ -91,11 +92,12 @@ function curvesFigure(data) {
     return [...bands, ...lines, ...marks, ...readingMarks(drawn)];
   }
 
-  function band(method, points) {
+  function band(method, points, top) {
+    const inside = (y) => (y === Infinity ? 1e3 * top : raisedToFloor(y));
     const back = [...points].reverse();
     return {
       x: [...points, ...back].map((point) => point.x),
-      y: [...points.map((point) => raisedToFloor(point.upper)), ...back.map((point) => raisedToFloor(point.lower))],
+      y: [...points.map((point) => inside(point.upper)), ...back.map((point) => inside(point.lower))],
       fill: "toself", fillcolor: method.colour + "29", line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
     };
   }
@@ -127,7 +129,7 @@ function curvesFigure(data) {
   function home(drawn) {
     const points = drawn.flatMap(({ lines }) => lines.flatMap((line) => line.points));
     const middle = points.map(({ y }) => raisedToFloor(y));
-    const ys = [...middle, ...points.flatMap(({ lower, upper }) => (lower === undefined ? [] : [lower, upper].map(raisedToFloor)))];
+    const ys = [...middle, ...points.flatMap(({ lower, upper }) => (lower === undefined ? [] : [lower, upper].map(raisedToFloor).filter(Number.isFinite)))];
     const ceiling = HEADROOM * quantity().scale;
     const bounded = ys.some((y) => y <= ceiling) ? ys.map((y) => Math.min(y, ceiling)) : ys;
     const least = state.ylog ? LEGROOM * least_of(middle) : -Infinity;
@@ -180,7 +182,7 @@ function curvesFigure(data) {
     const many = problem().seed_count > 1;
     const texts = {
       median: many
-        ? `Median (line) and quartiles (band) over the seeds still running, of ${problem().seed_count}; a line stops when fewer than half of them remain.`
+        ? `Median (line) and quartiles (band) over all ${problem().seed_count} seeds; one that has ended counts as infinite, and a line stops where the median does.`
         : "The only seed.",
       all: `Each of ${problem().seeds.length} seeds a line${problem().seeds.length < problem().seed_count ? `, of ${problem().seed_count}` : ""}.`,
     };
