@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, State, Status
 from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
@@ -132,9 +133,7 @@ class CompiledFlow:
             for rows, directly in ((pending & ~dense, False), (pending & dense, True)):
                 if not rows.any():
                     continue
-                tables, y, ends = problem.only(rows).advance_flow(
-                    tables, time, self.settings, dense=directly
-                )
+                tables, y, ends = problem.only(rows).advance_flow(tables, time, self.settings, dense=directly)
                 reached = rows & (ends == ndf.RUNNING)
                 theta[reached] = self.parameters(problem, y[reached])
                 pending &= ~reached
@@ -221,7 +220,5 @@ class CompiledFlow:
 def load_kernels(problem: CountedProblem, *, dense: bool) -> None:
     """Compile, or load from the cache, what a flow of one trajectory is advanced with; nothing moves."""
     origin = np.zeros((1, problem.network.parameter_count))
-    flow = CompiledFlow.start(
-        problem, origin, origin, rtol=1e-6, atol=1.0, max_steps=1, normalized=False
-    )
+    flow = CompiledFlow.start(problem, origin, origin, rtol=1e-6, atol=1.0, max_steps=1, normalized=False)
     problem.advance_flow(flow.tables, 0.0, flow.settings, dense=dense)

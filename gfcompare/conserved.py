@@ -41,7 +41,11 @@ class Conserved:
 
     @classmethod
     def along(
-        cls, network: ReLUNetwork, flow: Literal["standard", "normalized"] | None, y: Array, output_size: float
+        cls,
+        network: ReLUNetwork,
+        flow: Literal["standard", "normalized"] | None,
+        y: Array,
+        output_size: float,
     ) -> Conserved:
         """Return what is conserved from y, shape (P,), on."""
         balance = np.concatenate(network.balancedness(y))[None]

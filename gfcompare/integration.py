@@ -116,7 +116,9 @@ def stationary(
             still[m] = Linearized(problem, theta[m], on_manifold).at_rest
         else:
             allowed = _EPSILON * _largest_curvature(problem, theta[m], on_manifold)
-            still[m] = bool(np.all(np.abs(gradients[m]) <= allowed * _sharing(problem, theta[m], on_manifold)))
+            still[m] = bool(
+                np.all(np.abs(gradients[m]) <= allowed * _sharing(problem, theta[m], on_manifold))
+            )
     return still, sizes
 
 

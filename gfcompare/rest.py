@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.network import ReLUNetwork
-from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -170,10 +169,9 @@ class Linearized:
         if not normalized:
             gradients = _without_symmetries(problem.network, theta, gradients)
         components = gradients @ self._modes
-        speeds = components.mean(axis=0)
         noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
-        known = np.abs(speeds) > _SIGNIFICANT * noise
-        self.speeds, self.noise = np.where(known, speeds, 0.0), np.where(known, 0.0, noise)
+        known = np.abs(components.mean(axis=0)) > _SIGNIFICANT * noise
+        self.speeds, self.noise = np.where(known, components[0], 0.0), np.where(known, 0.0, noise)
         # Eigenvalues are known up to this, shape (n,).
         changes = [np.abs(((h - hessian) @ self._modes * self._modes).sum(axis=0)) for h in hessians]
         largest = float(np.abs(self.spectrum).max(initial=0.0))

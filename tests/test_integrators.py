@@ -99,17 +99,15 @@ def decaying():
 
 
 @entry
-def _ndf_steps(integrals, differences, order, size, count):
+def _ndf_steps(data, settings, differences, order, size, count):
     """Make steps of one size and order; return whether all equations were solved."""
     widths = np.array([1, 1, 1])
-    work, memory = ndf.ndf_work(4), velocity_work(integrals, widths, 4)
+    work, memory = ndf.ndf_work(4), velocity_work(data, widths, 4)
     for _ in range(count):
-        converged, _ = ndf._solve(
-            integrals, widths, differences, order, size, 1e-13, 1e-13, False, work, memory
-        )
+        converged, _ = ndf._solve(data, widths, differences, order, size, settings, -1.0, work, memory)
         if not converged:
             return False
-        ndf._accept(differences, order, work.vectors[ndf._CORRECTION])
+        ndf.accept(differences, order, work.vectors[ndf._CORRECTION])
     return True
 
 
@@ -117,7 +115,8 @@ def _ndf_steps(integrals, differences, order, size, count):
 def test_order_of_numerical_differentiation_formulas(order):
     """Each with steps of one size and exact values to begin with."""
     problem, theta, solution = decaying()
-    integrals = problem._evaluator._data.integrals
+    data = problem._evaluator.flow_data()
+    settings = ndf.FlowSettings(1e-13, 1e-13, 10**6, 10**6, np.inf, False, False, np.inf)
     counts = {1: (200, 400, 800), 2: (50, 100, 200), 3: (40, 80, 160), 4: (30, 60, 120), 5: (36, 48, 72)}[
         order
     ]
@@ -129,7 +128,7 @@ def test_order_of_numerical_differentiation_formulas(order):
         for k in range(order + 2):
             differences[k] = history[0]
             history = history[:-1] - history[1:]
-        assert _ndf_steps(integrals, differences, order, size, n)
+        assert _ndf_steps(data, settings, differences, order, size, n)
         errors.append(abs(differences[0] - solution(1.5)).max())
         assert np.array_equal(differences[0, :3], theta[:3])
     assert abs(-fitted_order(counts, errors) - order) < 0.15

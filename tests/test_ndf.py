@@ -165,7 +165,9 @@ def test_conserves_what_the_flow_conserves():
     theta = networks(problem, 3)
     times = np.geomspace(0.01, 1e4, 20)
     for rtol, method in ((1e-4, "ndf"), (1e-6, "ndf"), (1e-4, "bdf"), (1e-4, "dopri5")):
-        _, data = run(problem, "standard-gf", theta, times[: 20 if method == "ndf" else 10], rtol=rtol, method=method)
+        _, data = run(
+            problem, "standard-gf", theta, times[: 20 if method == "ndf" else 10], rtol=rtol, method=method
+        )
         assert data["balancedness_drift"].values.max() < 1e-12
     _, data = run(problem, "normalized-gf", theta, times)
     assert data["distance_to_manifold"].values.max() < 1e-14
