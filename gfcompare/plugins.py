@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 import pluggy
 
-from gfcompare import hookspecs
-from gfcompare.components import Component, identity, used_globals
+from gfcompare import hookspecs, sources
+from gfcompare.components import Component, class_identity, without_addresses
 from gfcompare.diagnostics import Quantity
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import Initialization
@@ -312,50 +312,51 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     return found
 
 
-def provenance(component: object) -> dict[str, str]:
-    """Return where a component's class comes from, down to the source: what its numbers depend on."""
+def provenance(component: object) -> dict[str, Any]:
+    """Return where a component's class comes from, down to the code: what its numbers depend on."""
     cls = type(component)
+    origin = _origin(cls)
+    # A file is known by its content: moving it changes nothing.
+    about = (cls.__module__, "") if origin is None else (Path(origin.distribution).name, origin.version)
+    return {
+        "class": cls.__qualname__,
+        "name": getattr(cls, "name", ""),
+        "distribution": about[0],
+        "version": about[1],
+        "code": code_identity(cls),
+    }
+
+
+def code_identity(cls: type[Any]) -> list[Any]:
+    """Return what the code of a component is known by; nothing for gfcompare's own, in its fingerprint.
+
+    A version says too little: in an editable installation the code changes and the version does not. The
+    source says too little: a function can make two classes that differ in what they close over.
+    """
+    if cls.__module__.partition(".")[0] == GROUP:
+        return []
+    code = without_addresses(json.dumps(class_identity(cls), sort_keys=True))
+    return [hashlib.sha256(code.encode()).hexdigest()[:12], hashed_files(cls)]
+
+
+def hashed_files(cls: type[Any]) -> sources.Hashes:
+    """Return the files that take part in the identity of a component, by name, without gfcompare's own."""
+    found: sources.Hashes = {}
+    for base in cls.__mro__:
+        module = base.__module__
+        if not sources.is_library(module) or module == "__main__":
+            found |= sources.reachable(module)
+        elif module.partition(".")[0] not in (GROUP, *sys.stdlib_module_names):
+            found |= sources.module_file(module)
+    origin = _origin(cls)
+    if origin is not None and origin.distribution != GROUP:
+        found |= sources.distribution_files(origin.distribution)
+    return found
+
+
+def _origin(cls: type[Any]) -> Plugin | None:
+    """Return the plugin that announces a class, if one does."""
     for kind in KINDS:
         if cls in registry().all(kind):
-            origin = registry().origin(kind, cls.name)
-            return {
-                "class": cls.__qualname__,
-                # A file is known by its content: moving it changes nothing.
-                "distribution": Path(origin.distribution).name,
-                "version": origin.version,
-                "source": _source_hash(cls),
-            }
-    return {"class": cls.__qualname__, "distribution": cls.__module__, "source": _source_hash(cls)}
-
-
-_source_hashes: dict[type[Any], str] = {}
-
-
-def _source_hash(cls: type[Any]) -> str:
-    """Return a hash of the code of a class and its bases.
-
-    A version says too little: in an editable installation the code changes and the version does not.
-    """
-    if cls not in _source_hashes:
-        digest = hashlib.sha256()
-        for base in cls.__mro__:
-            if base.__module__.partition(".")[0] not in sys.stdlib_module_names:
-                digest.update(_source(base))
-        _source_hashes[cls] = digest.hexdigest()[:12]
-    return _source_hashes[cls]
-
-
-def _source(cls: type[Any]) -> bytes:
-    """Return the text of a class's module; of a script the class and what its methods use of the rest."""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if cls.__module__ != "__main__" and file and Path(file).is_file():
-        return Path(file).read_bytes()
-    try:
-        methods = [value for _, value in sorted(vars(cls).items()) if inspect.isfunction(value)]
-        used = [identity(used_globals(method)) for method in methods]
-        return (inspect.getsource(cls) + json.dumps(used, sort_keys=True)).encode()
-    except (OSError, TypeError):  # typed into an interpreter
-        import cloudpickle
-
-        pickled: bytes = cloudpickle.dumps(cls)
-        return pickled
+            return registry().origin(kind, cls.name)
+    return None

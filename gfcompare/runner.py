@@ -153,6 +153,7 @@ def run_study(
     output: str | Path | None = None,
     *,
     jobs: int | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run what is not finished of a study, and put all of it into one result file.
@@ -165,6 +166,8 @@ def run_study(
     study : the study
     output : folder for the results; by default results/<name>
     jobs : worker processes; by default one for each core
+    force : compute all cells, finished or not: their files are removed first, so that a forced run that is
+        stopped goes on as any other. The result file of before stays until the new one is complete
     progress : is told what happens
     """
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
@@ -173,6 +176,8 @@ def run_study(
     store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()
+    if force:
+        store.remove_cells(folder, cells)
     finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
     todo = [cell for cell in cells if not store.cell_path(folder, cell).exists()]
     shown.begin(cells, finished)
@@ -191,7 +196,7 @@ def run_study(
         shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
     if study.source:
         store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
-    path = store.merge(study, folder)
+    path = store.merge(study, folder, cells)
     return Outcome(store.open_study(path), path, len(todo), len(finished), time.perf_counter() - began)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,6 +41,12 @@ def result_path(output: Path) -> Path:
 def cell_path(output: Path, cell: Cell) -> Path:
     """Return the path of a cell's file; it exists if and only if the cell is finished."""
     return output / CELLS / f"{cell.key}.nc"
+
+
+def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
+    """Remove the files of cells, to have them computed again."""
+    for cell in cells:
+        cell_path(output, cell).unlink(missing_ok=True)
 
 
 def prepare(output: Path) -> None:
@@ -82,11 +88,18 @@ def save_cell(path: Path, cell: Cell, record: Record) -> None:
     write_whole(path, lambda temporary: data.to_netcdf(temporary, engine="netcdf4"))
 
 
-def merge(study: Study, output: Path) -> Path:
-    """Put the cells of a study together into one result file; return its path."""
+def merge(study: Study, output: Path, given: Sequence[Cell] | None = None) -> Path:
+    """Put the cells of a study together into one result file; return its path.
+
+    Parameters
+    ----------
+    study : the study
+    output : the folder of its results
+    given : its cells as they were computed; asked for again, they are others if a source file has changed
+    """
     spec = study.spec()
     cells: dict[tuple[str, str], list[Cell]] = {}
-    for cell in study.cells():
+    for cell in study.cells() if given is None else given:
         cells.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
 
     def write(temporary: Path) -> None:

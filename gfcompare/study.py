@@ -25,7 +25,7 @@ from gfcompare.markup import architecture, component, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
-from gfcompare.plugins import provenance
+from gfcompare.plugins import code_identity, provenance
 from gfcompare.problem import Problem
 from gfcompare.quadrature import Quadrature
 from gfcompare.schema import SCHEMA_VERSION
@@ -82,6 +82,8 @@ class ProblemSpec:
         return {
             "widths": list(self.network.widths),
             "target and measure": self.problem.digest,
+            # Their values are in the digest; what else they do, such as drawing points, is in their code.
+            "code": [code_identity(type(part)) for part in (self.target, self.measure)],
             "initialization": identity(self.initialization.options()) | provenance(self.initialization),
         }
 
@@ -294,14 +296,17 @@ class Study:
             "integrators": {name: describe(method) for name, method in self.integrators.items()},
         }
 
-    def run(self, output: str | Path | None = None, *, jobs: int | None = None) -> xr.DataTree:
+    def run(
+        self, output: str | Path | None = None, *, jobs: int | None = None, force: bool = False
+    ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
         Parameters
         ----------
         output : folder for the results; by default results/<name>
         jobs : number of worker processes; by default one for each core
+        force : compute everything, also what is finished
         """
         from gfcompare.runner import run_study
 
-        return run_study(self, output, jobs=jobs).tree
+        return run_study(self, output, jobs=jobs, force=force).tree

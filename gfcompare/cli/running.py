@@ -35,12 +35,17 @@ def run(
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
+    ] = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Run a study, draw its figures and print what came out.
 
     Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
-    stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice.
+    stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
+    is computed again if anything changed that determines its numbers, such as a method's source: see
+    gfcompare info STUDY.
     """
     load_plugins(plugin)
     from gfcompare.runner import run_study
@@ -49,7 +54,7 @@ def run(
     loaded = Study.from_toml(study)
     display = Display(err)
     try:
-        outcome = run_study(loaded, output, jobs=jobs, progress=display)
+        outcome = run_study(loaded, output, jobs=jobs, force=force, progress=display)
     except KeyboardInterrupt:
         err.print(
             f"Stopped. {display.finished} of {display.total} cells are finished and kept; "
