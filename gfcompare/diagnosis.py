@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
-from gfcompare.diagnostics.followed import flow_followed, rtol_of
 from gfcompare.errors import InputError, unknown_name
+from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator
 from gfcompare.network import ReLUNetwork
@@ -78,6 +78,11 @@ def along(problem: Problem, record: Record, method: Integrator | None, names: Se
     }
 
 
+def rtol_of(method: Integrator | None) -> float:
+    """Return the relative tolerance of a method's steps, the default one for a method that has none."""
+    return float(getattr(method, "rtol", FlowIntegrator.rtol))
+
+
 def _along(cls: type[TrajectoryDiagnostic], problem: Problem, paths: Trajectories) -> Array:
     return cls().along(problem, paths)
 
@@ -94,7 +99,7 @@ def paired(
 ) -> list[Values]:
     """Return the diagnostics that compare each method with the standard flow, none if it is not there.
 
-    Of several standard flows the one of smallest tolerance is compared with.
+    The flow is a method that claims to follow it; of several the one of smallest tolerance.
 
     Parameters
     ----------
@@ -104,7 +109,7 @@ def paired(
     names : of the diagnostics wanted; None for those that are computed by default
     """
     classes = [cls for cls in diagnostics_of(problem, names) if issubclass(cls, PairedDiagnostic)]
-    flows = [n for n, method in enumerate(methods.values()) if flow_followed(method) == "standard"]
+    flows = [n for n, method in enumerate(methods.values()) if method.follows == "standard"]
     if not flows or not classes:
         return [{} for _ in parts]
     paths = [

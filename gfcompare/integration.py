@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.errors import InputError
-from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status
+from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
 from gfcompare.problem import Problem
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.
@@ -143,6 +143,7 @@ def run_block(
     rngs : a source of randomness for each trajectory
     time_limit : seconds of wall time a trajectory may take on average over the block
     """
+    check_method(integrator)
     rows = problem.network.check(theta)
     if rows.ndim != 2 or len(rngs) != len(rows):
         raise InputError(f"theta must have shape (M, P) with M = {len(rngs)} sources of randomness.")

@@ -28,7 +28,7 @@ from gfcompare.components import Component, class_identity, without_addresses
 from gfcompare.diagnostics import Quantity
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import Initialization
-from gfcompare.interface import Integrator
+from gfcompare.interface import Integrator, check_follows
 from gfcompare.measures import Measure
 from gfcompare.targets import Target
 
@@ -164,6 +164,8 @@ def _check_class(kind: Kind, component: object) -> None:
         raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{wanted}")
     if not isinstance(getattr(component, "name", None), str) or not component.name:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
+    if issubclass(component, Integrator):
+        check_follows(component)
     if issubclass(component, Quantity) and not all(map(_DIMENSION.fullmatch, component.dims)):
         raise InputError(
             f"the dims of {component.__name__} must be of input, output, neuron_1, ..., "

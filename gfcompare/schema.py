@@ -26,7 +26,7 @@ from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,13 @@ VARIABLES: dict[str, Variable] = {
     "message": Variable(_OUTCOME, "U", "what the method said when the trajectory ended", "1"),
     "end_time": Variable(_OUTCOME, "f", "flow time at which the trajectory ended", "parameter^2 / risk"),
     "on_manifold": Variable(("integrator",), "i", "1 if the method lives on the submanifold M, else 0", "1"),
+    "follows": Variable(
+        ("integrator",),
+        "U",
+        "gradient flow that the method claims to follow up to its tolerance, empty if none",
+        "1",
+        since=4,
+    ),
     "options": Variable(("integrator",), "U", "name and options of the method, JSON", "1"),
 }
 
@@ -305,6 +312,10 @@ def problem_group(
     data["on_manifold"] = (
         "integrator",
         np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
+    )
+    data["follows"] = (
+        "integrator",
+        np.array([i.follows or "" for i in integrators.values()], dtype=object),
     )
     options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
     data["options"] = ("integrator", np.array(options, dtype=object))

@@ -20,7 +20,7 @@ from gfcompare.diagnosis import checked_names, chosen
 from gfcompare.errors import InputError
 from gfcompare.grids import check_name, check_type, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
-from gfcompare.interface import Integrator
+from gfcompare.interface import Integrator, check_method
 from gfcompare.markup import architecture, component, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
@@ -124,6 +124,13 @@ class Cell:
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
 
 
+def _check_method(method: object, name: str) -> None:
+    try:
+        check_method(method)
+    except InputError as error:
+        raise error.within(f"integrators.{name}") from None
+
+
 _STREAMS = {"initial": 0, "method": 1}
 
 
@@ -201,6 +208,8 @@ class Study:
         self.diagnostics = checked_names(diagnostics)
         self.source = source
         self.integrators = expanded(integrators, Integrator, "integrators")
+        for method_name, method in self.integrators.items():
+            _check_method(method, method_name)
         networks = labelled(listed(network, ReLUNetwork, "network"), "network.widths")
         measures = labelled(listed(measure, Measure, "measure"), "measure")
         initializations = labelled(listed(initialization, Initialization, "initialization"), "initialization")
