@@ -139,7 +139,10 @@ def _guarded(
     sizes = _sizes(problem.network)
     shape = (*paths.theta.shape[:2], *(sizes[name] for name in cls.dims))
     try:
-        values = np.asarray(compute(), dtype=np.float64)
+        found = np.asarray(compute())
+        if found.dtype.kind not in "fiub":
+            raise ValueError(f"it has type {found.dtype}, expected real numbers")
+        values = found.astype(np.float64)
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
     except Exception as error:

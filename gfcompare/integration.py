@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.errors import InputError
+from gfcompare.errors import ContractError, InputError
+from gfcompare.flow import FlowIntegrator
 from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
 from gfcompare.problem import Problem
+from gfcompare.returned import check_flow, check_state
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.
 _NEARLY_ZERO = 1e-12
@@ -153,6 +155,8 @@ def run_block(
     block = _Block(problem, integrator, start, saved, rngs, time_limit)
     try:
         return block.run()
+    except ContractError:  # nothing that this method computes means anything
+        raise
     except Exception as error:  # a plugin may raise anything, and the study must go on
         if len(rows) == 1:
             return block.failed(_describe(error))
@@ -193,16 +197,21 @@ class _Block:
         self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in _COUNTERS}
 
     def run(self) -> Record:
+        if isinstance(self._integrator, FlowIntegrator):
+            check_flow(self._integrator, CountedProblem(self._problem, 1), self._theta[0])
         began = time.perf_counter()
         state = self._integrator.start(self._counted, self._theta, self._rngs)
+        name = type(self._integrator).__name__
+        state = check_state(state, self._state, f"{name}.start")
         self._charge(began, state.running)
         self._state = state
         for index, save_time in enumerate(self._times):
             running = state.running
             if running.any():
                 began = time.perf_counter()
-                state = self._integrator.advance(self._counted, state, float(save_time))
+                advanced = self._integrator.advance(self._counted, state, float(save_time))
                 self._charge(began, running)
+                state = check_state(advanced, state, f"{name}.advance")
                 state = self._checked(state, running)
                 self._state = state
             self._save(index, state, float(save_time))

@@ -26,6 +26,7 @@ import pluggy
 from gfcompare import hookspecs, sources
 from gfcompare.components import Component, class_identity, without_addresses
 from gfcompare.diagnostics import Quantity
+from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator, check_follows
@@ -34,8 +35,8 @@ from gfcompare.targets import Target
 
 GROUP = "gfcompare"
 
-# Dimensions that a diagnostic may have besides integrator, seed and time.
-_DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
+# A name is a key of a study file and, for a figure, a file's name.
+_NAME = re.compile(r"\w[\w.+-]*")
 
 #: The kinds of component, each with the hook `gfcompare_<kind>`.
 Kind = Literal["integrators", "targets", "measures", "initializations", "diagnostics", "figures"]
@@ -166,16 +167,28 @@ def _check_class(kind: Kind, component: object) -> None:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
     if issubclass(component, Integrator):
         check_follows(component)
-    if issubclass(component, Quantity) and not all(map(_DIMENSION.fullmatch, component.dims)):
-        raise InputError(
-            f"the dims of {component.__name__} must be of input, output, neuron_1, ..., "
-            f"got {component.dims!r}"
-        )
+    _check_name(component, component.name)
+    if issubclass(component, Quantity):
+        check_quantity(component)
     if inspect.isabstract(component):
         missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
         raise InputError(f"{component.__name__} does not define {missing}")
     if "__dataclass_fields__" not in vars(component):
         raise InputError(f"{component.__name__} is not a dataclass; put @dataclass(frozen=True) before it")
+
+
+def _check_name(component: type[Any], name: str) -> None:
+    """Raise InputError unless a name can stand in a study file and name a file, and is no option."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{component.__name__} has the name {name!r}; a name has letters, digits, '_', '-', '.' and '+', "
+            "and starts with a letter, a digit or '_'"
+        )
+    if "name" in component.fields():
+        raise InputError(
+            f"in {component.__name__}, 'name' is an option that each object may have differently; "
+            f"write name: ClassVar[str] = {name!r}"
+        )
 
 
 def _announced(module: ModuleType) -> tuple[dict[Kind, list[type[Any]]], list[Any]]:
