@@ -48,6 +48,36 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
+def check_instance(value: object, kind: type[Any], what: str) -> Any:
+    """Return a value, or raise InputError unless it is an object of a class; say what to write instead.
+
+    Parameters
+    ----------
+    value : that was given
+    kind : the class
+    what : what the value should be, such as ``"the target"``
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        hint = f"; write {value.__name__}(...)" if issubclass(value, kind) else ""
+    else:
+        got, hint = f"{value!r:.80}", ""
+        if kind.__name__ == "Target" and callable(value):
+            hint = f"; write gfcompare.targets.Function({getattr(value, '__name__', 'function')})"
+        elif kind.__name__ == "Integrator" and isinstance(value, str):
+            hint = f"; write gfcompare.integrator({value!r})"
+        elif kind.__name__ == "Generator" and isinstance(value, int):
+            hint = f"; write numpy.random.default_rng({value})"
+        elif kind.__name__ == "DataTree" and isinstance(value, str | Path):
+            hint = f"; write gfcompare.open_study({str(value)!r})"
+        elif kind.__name__ == "ReLUNetwork" and isinstance(value, list | tuple):
+            hint = f"; write gfcompare.ReLUNetwork({tuple(value)})"
+    home = "numpy.random" if kind.__name__ == "Generator" else kind.__module__.partition(".")[0]
+    raise InputError(f"{what} must be a {home}.{kind.__name__}, got {got}{hint}.")
+
+
 def describe(component: Component) -> dict[str, Any]:
     """Return a component as plain data: its name and options."""
     return {"name": component.name} | {key: plain(value) for key, value in component.options().items()}

@@ -96,9 +96,14 @@ class CvodeRun:
         self.steps = 0
         self.smallest_step = np.inf
         self._limit = max_steps
+        self._raised: Exception | None = None
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
-            result[:] = velocity(y)
+            try:
+                result[:] = velocity(y)
+            except Exception as error:  # CVODE's interface raises another, without the author's line
+                self._raised = error
+                raise
 
         linear: dict[str, Any] = {"linsolver": "gmres", "krylov_dim": _KRYLOV_DIMENSION}
         if jacobian is not None:
@@ -121,12 +126,20 @@ class CvodeRun:
             status, message = self._towards(time, self._limit)
             if status is not Status.RUNNING or time == self.reached:
                 return self.y, status, message
-            return self._solver.step(time, "normal").y, status, message
+            return self._step(time, "normal").y, status, message
 
     def towards(self, time: float, steps: int) -> tuple[Status, str]:
         """Make at most so many steps towards `time`; return the status and message of a failure."""
         with _without_its_words():
             return self._towards(time, min(self._limit, self.steps + steps))
+
+    def _step(self, time: float, mode: str) -> Any:
+        try:
+            return self._solver.step(time, mode)
+        except Exception:
+            if self._raised is not None:
+                raise self._raised from None
+            raise
 
     def _towards(self, time: float, most: int) -> tuple[Status, str]:
         stalled = 0
@@ -136,7 +149,7 @@ class CvodeRun:
                     f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
                 )
                 return Status.STEP_LIMIT, message
-            outcome = self._solver.step(time, "onestep")
+            outcome = self._step(time, "onestep")
             if not np.isfinite(outcome.y).all():
                 return Status.FAILED, f"the velocity is not finite after flow time {self.reached:.6g}"
             if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:

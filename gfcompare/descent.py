@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import ContractError, InputError, unknown_name
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
 from gfcompare.returned import check_block, check_step
 
@@ -142,7 +142,7 @@ class StepMethod(Integrator, abc.ABC):
 
     def step(self, problem: CountedProblem, theta: Array, memory: Any, step_size: float) -> tuple[Array, Any]:
         """Return theta, shape (M, P), and memory after one step."""
-        raise NotImplementedError(f"{type(self).__name__} must define step or steps.")
+        raise ContractError(f"{type(self).__name__} must define step or steps.")
 
     def steps(
         self, problem: CountedProblem, theta: Array, memory: Any, sizes: Array

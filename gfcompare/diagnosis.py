@@ -19,6 +19,11 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import PluginWarning, registry
 from gfcompare.problem import Problem
 
+
+class DiagnosticWarning(PluginWarning):
+    """A diagnostic raised an error, and is NaN in the result."""
+
+
 Array = NDArray[np.float64]
 #: Arrays by the name of the variable.
 Values = dict[str, Array]
@@ -149,7 +154,7 @@ def _guarded(
         plugin = registry().origin("diagnostics", cls.name)
         warnings.warn(
             f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {type(error).__name__}: {error}",
-            PluginWarning,
+            DiagnosticWarning,
             stacklevel=2,
         )
         return np.full(shape, np.nan)

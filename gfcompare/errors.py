@@ -16,6 +16,10 @@ class ContractError(InputError):
     """A plugin returns what its interface does not allow: said at the first call, no result is made of it."""
 
 
+class MethodWarning(UserWarning):
+    """A method failed on some trajectories: which, how many, and where in its author's file."""
+
+
 class RunError(RuntimeError):
     """A run could not be finished although its input is right; what was computed is kept."""
 

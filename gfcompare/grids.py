@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gfcompare.components import identity, plain, require
+from gfcompare.components import check_instance, identity, plain, require
 from gfcompare.errors import InputError
 from gfcompare.network import ReLUNetwork
 
@@ -50,9 +50,14 @@ def check_name(name: object, key: str) -> None:
 def listed(value: Any, kind: type, key: str) -> list[Any]:
     """Return a component, or a list of them, as a list."""
     found = list(value) if isinstance(value, list | tuple) else [value]
+    if kind is ReLUNetwork and found and all(isinstance(item, int) for item in found):  # its widths
+        found = [value]
     require(bool(found), f"{key} must not be an empty list.")
     for item in found:
-        require(isinstance(item, kind), f"{key} must be a {kind.__name__} or a list of them, got {item!r}.")
+        try:
+            check_instance(item, kind, key)
+        except InputError as error:
+            raise InputError(str(error).replace(", got ", " or a list of them, got ", 1)) from None
     return found
 
 

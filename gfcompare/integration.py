@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.errors import ContractError, InputError
 from gfcompare.flow import FlowIntegrator
 from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
 from gfcompare.problem import Problem
 from gfcompare.returned import check_flow, check_state
+from gfcompare.sources import is_own_file
+
+#: What becomes of an error that a method raises.
+OnError = Literal["record", "raise"]
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.
 _NEARLY_ZERO = 1e-12
@@ -76,9 +82,12 @@ _COUNTERS = (
 )
 
 
-def check_times(times: Sequence[float] | Array) -> Array:
+def check_times(times: ArrayLike) -> Array:
     """Return save times as an array, or raise InputError unless they increase from 0 or later."""
-    array = np.asarray(times, dtype=np.float64)
+    try:
+        array = np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"save times must be a list of finite numbers, got {times!r:.80}.") from None
     if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)):
         raise InputError("save times must be a list of finite numbers.")
     if array[0] < 0 or np.any(np.diff(array) <= 0):
@@ -130,6 +139,7 @@ def run_block(
     rngs: Sequence[np.random.Generator],
     *,
     time_limit: float | None = None,
+    on_error: OnError = "record",
 ) -> Record:
     """Integrate M trajectories and record them at the save times.
 
@@ -144,6 +154,7 @@ def run_block(
     times : save times, shape (T,), increasing
     rngs : a source of randomness for each trajectory
     time_limit : seconds of wall time a trajectory may take on average over the block
+    on_error : "record" an error that the method raises as the outcome of its trajectory, or "raise" it
     """
     check_method(integrator)
     rows = problem.network.check(theta)
@@ -158,8 +169,10 @@ def run_block(
     except ContractError:  # nothing that this method computes means anything
         raise
     except Exception as error:  # a plugin may raise anything, and the study must go on
+        if on_error == "raise":
+            raise
         if len(rows) == 1:
-            return block.failed(_describe(error))
+            return block.failed(_describe(error, type(integrator)))
     parts = []
     for m, (rng, state) in enumerate(zip(rngs, states, strict=True)):
         rng.bit_generator.state = state
@@ -296,8 +309,24 @@ def _joined(parts: Sequence[Record]) -> Record:
     return Record(times=parts[0].times, messages=tuple(m for part in parts for m in part.messages), **fields)
 
 
-def _describe(error: Exception) -> str:
-    """Return the error's type and text, and the line of code that raised it."""
+def _describe(error: Exception, cls: type[Integrator]) -> str:
+    """Return the error's type and text, and the innermost line of the author's code, not of a solver's."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
+    files = _files(cls)
+    own = [f for f in frames if f.filename in files or is_own_file(f.filename)]
+    place = (own or frames)[-1]
+    return (
+        f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
+    )
+
+
+def _files(cls: type[Integrator]) -> set[str]:
+    """Return the files of a method's functions, as tracebacks name them; without those of gfcompare."""
+    functions = [
+        item
+        for base in cls.__mro__
+        if base.__module__.partition(".")[0] != "gfcompare"
+        for item in vars(base).values()
+        if isinstance(item, types.FunctionType)
+    ]
+    return {function.__code__.co_filename for function in functions}

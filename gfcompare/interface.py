@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.components import Component
+from gfcompare.components import Component, check_instance
 from gfcompare.errors import InputError
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.measures import Measure, PointMeasure
@@ -399,7 +399,7 @@ class Integrator(Component, abc.ABC):
         """
 
 
-def check_method(method: object) -> Integrator:
+def check_method(given: object) -> Integrator:
     """Return a method that can be run, or raise InputError that says what is given in its place.
 
     Raises
@@ -407,14 +407,7 @@ def check_method(method: object) -> Integrator:
     InputError
         for a class or a name, and for a method whose `follows` contradicts the rest of it
     """
-    if isinstance(method, type) and issubclass(method, Integrator):
-        raise InputError(
-            f"a method must be an object, got the class {method.__name__}: {method.__name__}(...)."
-        )
-    if isinstance(method, str):
-        raise InputError(f"a method must be an object, got text: gfcompare.integrator({method!r}).")
-    if not isinstance(method, Integrator):
-        raise InputError(f"a method must be a gfcompare.Integrator, got {method!r}.")
+    method: Integrator = check_instance(given, Integrator, "a method")
     follows, name = method.follows, type(method).__name__
     check_follows(type(method))
     if follows is not None:

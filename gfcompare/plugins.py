@@ -24,7 +24,7 @@ from typing import Any, Literal
 import pluggy
 
 from gfcompare import hookspecs, sources
-from gfcompare.components import Component, class_identity, without_addresses
+from gfcompare.components import Component, class_identity, require, without_addresses
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import InputError, unknown_name
@@ -124,11 +124,15 @@ class Registry:
         except (Exception, SystemExit) as error:  # a broken plugin must not stop the host
             self.refuse(plugin, _cause(error))
             return
+        self.adopt(plugin, found)
+        self.commands += [(plugin, command) for command in commands]
+
+    def adopt(self, plugin: Plugin, found: dict[Kind, list[type[Any]]]) -> None:
+        """Take in components that have been checked."""
         for kind, components in found.items():
             for component in components:
                 self._components[kind][component.name] = component
                 self._origins[kind, component.name] = plugin
-        self.commands += [(plugin, command) for command in commands]
         self.plugins.append(plugin)
 
     def refuse(self, plugin: Plugin, cause: str) -> None:
@@ -307,6 +311,29 @@ def load_file(path: str | Path) -> None:
     _files[file] = module
 
 
+#: Diagnostics of plugins that are files, with the plugin they come from.
+Carried = list[tuple[Plugin, list[type[Any]]]]
+
+
+def carried() -> Carried:
+    """Return what a worker process looks up by name and would not find: it does not load these files."""
+    found = registry()
+    files = {str(file) for file in _files}
+    return [
+        (plugin, [c for c in found.all("diagnostics") if found.origin("diagnostics", c.name) == plugin])
+        for plugin in found.plugins
+        if plugin.distribution in files
+    ]
+
+
+def adopt(given: Carried) -> None:
+    """Take in what `carried` has returned in another process, unless it is there."""
+    found = registry()
+    for plugin, diagnostics in given:
+        if plugin not in found.plugins:
+            found.adopt(plugin, {"diagnostics": diagnostics})
+
+
 def integrator(name: str, /, **options: Any) -> Integrator:
     """Return a method by name, such as ``integrator("standard-gf", rtol=1e-8)``.
 
@@ -315,6 +342,7 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     InputError
         for an unknown name or option, or a value out of range
     """
+    require(isinstance(name, str), f"the name of a method must be text, such as 'gd', got {name!r}.")
     cls = registry().get("integrators", name)
     fields = [f.name for f in dataclasses.fields(cls) if f.init]
     for option in options:

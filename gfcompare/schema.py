@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare import __version__, diagnosis
+from gfcompare.components import check_instance
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
@@ -367,6 +368,7 @@ def validate(tree: xr.DataTree) -> list[str]:
     ----------
     tree : a result as `gfcompare.open_study` returns it
     """
+    check_instance(tree, xr.DataTree, "a result")
     found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]
     version = str(tree.attrs.get("schema_version", ""))
     if version and version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:

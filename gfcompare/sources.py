@@ -200,6 +200,11 @@ def _library_folders() -> tuple[Path, ...]:
     return tuple({Path(folder).resolve() for folder in folders})
 
 
+def is_own_file(name: str) -> bool:
+    """Return whether code is neither gfcompare's nor a library's, by the name of its file in a traceback."""
+    return not name.startswith("<") and _is_own(Path(name))
+
+
 @functools.lru_cache(maxsize=10_000)
 def _is_own(path: Path) -> bool:
     """Return whether a file is neither gfcompare's nor that of an installed library."""

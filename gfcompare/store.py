@@ -15,6 +15,7 @@ import xarray as xr
 
 from gfcompare.errors import InputError
 from gfcompare.integration import Record
+from gfcompare.interface import Status
 from gfcompare.measures import Points
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -47,6 +48,11 @@ def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
     """Remove the files of cells, to have them computed again."""
     for cell in cells:
         cell_path(output, cell).unlink(missing_ok=True)
+
+
+def has_failed(path: Path) -> bool:
+    """Return whether a method raised an error in a finished cell."""
+    return bool((_load(path)["status"] == Status.FAILED).any())
 
 
 def prepare(output: Path) -> None:
@@ -185,6 +191,8 @@ def open_study(path: str | Path) -> xr.DataTree:
     InputError
         if there is no such file or it is not a result of gfcompare
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a result is opened by its path, got {path!r:.80}.")
     given = Path(path)
     file = result_path(given) if given.is_dir() else given
     if not file.is_file():

@@ -20,6 +20,7 @@ from gfcompare.diagnosis import checked_names, chosen
 from gfcompare.errors import InputError
 from gfcompare.grids import check_name, check_type, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
+from gfcompare.integration import OnError
 from gfcompare.interface import Integrator, check_method
 from gfcompare.markup import architecture, component, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
@@ -75,7 +76,13 @@ class ProblemSpec:
         They depend on the study seed, the seed, the network and the initialisation alone: targets and
         methods start from the same networks.
         """
-        return self.initialization.draw(self.network, random_stream(study_seed, seed, "initial"))
+        drawn = self.initialization.draw(self.network, random_stream(study_seed, seed, "initial"))
+        theta = self.network.check(drawn)
+        right = theta.ndim == 1 and bool(np.isfinite(theta).all())
+        require(
+            right, f"the initialisation {self.initialization.name!r} must draw finite numbers of shape (P,)."
+        )
+        return theta
 
     def identity(self) -> dict[str, Any]:
         """Return everything about the problem that determines numbers."""
@@ -306,7 +313,12 @@ class Study:
         }
 
     def run(
-        self, output: str | Path | None = None, *, jobs: int | None = None, force: bool = False
+        self,
+        output: str | Path | None = None,
+        *,
+        jobs: int | None = None,
+        force: bool = False,
+        on_error: OnError = "record",
     ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
@@ -315,7 +327,9 @@ class Study:
         output : folder for the results; by default results/<name>
         jobs : number of worker processes; by default one for each core
         force : compute everything, also what is finished
+        on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
+            each method; or "raise" it when the other cells are finished
         """
         from gfcompare.runner import run_study
 
-        return run_study(self, output, jobs=jobs, force=force).tree
+        return run_study(self, output, jobs=jobs, force=force, on_error=on_error).tree
