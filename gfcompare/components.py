@@ -115,13 +115,11 @@ def identity(value: Any, within: frozenset[int] = frozenset()) -> Any:
     if isinstance(value, types.FunctionType):
         return _function_identity(value, within)
     if isinstance(value, type):
-        return _name_of(value) if sources.is_library(value.__module__) else class_identity(value, within)
+        return _code_of_class(value, within)
     if isinstance(value, types.MethodType):
         return [identity(part, within) for part in (value.__func__, value.__self__)]
-    if isinstance(value, Component):
-        return {"name": value.name} | identity(value.options(), within)
-    if dataclasses.is_dataclass(value):
-        return {f.name: identity(getattr(value, f.name), within) for f in dataclasses.fields(value)}
+    if isinstance(value, Component) or dataclasses.is_dataclass(value):
+        return _options_identity(value, within)
     if isinstance(value, Mapping):
         return {str(key): identity(item, within) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -147,6 +145,27 @@ def _function_identity(function: types.FunctionType, within: frozenset[int]) -> 
     return found if within else [*found, sources.code_of(function.__module__ or "")]
 
 
+def _options_identity(value: Any, within: frozenset[int]) -> Any:
+    """Return what a component or another dataclass is known by: its fields, and its author's code."""
+    if isinstance(value, Component):
+        found = {"name": value.name} | identity(value.options(), within)
+    else:
+        fields = dataclasses.fields(value)
+        found = {f.name: identity(getattr(value, f.name), within) for f in fields}
+    cls = type(value)
+    if cls.__module__.partition(".")[0] == "gfcompare":  # its fingerprint has its code
+        return found
+    return [found, _code_of_class(cls, within), sources.module_file(cls.__module__)]
+
+
+def _code_of_class(cls: type[Any], within: frozenset[int]) -> Any:
+    """Return what a class is known by: its name if it is a library's, otherwise its code and its files."""
+    if sources.is_library(cls.__module__):
+        return _name_of(cls)
+    found = class_identity(cls, within)
+    return found if within else [found, sources.code_of(cls.__module__)]
+
+
 def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
@@ -160,12 +179,17 @@ def _object_identity(value: Any, within: frozenset[int]) -> Any:
         return [_name_of(type(value)), identity(inner, within)]
     shown = plain(value)
     vague = isinstance(shown, str) and bool(_ADDRESS.search(shown))
-    attributes = getattr(value, "__dict__", None)
-    if id(value) in within or not attributes or isinstance(value, types.ModuleType):
+    attributes = dict(getattr(value, "__dict__", {}))
+    slots = [
+        key for cls in type(value).__mro__ for key in getattr(cls, "__slots__", ()) if hasattr(value, key)
+    ]
+    attributes |= {key: getattr(value, key) for key in slots}
+    own = not sources.is_library(type(value).__module__)
+    if id(value) in within or isinstance(value, types.ModuleType):
         return shown
-    if vague or not sources.is_library(type(value).__module__):
+    if own or (vague and attributes):
         inner = within | {id(value)}
-        return [identity(type(value), inner), identity(attributes, inner)]
+        return [_code_of_class(type(value), within), identity(attributes, inner)]
     return shown
 
 

@@ -139,14 +139,12 @@ def _roots(module: str) -> list[str]:
     main = sys.modules[module]
     parent = str(main.__package__ or "").partition(".")[0]
     file = getattr(main, "__file__", None)
-    if file is None:  # an interpreter or a notebook
+    if file is None or not Path(file).is_file():  # an interpreter, a notebook, a script piped in
         values = list(vars(main).values())
         names = {v.__name__ if isinstance(v, ModuleType) else getattr(v, "__module__", None) for v in values}
         return sorted({n.partition(".")[0] for n in names if isinstance(n, str)} - {"__main__"})
     if "__main__" not in _loaded:
-        path = Path(file)
-        source = _source(path) if path.is_file() else ("", frozenset())
-        _loaded["__main__"] = (None, {path.name: source})
+        _loaded["__main__"] = (None, {Path(file).name: _source(Path(file))})
     imported = {name for _, names in _loaded["__main__"][1].values() for name in names}
     return sorted(imported | ({parent} if parent else set()))
 

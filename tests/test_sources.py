@@ -142,7 +142,7 @@ class Scaled(gfc.StepMethod):
 
     def step(self, problem, theta, memory, step_size):
         {inside}
-        return theta - step_size * helper_mod.factor() * problem.gradient(theta), memory
+        return theta - step_size * {factor}helper_mod.factor() * problem.gradient(theta), memory
 """
 HOOK = """
 @gfc.hookimpl
@@ -150,6 +150,11 @@ def gfcompare_integrators():
     return [Scaled]
 """
 STUDY = """
+class Constant:
+    def value(self):
+        return TWO
+
+TWO, constant = 2.0, Constant()
 print(gfc.Study("s", targets={"t": gfc.targets.Sine()}, integrators={"m": Scaled()}).cells()[0].key)
 """
 
@@ -158,8 +163,8 @@ def project(folder: Path, *, imports: str = "import helper_mod", inside: str = "
     """Write a method with a helper, which has a package of its own, a lazy import and one by name."""
     folder.mkdir(parents=True)
     files = {
-        "plug.py": METHOD.format(imports=imports, inside=inside) + HOOK,
-        "script.py": METHOD.format(imports=imports, inside=inside) + STUDY,
+        "plug.py": METHOD.format(imports=imports, inside=inside, factor="") + HOOK,
+        "script.py": METHOD.format(imports=imports, inside=inside, factor="constant.value() * ") + STUDY,
         "helper_mod.py": """
             from numbers_of_mine.deep import constant
             def factor():
@@ -231,6 +236,41 @@ def test_a_file_that_a_method_imports_changes_its_key(tmp_path: Path, kind: str)
     assert getattr(moved, kind)() == before
     (moved.folder / "numbers_of_mine" / "sibling.py").write_text("ONE = 2.0")
     assert getattr(moved, kind)() != before
+
+
+@pytest.mark.slow
+def test_what_a_script_uses_of_itself_changes_its_key_and_the_rest_does_not(tmp_path: Path) -> None:
+    keys = Keys(project(tmp_path / "one"))
+    script = keys.folder / "script.py"
+    text = script.read_text()
+    before = keys.script()
+    script.write_text(text + "\nprint(end='')  # a plot\n")
+    assert keys.script() == before
+    for old, new in (("TWO, constant = 2.0", "TWO, constant = 3.0"), ("return TWO", "return TWO + 1")):
+        script.write_text(text.replace(old, new))
+        assert keys.script() != before, new
+
+
+@pytest.mark.slow
+def test_a_script_that_is_piped_in(tmp_path: Path) -> None:
+    folder = project(tmp_path / "one")
+
+    def key() -> str:
+        done = subprocess.run(
+            [sys.executable, "-"],
+            input=(folder / "script.py").read_text(),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    before = key()
+    assert key() == before
+    (folder / "lazy_mod.py").write_text("ONE = 2.0")
+    assert key() != before
 
 
 def test_reachable_files_follow_imports_and_stop_at_libraries(
@@ -398,6 +438,31 @@ def test_keys_do_not_depend_on_the_process(tmp_path: Path) -> None:
     assert keys.of("-c", command) == keys.of("-c", command)
 
 
+def test_a_method_within_a_method_counts_with_its_code() -> None:
+    @dataclass(frozen=True)
+    class Wrapped(gfc.StepMethod):
+        name: ClassVar[str] = "wrapped"
+        inner: Any = None
+        step_size: gfc.StepSize = 0.1
+
+    assert key(Wrapped(flow("a", 1.0)())) == key(Wrapped(flow("a", 1.0)()))
+    assert key(Wrapped(flow("a", 1.0)())) != key(Wrapped(flow("a", 2.0)()))
+    assert key(Wrapped(flow("a", 1.0)())) != key(Wrapped(flow("a", 1.0)(rtol=1e-3)))
+
+    def schedule(power: float) -> Any:
+        @dataclass(frozen=True)
+        class Schedule:
+            first: float = 0.1
+
+            def size(self, n: int) -> float:
+                return self.first / (n + 1.0) ** power
+
+        return Schedule()
+
+    assert key(Wrapped(schedule(1.0))) == key(Wrapped(schedule(1.0)))
+    assert key(Wrapped(schedule(1.0))) != key(Wrapped(schedule(0.5)))
+
+
 def test_what_else_is_told_apart_by_its_content() -> None:
     @dataclass
     class Plain:
@@ -415,7 +480,28 @@ def test_what_else_is_told_apart_by_its_content() -> None:
 
         return functools.lru_cache(lambda x: a * x)
 
-    for make in (Plain, Bare, lambda a: Bare(a).doubled, cached, lambda a: type("T", (), {"a": a})):
+    class Slotted:
+        __slots__ = ("a",)
+
+        def __init__(self, a: float) -> None:
+            self.a = a
+
+    def stateless(a: float) -> Any:
+        class Same:
+            def value(self) -> float:
+                return a
+
+        return Same()
+
+    for make in (
+        Plain,
+        Bare,
+        Slotted,
+        stateless,
+        lambda a: Bare(a).doubled,
+        cached,
+        lambda a: type("T", (), {"a": a}),
+    ):
         assert identity(make(1.0)) == identity(make(1.0))
         assert identity(make(1.0)) != identity(make(2.0))
     assert identity({"b", "a"}) == identity({"a", "b"})
