@@ -138,12 +138,12 @@ class CompiledFlow:
                 theta[reached] = self.parameters(problem, y[reached])
                 pending &= ~reached
                 for m in np.flatnonzero(rows & ~reached).tolist():
-                    near, status = self._decide(problem, tables, m, int(ends[m]), time, theta)
-                    if near is not None:
-                        settled[m] = near
-                    if status is not Status.RUNNING:
+                    found, status = self._decide(problem, tables, m, int(ends[m]), time, theta)
+                    if found is not None:
+                        settled[m] = found
+                    if status != Status.RUNNING:
                         statuses[m] = status
-                    pending[m] = near is None and status is Status.RUNNING
+                    pending[m] = found is None and status == Status.RUNNING
         ended = np.isin(np.arange(len(running)), list(statuses))
         times = np.where(running, np.where(ended, tables.clocks[:, 0], time), times)
         result = state.moved(

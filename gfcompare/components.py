@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gfcompare import sources
 from gfcompare.errors import InputError
 
 
@@ -46,6 +48,36 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
+def check_instance(value: object, kind: type[Any], what: str) -> Any:
+    """Return a value, or raise InputError unless it is an object of a class; say what to write instead.
+
+    Parameters
+    ----------
+    value : that was given
+    kind : the class
+    what : what the value should be, such as ``"the target"``
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        hint = f"; write {value.__name__}(...)" if issubclass(value, kind) else ""
+    else:
+        got, hint = f"{value!r:.80}", ""
+        if kind.__name__ == "Target" and callable(value):
+            hint = f"; write gfcompare.targets.Function({getattr(value, '__name__', 'function')})"
+        elif kind.__name__ == "Integrator" and isinstance(value, str):
+            hint = f"; write gfcompare.integrator({value!r})"
+        elif kind.__name__ == "Generator" and isinstance(value, int):
+            hint = f"; write numpy.random.default_rng({value})"
+        elif kind.__name__ == "DataTree" and isinstance(value, str | Path):
+            hint = f"; write gfcompare.open_study({str(value)!r})"
+        elif kind.__name__ == "ReLUNetwork" and isinstance(value, list | tuple):
+            hint = f"; write gfcompare.ReLUNetwork({tuple(value)})"
+    home = "numpy.random" if kind.__name__ == "Generator" else kind.__module__.partition(".")[0]
+    raise InputError(f"{what} must be a {home}.{kind.__name__}, got {got}{hint}.")
+
+
 def describe(component: Component) -> dict[str, Any]:
     """Return a component as plain data: its name and options."""
     return {"name": component.name} | {key: plain(value) for key, value in component.options().items()}
@@ -76,34 +108,149 @@ def plain(value: Any) -> Any:
 def identity(value: Any, within: frozenset[int] = frozenset()) -> Any:
     """Return a value as data that tells it from every other one: as `plain`, but functions by their code.
 
-    Of what a function's code names in its module, functions and plain values take part too: a script's
-    constants and helpers. `within` holds the functions being looked at, so that recursion ends.
+    Of what a function's code names in its module, functions, classes and plain values take part too: a
+    script's constants and helpers; and so do the files that its module can run (`sources.reachable`).
+    `within` holds the functions, classes and objects being looked at, so that recursion ends.
     """
     if isinstance(value, types.FunctionType):
-        if id(value) in within:
-            return value.__qualname__
-        inner = within | {id(value)}
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        parts = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used_globals(value))
-        return [identity(part, inner) for part in parts]
-    if isinstance(value, Component):
-        return {"name": value.name} | identity(value.options(), within)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: identity(getattr(value, f.name), within) for f in dataclasses.fields(value)}
+        return _function_identity(value, within)
+    if isinstance(value, type):
+        return _code_of_class(value, within)
+    if isinstance(value, types.MethodType):
+        return [identity(part, within) for part in (value.__func__, value.__self__)]
+    if isinstance(value, Component) or dataclasses.is_dataclass(value):
+        return _options_identity(value, within)
     if isinstance(value, Mapping):
         return {str(key): identity(item, within) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [identity(item, within) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((identity(item, within) for item in value), key=repr)
     if isinstance(value, types.CodeType):
         constants = [identity(c, within) for c in value.co_consts]
-        return [value.co_code.hex(), constants, list(value.co_names)]
+        return [value.co_code.hex(), value.co_exceptiontable.hex(), constants, list(value.co_names)]
     if isinstance(value, functools.partial):
         return [identity(part, within) for part in (value.func, value.args, value.keywords)]
-    return plain(value)
+    return _object_identity(value, within)
+
+
+def _function_identity(function: types.FunctionType, within: frozenset[int]) -> Any:
+    """Return what a function is known by: its code, what it closes over and what it uses of its module."""
+    if id(function) in within:
+        return function.__qualname__
+    inner = within | {id(function)}
+    cells = [_content(cell) for cell in function.__closure__ or ()]
+    parts = (function.__code__, function.__defaults__, function.__kwdefaults__, cells, used_globals(function))
+    found = [identity(part, inner) for part in parts]
+    return found if within else [*found, sources.code_of(function.__module__ or "")]
+
+
+def _options_identity(value: Any, within: frozenset[int]) -> Any:
+    """Return what a component or another dataclass is known by: its fields, and its author's code."""
+    if isinstance(value, Component):
+        found = {"name": value.name} | identity(value.options(), within)
+    else:
+        fields = dataclasses.fields(value)
+        found = {f.name: identity(getattr(value, f.name), within) for f in fields}
+    cls = type(value)
+    if cls.__module__.partition(".")[0] == "gfcompare":  # its fingerprint has its code
+        return found
+    return [found, _code_of_class(cls, within), sources.module_file(cls.__module__)]
+
+
+def _code_of_class(cls: type[Any], within: frozenset[int]) -> Any:
+    """Return what a class is known by: its name if it is a library's, otherwise its code and its files."""
+    if sources.is_library(cls.__module__):
+        return _name_of(cls)
+    found = class_identity(cls, within)
+    return found if within else [found, sources.code_of(cls.__module__)]
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty: what it is for has not been defined yet
+        return None
+
+
+def _object_identity(value: Any, within: frozenset[int]) -> Any:
+    """Return what any other object is known by: its class and attributes, where its text says too little."""
+    if isinstance(inner := getattr(value, "__wrapped__", None), types.FunctionType):  # cached, or compiled
+        return [_name_of(type(value)), identity(inner, within)]
+    shown = plain(value)
+    vague = isinstance(shown, str) and bool(_ADDRESS.search(shown))
+    attributes = dict(getattr(value, "__dict__", {}))
+    slots = [
+        key for cls in type(value).__mro__ for key in getattr(cls, "__slots__", ()) if hasattr(value, key)
+    ]
+    attributes |= {key: getattr(value, key) for key in slots}
+    own = not sources.is_library(type(value).__module__)
+    if id(value) in within or isinstance(value, types.ModuleType):
+        return shown
+    if own or (vague and attributes):
+        inner = within | {id(value)}
+        return [_code_of_class(type(value), within), identity(attributes, inner)]
+    return shown
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _name_of(cls: type[Any]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def class_identity(cls: type[Any], within: frozenset[int] = frozenset()) -> Any:
+    """Return what a class is known by: names and attributes, its own and of its bases in no library.
+
+    Two classes that one function makes have the same source, and differ in closures or attributes only.
+    """
+    if id(cls) in within:
+        return cls.__qualname__
+    inner = within | {id(cls)}
+    top = cls.__module__.partition(".")[0]
+    return [
+        [
+            base.__qualname__,
+            {
+                key: identity(_bare(item), inner)
+                for key, item in sorted(vars(base).items())
+                if _counts(key, item)
+            },
+        ]
+        for base in cls.__mro__
+        if base.__module__.partition(".")[0] == top or not sources.is_library(base.__module__)
+    ]
+
+
+def _counts(key: str, item: object) -> bool:
+    """Return whether an attribute of a class is its author's, and not what Python or `dataclass` adds."""
+    if key.startswith("__") and key.endswith("__"):  # such as __doc__, and __slotnames__ after pickling
+        written = isinstance(item, types.FunctionType) and item.__code__.co_filename != "<string>"
+        return key not in ("__annotate__", "__annotate_func__") and (
+            written or isinstance(item, property | classmethod | staticmethod)
+        )
+    return key != "_abc_impl" and not isinstance(
+        item, types.MemberDescriptorType | types.GetSetDescriptorType
+    )
+
+
+def _bare(item: Any) -> Any:
+    """Return the functions in a property, a class method and the like."""
+    if isinstance(item, property):
+        return [item.fget, item.fset]
+    if isinstance(item, functools.cached_property):
+        return item.func
+    return item.__func__ if isinstance(item, classmethod | staticmethod) else item
+
+
+def without_addresses(text: str) -> str:
+    """Return text without addresses in memory, which are others in each process."""
+    return _ADDRESS.sub("", text)
 
 
 def used_globals(function: types.FunctionType) -> dict[str, Any]:
-    """Return the functions of the same module, and the plain values, that a function's code names."""
+    """Return what a function's code names of its module: functions, classes, their objects, plain values."""
     names: set[str] = set()
     codes = [function.__code__]
     while codes:
@@ -113,8 +260,8 @@ def used_globals(function: types.FunctionType) -> dict[str, Any]:
     found = {}
     for name in sorted(names & set(function.__globals__)):
         value = function.__globals__[name]
-        own = isinstance(value, types.FunctionType) and value.__module__ == function.__module__
-        if own or _is_plain(value):
+        home = getattr(value if callable(value) else type(value), "__module__", None)
+        if home == function.__module__ or _is_plain(value) or isinstance(value, functools.partial):
             found[name] = value
     return found
 

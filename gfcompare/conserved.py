@@ -16,8 +16,8 @@ from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
 
-# How far a state may leave what is conserved before a solver that cannot take a correction is restarted: a row's
-# norm from 1, and balancedness, by rtol |y|^2.
+# How far a state may leave what is conserved before a solver that cannot take a correction is restarted: a
+# row's norm from 1, and balancedness, by rtol |y|^2.
 _ROW, _BALANCE = 5e-4, 3.0
 
 
@@ -31,7 +31,8 @@ class Conserved:
     flow : "standard", whose balancedness is conserved; "normalized", in rows u of any norm, which may be
         divided by it; None if nothing is known
     balance : ndarray, shape (1, sum of hidden), at the start
-    output_size : size of what the network has to represent, negative for absolute tolerances that are absolute
+    output_size : size of what the network has to represent, negative for absolute tolerances that are
+    absolute
     """
 
     network: ReLUNetwork
@@ -71,7 +72,7 @@ class Conserved:
         return result
 
     def velocity(self, velocity: Array, before: Array, after: Array) -> Array:
-        """Return the velocity at the restored y, `after`, from that at `before`: it scales with the symmetry."""
+        """Return the velocity at the restored y, `after`, from that at `before`: it scales as y does."""
         if self.flow is None:
             return velocity
         with np.errstate(divide="ignore", invalid="ignore"):

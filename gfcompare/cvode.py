@@ -32,9 +32,9 @@ _KRYLOV_DIMENSION = 8
 # A change of a neuron's size after which CVODE starts again: it takes tolerances at the start only.
 _RESIZED = 30.0
 
-# As in `kernels.ndf`: the largest product of step size and growth rate, steps after which the rate is measured
-# again, how much longer than the last one looked at a step may be, and how much shorter it must become to
-# forget that.
+# As in `kernels.ndf`: the largest product of step size and growth rate, steps after which the rate is
+# measured again, how much longer than the last one looked at a step may be, and how much shorter it must
+# become to forget that.
 _GROWTH, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
 
 
@@ -67,7 +67,8 @@ class CvodeRun:
     method : "BDF" or "Adams"
     rtol, atol : tolerances of a step
     max_steps : after these it ends
-    conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts again
+    conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts
+    again
         from where it is restored, and so it does where neurons have changed their sizes
     growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
 
@@ -108,9 +109,14 @@ class CvodeRun:
         # The longest step so far for which deviations are known not to grow within it; and the longest
         # allowed where they do, until so many steps have been made.
         self._checked, self._longest, self._until = 0.0, np.inf, 0
+        self._raised: Exception | None = None
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
-            result[:] = velocity(y)
+            try:
+                result[:] = velocity(y)
+            except Exception as error:  # CVODE's interface raises another, without the author's line
+                self._raised = error
+                raise
 
         self._right_hand_side = right_hand_side
         self._restart()
@@ -138,8 +144,16 @@ class CvodeRun:
             status, message = self._towards(time)
             if status is not Status.RUNNING or time == self.reached:
                 return self.y, status, message
-            y = self._solver.step(time, "normal").y
+            y = self._step(time, "normal").y
             return y if self._conserved is None else self._conserved.restored(y), status, message
+
+    def _step(self, time: float, mode: str, **options: float) -> Any:
+        try:
+            return self._solver.step(time, mode, **options)
+        except Exception:
+            if self._raised is not None:
+                raise self._raised from None
+            raise
 
     def _towards(self, time: float) -> tuple[Status, str]:
         stalled = 0
@@ -153,9 +167,9 @@ class CvodeRun:
                 self.y = self._conserved.restored(self.y)
                 self._restart()
             if np.isfinite(self._longest):
-                outcome = self._solver.step(time, "onestep", tstop=self.reached + self._longest)
+                outcome = self._step(time, "onestep", tstop=self.reached + self._longest)
             else:
-                outcome = self._solver.step(time, "onestep")
+                outcome = self._step(time, "onestep")
             if not np.isfinite(outcome.y).all():
                 return Status.FAILED, f"the velocity is not finite after flow time {self.reached:.6g}"
             if not outcome.y @ outcome.y <= DIVERGENCE_NORM**2:

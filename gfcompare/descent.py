@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import ContractError, InputError, unknown_name
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+from gfcompare.returned import check_block, check_step
 
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
 _BLOCK = 16_384
@@ -141,7 +142,7 @@ class StepMethod(Integrator, abc.ABC):
 
     def step(self, problem: CountedProblem, theta: Array, memory: Any, step_size: float) -> tuple[Array, Any]:
         """Return theta, shape (M, P), and memory after one step."""
-        raise NotImplementedError(f"{type(self).__name__} must define step or steps.")
+        raise ContractError(f"{type(self).__name__} must define step or steps.")
 
     def steps(
         self, problem: CountedProblem, theta: Array, memory: Any, sizes: Array
@@ -153,7 +154,9 @@ class StepMethod(Integrator, abc.ABC):
         inside = problem.counted
         taken = np.zeros(len(theta), dtype=np.int64)
         for size in sizes:
-            moved, memory = self.step(problem.only(inside), theta, memory, float(size))
+            # A copy, because a method may write into it: trajectories that have ended must stay as they are.
+            result = self.step(problem.only(inside), theta.copy(), memory, float(size))
+            moved, memory = check_step(result, theta.shape, f"{type(self).__name__}.step")
             theta = np.where(inside[:, None], moved, theta)
             taken += inside
             inside &= _inside(theta)
@@ -174,7 +177,9 @@ class StepMethod(Integrator, abc.ABC):
         for sizes, clock in steps_until(self.step_size, first, reached, time):
             running = state.running
             with np.errstate(over="ignore", invalid="ignore"):
-                theta, memory, taken = self.steps(problem.only(running), state.theta, state.memory, sizes)
+                result = self.steps(problem.only(running), state.theta, state.memory, sizes)
+                place = f"{type(self).__name__}.steps"
+                theta, memory, taken = check_block(result, state.theta.shape, place)
                 lost = running & ~_inside(theta)
             done = state.steps + np.where(running, taken, 0)
             times = np.where(running, clock, state.time)
@@ -267,7 +272,8 @@ class GradientMethod(StepMethod, abc.ABC):
             points = network.retract(points)
             return network.project(points, self._gradient(problem, points, rngs))
 
-        move, own = self.move(gradient, theta, own, step_size)
+        result = self.move(gradient, theta, own, step_size)
+        move, own = check_step(result, theta.shape, f"{type(self).__name__}.move", "move")
         if self.normalize:
             return network.retract(theta + network.project(theta, move)), (rngs, own)
         return theta + move, (rngs, own)

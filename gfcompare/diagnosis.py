@@ -11,13 +11,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
-from gfcompare.diagnostics.followed import flow_followed, rtol_of
 from gfcompare.errors import InputError, known_name
+from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import PluginWarning, registry
 from gfcompare.problem import Problem
+
+
+class DiagnosticWarning(PluginWarning):
+    """A diagnostic raised an error, and is NaN in the result."""
+
 
 Array = NDArray[np.float64]
 #: Arrays by the name of the variable.
@@ -80,6 +85,11 @@ def along(problem: Problem, record: Record, method: Integrator | None, names: Se
     }
 
 
+def rtol_of(method: Integrator | None) -> float:
+    """Return the relative tolerance of a method's steps, the default one for a method that has none."""
+    return float(getattr(method, "rtol", FlowIntegrator.rtol))
+
+
 def _along(cls: type[TrajectoryDiagnostic], problem: Problem, paths: Trajectories) -> Array:
     return cls().along(problem, paths)
 
@@ -96,7 +106,7 @@ def paired(
 ) -> list[Values]:
     """Return the diagnostics that compare each method with the standard flow, none if it is not there.
 
-    Of several standard flows the one of smallest tolerance is compared with.
+    The flow is a method that claims to follow it; of several the one of smallest tolerance.
 
     Parameters
     ----------
@@ -106,7 +116,7 @@ def paired(
     names : of the diagnostics wanted; None for those that are computed by default
     """
     classes = [cls for cls in diagnostics_of(problem, names) if issubclass(cls, PairedDiagnostic)]
-    flows = [n for n, method in enumerate(methods.values()) if flow_followed(method) == "standard"]
+    flows = [n for n, method in enumerate(methods.values()) if method.follows == "standard"]
     if not flows or not classes:
         return [{} for _ in parts]
     paths = [
@@ -136,14 +146,17 @@ def _guarded(
     sizes = _sizes(problem.network)
     shape = (*paths.theta.shape[:2], *(sizes[name] for name in cls.dims))
     try:
-        values = np.asarray(compute(), dtype=np.float64)
+        found = np.asarray(compute())
+        if found.dtype.kind not in "fiub":
+            raise ValueError(f"it has type {found.dtype}, expected real numbers")
+        values = found.astype(np.float64)
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
     except Exception as error:
         plugin = registry().origin("diagnostics", cls.name)
         warnings.warn(
             f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {type(error).__name__}: {error}",
-            PluginWarning,
+            DiagnosticWarning,
             stacklevel=2,
         )
         return np.full(shape, np.nan)

@@ -17,7 +17,15 @@ class InputError(ValueError):
 
     def within(self, where: str) -> "InputError":
         """Return the same error with `where` (file, key) put in front."""
-        return InputError(f"{where}: {self}")
+        return type(self)(f"{where}: {self}")
+
+
+class ContractError(InputError):
+    """A plugin returns what its interface does not allow: said at the first call, no result is made of it."""
+
+
+class MethodWarning(UserWarning):
+    """A method failed on some trajectories: which, how many, and where in its author's file."""
 
 
 class RunError(RuntimeError):

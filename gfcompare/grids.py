@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gfcompare.components import identity, plain, require
+from gfcompare.components import check_instance, identity, plain, require
 from gfcompare.errors import LONGEST_NAME, InputError, is_name, normalized
 from gfcompare.network import ReLUNetwork
 
@@ -47,9 +47,14 @@ def checked_name(name: object, key: str) -> str:
 def listed(value: Any, kind: type, key: str) -> list[Any]:
     """Return a component, or a list of them, as a list."""
     found = list(value) if isinstance(value, list | tuple) else [value]
+    if kind is ReLUNetwork and found and all(isinstance(item, int) for item in found):  # its widths
+        found = [value]
     require(bool(found), f"{key} must not be an empty list.")
     for item in found:
-        require(isinstance(item, kind), f"{key} must be a {kind.__name__} or a list of them, got {item!r}.")
+        try:
+            check_instance(item, kind, key)
+        except InputError as error:
+            raise InputError(str(error).replace(", got ", " or a list of them, got ", 1)) from None
     return found
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components import Component, require
+from gfcompare.components import Component, check_instance, require
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
@@ -35,18 +35,28 @@ class Initialization(Component, abc.ABC):
 
     def __post_init__(self) -> None:
         require(
+            isinstance(self.scale, int | float | np.integer | np.floating),
+            f"scale must be a number, got {self.scale!r}.",
+        )
+        require(
             bool(np.isfinite(self.scale)) and self.scale >= 0,
             f"scale must be finite and not negative, got {self.scale}.",
         )
 
     def draw(self, network: ReLUNetwork, rng: np.random.Generator) -> Array:
         """Draw parameters theta, shape (P,)."""
+        _check_draw(network, rng)
         theta = network.check(self.parameters(network, rng)) * self.scale
         return network.normalize(theta) if self.on_manifold else theta
 
     @abc.abstractmethod
     def parameters(self, network: ReLUNetwork, rng: np.random.Generator) -> Array:
         """Draw parameters, shape (P,), before scaling."""
+
+
+def _check_draw(network: ReLUNetwork, rng: np.random.Generator) -> None:
+    check_instance(network, ReLUNetwork, "the network")
+    check_instance(rng, np.random.Generator, "rng")
 
 
 def _layer_by_layer(network: ReLUNetwork, rng: np.random.Generator, weight: _Draw, bias: _Draw) -> Array:
@@ -153,6 +163,7 @@ class Sphere(Initialization):
 
     def draw(self, network: ReLUNetwork, rng: np.random.Generator) -> Array:
         """Draw parameters theta on M, shape (P,)."""
+        _check_draw(network, rng)
         return self.parameters(network, rng)
 
     def parameters(self, network: ReLUNetwork, rng: np.random.Generator) -> Array:

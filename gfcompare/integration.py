@@ -5,19 +5,26 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.conserved import Conserved
-from gfcompare.errors import InputError
-from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status
+from gfcompare.errors import ContractError, InputError
+from gfcompare.flow import FlowIntegrator
+from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
 from gfcompare.problem import Problem
 from gfcompare.rest import LARGEST_DENSE, Linearized
+from gfcompare.returned import check_flow, check_state
+from gfcompare.sources import is_own_file
+
+#: What becomes of an error that a method raises.
+OnError = Literal["record", "raise"]
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.
 _NEARLY_ZERO = 1e-12
@@ -77,9 +84,12 @@ _COUNTERS = (
 )
 
 
-def check_times(times: Sequence[float] | Array) -> Array:
+def check_times(times: ArrayLike) -> Array:
     """Return save times as an array, or raise InputError unless they increase from 0 or later."""
-    array = np.asarray(times, dtype=np.float64)
+    try:
+        array = np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"save times must be a list of finite numbers, got {times!r:.80}.") from None
     if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)):
         raise InputError("save times must be a list of finite numbers.")
     if array[0] < 0 or np.any(np.diff(array) <= 0):
@@ -92,11 +102,11 @@ def stationary(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return which trajectories are at a critical point to rounding, and |G|, both of shape (M,).
 
-    They are where nothing is known of the gradient but that it vanishes near by. With an exact Hessian that is
-    told mode by mode (`gfcompare.rest.Linearized`): rounding errors in stiff modes do not hide the gradient in
-    a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its share of |theta|, with the spectral
-    norm of the Hessian and eps = 2.2e-16: the gradient at the nearest floating-point numbers is as far away. A
-    small neuron has a small share.
+    They are where nothing is known of the gradient but that it vanishes near by. With an exact Hessian
+    that is told mode by mode (`gfcompare.rest.Linearized`): rounding errors in stiff modes do not hide the
+    gradient in a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its share of |theta|,
+    with the spectral norm of the Hessian and eps = 2.2e-16: the gradient at the nearest floating-point
+    numbers is as far away. A small neuron has a small share.
 
     Parameters
     ----------
@@ -154,6 +164,7 @@ def run_block(
     rngs: Sequence[np.random.Generator],
     *,
     time_limit: float | None = None,
+    on_error: OnError = "record",
 ) -> Record:
     """Integrate M trajectories and record them at the save times.
 
@@ -168,7 +179,9 @@ def run_block(
     times : save times, shape (T,), increasing
     rngs : a source of randomness for each trajectory
     time_limit : seconds of wall time a trajectory may take on average over the block
+    on_error : "record" an error that the method raises as the outcome of its trajectory, or "raise" it
     """
+    check_method(integrator)
     rows = problem.network.check(theta)
     if rows.ndim != 2 or len(rngs) != len(rows):
         raise InputError(f"theta must have shape (M, P) with M = {len(rngs)} sources of randomness.")
@@ -178,9 +191,13 @@ def run_block(
     block = _Block(problem, integrator, start, saved, rngs, time_limit)
     try:
         return block.run()
+    except ContractError:  # nothing that this method computes means anything
+        raise
     except Exception as error:  # a plugin may raise anything, and the study must go on
+        if on_error == "raise":
+            raise
         if len(rows) == 1:
-            return block.failed(_describe(error))
+            return block.failed(_describe(error, type(integrator)))
     parts = []
     for m, (rng, state) in enumerate(zip(rngs, states, strict=True)):
         rng.bit_generator.state = state
@@ -218,16 +235,21 @@ class _Block:
         self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in _COUNTERS}
 
     def run(self) -> Record:
+        if isinstance(self._integrator, FlowIntegrator):
+            check_flow(self._integrator, CountedProblem(self._problem, 1), self._theta[0])
         began = time.perf_counter()
         state = self._integrator.start(self._counted, self._theta, self._rngs)
+        name = type(self._integrator).__name__
+        state = check_state(state, self._state, f"{name}.start")
         self._charge(began, state.running)
         self._state = state
         for index, save_time in enumerate(self._times):
             running = state.running
             if running.any():
                 began = time.perf_counter()
-                state = self._integrator.advance(self._counted, state, float(save_time))
+                advanced = self._integrator.advance(self._counted, state, float(save_time))
                 self._charge(began, running)
+                state = check_state(advanced, state, f"{name}.advance")
                 state = self._checked(state, running)
                 self._state = state
             self._save(index, state, float(save_time))
@@ -312,8 +334,24 @@ def _joined(parts: Sequence[Record]) -> Record:
     return Record(times=parts[0].times, messages=tuple(m for part in parts for m in part.messages), **fields)
 
 
-def _describe(error: Exception) -> str:
-    """Return the error's type and text, and the line of code that raised it."""
+def _describe(error: Exception, cls: type[Integrator]) -> str:
+    """Return the error's type and text, and the innermost line of the author's code, not of a solver's."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
+    files = _files(cls)
+    own = [f for f in frames if f.filename in files or is_own_file(f.filename)]
+    place = (own or frames)[-1]
+    return (
+        f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
+    )
+
+
+def _files(cls: type[Integrator]) -> set[str]:
+    """Return the files of a method's functions, as tracebacks name them; without those of gfcompare."""
+    functions = [
+        item
+        for base in cls.__mro__
+        if base.__module__.partition(".")[0] != "gfcompare"
+        for item in vars(base).values()
+        if isinstance(item, types.FunctionType)
+    ]
+    return {function.__code__.co_filename for function in functions}

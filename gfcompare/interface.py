@@ -12,12 +12,12 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.components import Component
+from gfcompare.components import Component, check_instance
 from gfcompare.errors import InputError
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.kernels.ndf import FlowSettings
@@ -29,6 +29,9 @@ from gfcompare.targets import Target
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
+
+#: The flow Theta' = -G on all parameters, or Theta' = -P G on the submanifold M.
+FlowName = Literal["standard", "normalized"]
 
 #: A trajectory whose parameters leave the ball of this radius counts as diverged.
 DIVERGENCE_NORM = 1e10
@@ -359,6 +362,10 @@ class Integrator(Component, abc.ABC):
     #: Whether the method only depends on theta, so that a vanishing gradient means it stays there.
     deterministic: ClassVar[bool] = True
 
+    #: The gradient flow that the method claims to integrate, up to its option rtol. Only such a method is the
+    #: reference of a distance to the flow, and `gfcompare verify` holds it to the flow; nothing is guessed.
+    follows: ClassVar[FlowName | None] = None
+
     @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on the submanifold M; the core then starts them there."""
@@ -382,3 +389,33 @@ class Integrator(Component, abc.ABC):
         Trajectories that are not running stay as they are; one that ends gets its status and a message
         with `State.ended`. `state` must not be used again afterwards: its memory may have been changed.
         """
+
+
+def check_method(given: object) -> Integrator:
+    """Return a method that can be run, or raise InputError that says what is given in its place.
+
+    Raises
+    ------
+    InputError
+        for a class or a name, and for a method whose `follows` contradicts the rest of it
+    """
+    method: Integrator = check_instance(given, Integrator, "a method")
+    follows, name = method.follows, type(method).__name__
+    check_follows(type(method))
+    if follows is not None:
+        wanted = "normalized" if method.on_manifold else "standard"
+        if follows != wanted:
+            on = "on" if method.on_manifold else "off"
+            raise InputError(
+                f"{name} follows the {follows} flow and lives {on} M (on_manifold): one is wrong."
+            )
+        if not isinstance(getattr(method, "rtol", None), float | int):
+            raise InputError(f"{name} follows the {follows} flow up to a tolerance, but has no option rtol.")
+    return method
+
+
+def check_follows(cls: type[Integrator]) -> None:
+    """Raise InputError unless what a class of methods claims to follow is a flow, or None."""
+    if cls.follows is not None and cls.follows not in get_args(FlowName):
+        allowed = ", ".join(map(repr, get_args(FlowName)))
+        raise InputError(f"follows of {cls.__name__} must be {allowed} or None, got {cls.follows!r}.")

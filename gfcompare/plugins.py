@@ -23,9 +23,10 @@ from typing import Any, Literal
 
 import pluggy
 
-from gfcompare import hookspecs
-from gfcompare.components import Component, identity, used_globals
+from gfcompare import hookspecs, sources
+from gfcompare.components import Component, class_identity, require, without_addresses
 from gfcompare.diagnostics import Quantity
+from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import (
     LONGEST_NAME,
     InputError,
@@ -35,14 +36,14 @@ from gfcompare.errors import (
     unknown_name,
 )
 from gfcompare.initializations import Initialization
-from gfcompare.interface import Integrator
+from gfcompare.interface import Integrator, check_follows
 from gfcompare.measures import Measure
 from gfcompare.targets import Target
 
 GROUP = "gfcompare"
 
-# Dimensions that a diagnostic may have besides integrator, seed and time.
-_DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
+# A name is a key of a study file and, for a figure, a file's name.
+_NAME = re.compile(r"\w[\w.+-]*")
 
 #: The kinds of component, each with the hook `gfcompare_<kind>`.
 Kind = Literal["integrators", "targets", "measures", "initializations", "diagnostics", "figures"]
@@ -127,11 +128,15 @@ class Registry:
         except (Exception, SystemExit) as error:  # a broken plugin must not stop the host
             self.refuse(plugin, _cause(error))
             return
+        self.adopt(plugin, found)
+        self.commands += [(plugin, command) for command in commands]
+
+    def adopt(self, plugin: Plugin, found: dict[Kind, list[type[Any]]]) -> None:
+        """Take in components that have been checked."""
         for kind, components in found.items():
             for component in components:
                 self._components[kind][component.name] = component
                 self._origins[kind, component.name] = plugin
-        self.commands += [(plugin, command) for command in commands]
         self.plugins.append(plugin)
 
     def refuse(self, plugin: Plugin, cause: str) -> None:
@@ -174,16 +179,30 @@ def _check_class(kind: Kind, component: object) -> None:
             f"the name {component.name!a} of {component.__name__} must start with a letter, a digit or '_', "
             f"have no '/', no '\\' and at most {LONGEST_NAME} characters, and be composed Unicode (NFC)"
         )
-    if issubclass(component, Quantity) and not all(map(_DIMENSION.fullmatch, component.dims)):
-        raise InputError(
-            f"the dims of {component.__name__} must be of input, output, neuron_1, ..., "
-            f"got {component.dims!r}"
-        )
+    if issubclass(component, Integrator):
+        check_follows(component)
+    _check_name(component, component.name)
+    if issubclass(component, Quantity):
+        check_quantity(component)
     if inspect.isabstract(component):
         missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
         raise InputError(f"{component.__name__} does not define {missing}")
     if "__dataclass_fields__" not in vars(component):
         raise InputError(f"{component.__name__} is not a dataclass; put @dataclass(frozen=True) before it")
+
+
+def _check_name(component: type[Any], name: str) -> None:
+    """Raise InputError unless a name can stand in a study file and name a file, and is no option."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{component.__name__} has the name {name!r}; a name has letters, digits, '_', '-', '.' and '+', "
+            "and starts with a letter, a digit or '_'"
+        )
+    if "name" in component.fields():
+        raise InputError(
+            f"in {component.__name__}, 'name' is an option that each object may have differently; "
+            f"write name: ClassVar[str] = {name!r}"
+        )
 
 
 def _announced(module: ModuleType) -> tuple[dict[Kind, list[type[Any]]], list[Any]]:
@@ -302,6 +321,29 @@ def load_file(path: str | Path) -> None:
     _files[file] = module
 
 
+#: Diagnostics of plugins that are files, with the plugin they come from.
+Carried = list[tuple[Plugin, list[type[Any]]]]
+
+
+def carried() -> Carried:
+    """Return what a worker process looks up by name and would not find: it does not load these files."""
+    found = registry()
+    files = {str(file) for file in _files}
+    return [
+        (plugin, [c for c in found.all("diagnostics") if found.origin("diagnostics", c.name) == plugin])
+        for plugin in found.plugins
+        if plugin.distribution in files
+    ]
+
+
+def adopt(given: Carried) -> None:
+    """Take in what `carried` has returned in another process, unless it is there."""
+    found = registry()
+    for plugin, diagnostics in given:
+        if plugin not in found.plugins:
+            found.adopt(plugin, {"diagnostics": diagnostics})
+
+
 def integrator(name: str, /, **options: Any) -> Integrator:
     """Return a method by name, such as ``integrator("standard-gf", rtol=1e-8)``.
 
@@ -310,6 +352,7 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     InputError
         for an unknown name or option, or a value out of range
     """
+    require(isinstance(name, str), f"the name of a method must be text, such as 'gd', got {name!r}.")
     cls = registry().get("integrators", name)
     fields = [f.name for f in dataclasses.fields(cls) if f.init]
     for option in options:
@@ -322,50 +365,51 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     return found
 
 
-def provenance(component: object) -> dict[str, str]:
-    """Return where a component's class comes from, down to the source: what its numbers depend on."""
+def provenance(component: object) -> dict[str, Any]:
+    """Return where a component's class comes from, down to the code: what its numbers depend on."""
     cls = type(component)
+    origin = _origin(cls)
+    # A file is known by its content: moving it changes nothing.
+    about = (cls.__module__, "") if origin is None else (Path(origin.distribution).name, origin.version)
+    return {
+        "class": cls.__qualname__,
+        "name": getattr(cls, "name", ""),
+        "distribution": about[0],
+        "version": about[1],
+        "code": code_identity(cls),
+    }
+
+
+def code_identity(cls: type[Any]) -> list[Any]:
+    """Return what the code of a component is known by; nothing for gfcompare's own, in its fingerprint.
+
+    A version says too little: in an editable installation the code changes and the version does not. The
+    source says too little: a function can make two classes that differ in what they close over.
+    """
+    if cls.__module__.partition(".")[0] == GROUP:
+        return []
+    code = without_addresses(json.dumps(class_identity(cls), sort_keys=True))
+    return [hashlib.sha256(code.encode()).hexdigest()[:12], hashed_files(cls)]
+
+
+def hashed_files(cls: type[Any]) -> sources.Hashes:
+    """Return the files that take part in the identity of a component, by name, without gfcompare's own."""
+    found: sources.Hashes = {}
+    for base in cls.__mro__:
+        module = base.__module__
+        if not sources.is_library(module) or module == "__main__":
+            found |= sources.reachable(module)
+        elif module.partition(".")[0] not in (GROUP, *sys.stdlib_module_names):
+            found |= sources.module_file(module)
+    origin = _origin(cls)
+    if origin is not None and origin.distribution != GROUP:
+        found |= sources.distribution_files(origin.distribution)
+    return found
+
+
+def _origin(cls: type[Any]) -> Plugin | None:
+    """Return the plugin that announces a class, if one does."""
     for kind in KINDS:
         if cls in registry().all(kind):
-            origin = registry().origin(kind, cls.name)
-            return {
-                "class": cls.__qualname__,
-                # A file is known by its content: moving it changes nothing.
-                "distribution": Path(origin.distribution).name,
-                "version": origin.version,
-                "source": _source_hash(cls),
-            }
-    return {"class": cls.__qualname__, "distribution": cls.__module__, "source": _source_hash(cls)}
-
-
-_source_hashes: dict[type[Any], str] = {}
-
-
-def _source_hash(cls: type[Any]) -> str:
-    """Return a hash of the code of a class and its bases.
-
-    A version says too little: in an editable installation the code changes and the version does not.
-    """
-    if cls not in _source_hashes:
-        digest = hashlib.sha256()
-        for base in cls.__mro__:
-            if base.__module__.partition(".")[0] not in sys.stdlib_module_names:
-                digest.update(_source(base))
-        _source_hashes[cls] = digest.hexdigest()[:12]
-    return _source_hashes[cls]
-
-
-def _source(cls: type[Any]) -> bytes:
-    """Return the text of a class's module; of a script the class and what its methods use of the rest."""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if cls.__module__ != "__main__" and file and Path(file).is_file():
-        return Path(file).read_bytes()
-    try:
-        methods = [value for _, value in sorted(vars(cls).items()) if inspect.isfunction(value)]
-        used = [identity(used_globals(method)) for method in methods]
-        return (inspect.getsource(cls) + json.dumps(used, sort_keys=True)).encode()
-    except (OSError, TypeError):  # typed into an interpreter
-        import cloudpickle
-
-        pickled: bytes = cloudpickle.dumps(cls)
-        return pickled
+            return registry().origin(kind, cls.name)
+    return None

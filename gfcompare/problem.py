@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
+from gfcompare.components import check_instance
 from gfcompare.curvature import Curvature, differences, extreme_eigenvalues
 from gfcompare.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
@@ -58,9 +59,11 @@ class Problem:
     def __init__(
         self, network: ReLUNetwork, target: Target, measure: Measure, quadrature: Quadrature | None = None
     ) -> None:
-        self._network = network
-        self._target = target
-        self._measure = measure
+        self._network: ReLUNetwork = check_instance(network, ReLUNetwork, "the network")
+        self._target: Target = check_instance(target, Target, "the target")
+        self._measure: Measure = check_instance(measure, Measure, "the measure")
+        if quadrature is not None:
+            check_instance(quadrature, Quadrature, "the quadrature")
         self._quadrature = quadrature or Quadrature()
         _check_inputs(network, target, measure)
         self._density: PiecewisePolynomial | None = None
@@ -211,6 +214,7 @@ class Problem:
         batch_size : points drawn from the measure for each theta
         rng : source of randomness
         """
+        check_instance(rng, np.random.Generator, "rng")
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}.")
         rows, _ = self._network.rows(theta)

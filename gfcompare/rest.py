@@ -231,9 +231,9 @@ class Linearized:
 
         Returns
         -------
-        "moves" if there is more motion than the tolerance; "settled" if there is less, and rounding hides less;
-        "at rest" if rounding hides more, in a gradient that vanishes to rounding; "hidden" if the risk that
-        could be lost on the way exceeds `descent`
+        "moves" if there is more motion than the tolerance; "settled" if there is less, and rounding hides
+        less; "at rest" if rounding hides more, in a gradient that vanishes to rounding; "hidden" if the
+        risk that could be lost on the way exceeds `descent`
         """
         scale = self._coordinates.of_tolerance(tolerance)
         if not _size(self.motion(duration), scale) <= 1.0:
@@ -252,7 +252,8 @@ def _size(motion: Array, scale: Array) -> float:
 def _without_symmetries(network: ReLUNetwork, theta: Array, gradients: Array) -> Array:
     """Return gradients, (n, P), without what rounding leaves along the rescaling symmetries.
 
-    Exactly, <row_i, G_row_i> = <column_i, G_column_i> for every hidden neuron of a network with one hidden layer.
+    Exactly, <row_i, G_row_i> = <column_i, G_column_i> for every hidden neuron of a network with one hidden
+    layer.
     """
     h, inputs = network.hidden[0], network.inputs
     result = gradients.copy()

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import cloudpickle
 import numpy as np
@@ -27,15 +27,17 @@ from threadpoolctl import threadpool_limits
 
 from gfcompare import parallel, store
 from gfcompare.compiled_flow import load_kernels
-from gfcompare.components import require
-from gfcompare.errors import InputError, RunError
+from gfcompare.components import check_instance, require
+from gfcompare.diagnosis import DiagnosticWarning
+from gfcompare.errors import InputError, RunError, unknown_name
+from gfcompare.failures import CellsFailedError, portable, warn_of_failures, warn_of_methods
 from gfcompare.flow import FlowIntegrator
-from gfcompare.integration import Record, check_times, run_block
-from gfcompare.interface import CountedProblem, Integrator
+from gfcompare.integration import OnError, Record, check_times, run_block
+from gfcompare.interface import CountedProblem, Integrator, check_method
 from gfcompare.kernels.compiled import is_cold
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import PluginWarning
+from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
@@ -99,10 +101,6 @@ class WorkersLostError(RunError):
     """The worker process of a cell died; the finished cells are kept."""
 
 
-class CellsFailedError(RunError):
-    """Some cells could not be computed; the others are finished and kept."""
-
-
 def integrate(
     problem: Problem,
     integrator: Integrator,
@@ -111,6 +109,7 @@ def integrate(
     *,
     seed: int = 0,
     time_limit: float | None = None,
+    on_error: OnError = "record",
 ) -> xr.Dataset:
     """Integrate trajectories with one method and return them labelled.
 
@@ -122,28 +121,46 @@ def integrate(
     times : save times, shape (T,), increasing, in units of flow time
     seed : source of randomness for stochastic methods, which `gfcompare.Study` calls the study seed
     time_limit : seconds of wall time that a trajectory may take on average
+    on_error : "record" an error that the method raises as the outcome of its trajectory, with a warning, or
+        "raise" it
 
     Returns
     -------
     xarray.Dataset
         over (seed, time), with the variables of docs/schema.md; seed is the row of theta
     """
+    check_instance(problem, Problem, "the problem")
+    check_method(integrator)
+    _check_on_error(on_error)
+    require(isinstance(seed, int | np.integer), f"seed must be a whole number, got {seed!r}.")
     require(seed >= 0, f"seed must not be negative, got {seed}.")
     require(time_limit is None or time_limit > 0, f"time_limit must be positive, got {time_limit}.")
     rows = np.atleast_2d(problem.network.check(theta))
-    saved = check_times(np.asarray(times, dtype=np.float64))
+    saved = check_times(times)
     rngs = [random_stream(seed, m, "method") for m in range(len(rows))]
-    record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit)
+    record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit, on_error=on_error)
+    warn_of_failures(type(integrator).__name__, record.status, record.messages)
     return trajectories(problem, record, range(len(rows)), integrator)
 
 
-def run_cell(cell: Cell) -> Record:
+def _check_on_error(given: str) -> None:
+    if given not in get_args(OnError):
+        raise unknown_name("value of on_error", str(given), get_args(OnError))
+
+
+def run_cell(cell: Cell, on_error: OnError = "record") -> Record:
     """Compute a cell."""
     _load_kernels(cell)
     theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
     rngs = [random_stream(cell.study_seed, seed, "method") for seed in cell.seeds]
     return run_block(
-        cell.problem.problem, cell.integrator, theta, cell.times, rngs, time_limit=cell.time_limit
+        cell.problem.problem,
+        cell.integrator,
+        theta,
+        cell.times,
+        rngs,
+        time_limit=cell.time_limit,
+        on_error=on_error,
     )
 
 
@@ -152,6 +169,8 @@ def run_study(
     output: str | Path | None = None,
     *,
     jobs: int | None = None,
+    force: bool = False,
+    on_error: OnError = "record",
     progress: Progress | None = None,
 ) -> Outcome:
     """Run what is not finished of a study, and put all of it into one result file.
@@ -164,16 +183,26 @@ def run_study(
     study : the study
     output : folder for the results; by default results/<name>
     jobs : worker processes; by default one for each core
+    force : compute all cells, finished or not: their files are removed first, so that a forced run that is
+        stopped goes on as any other. The result file of before stays until the new one is complete
+    on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
+        each method; or "raise" it when the other cells are finished, also where it was recorded before
     progress : is told what happens
     """
+    _check_on_error(on_error)
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
     began = time.perf_counter()
     folder = Path(output) if output is not None else Path("results") / study.name
     store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()
+    if force:
+        store.remove_cells(folder, cells)
     finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
-    todo = [cell for cell in cells if not store.cell_path(folder, cell).exists()]
+    if on_error == "raise":
+        finished = [cell for cell in finished if not store.has_failed(store.cell_path(folder, cell))]
+    there = {cell.key for cell in finished}
+    todo = [cell for cell in cells if cell.key not in there]
     shown.begin(cells, finished)
     try:
         if todo:
@@ -181,17 +210,19 @@ def run_study(
             workers = min(jobs or parallel.available_cores(), len(todo))
             if workers == 1:
                 with _one_thread():
-                    failed = _compute_here(todo, folder, shown)
+                    failed = _compute_here(todo, folder, on_error, shown)
             else:
-                failed = _run_in_pool(todo, folder, workers, shown)
-            _refuse(failed, folder)
+                failed = _run_in_pool(todo, folder, workers, on_error, shown)
+            _refuse(failed, folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
         shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
     if study.source:
         store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
-    path = store.merge(study, folder)
-    return Outcome(store.open_study(path), path, len(todo), len(finished), time.perf_counter() - began)
+    path = store.merge(study, folder, cells)
+    tree = store.open_study(path)
+    warn_of_methods(tree)
+    return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -201,11 +232,14 @@ def _write_text(path: Path, text: str) -> None:
 Failures = list[tuple[Cell, Exception]]
 
 
-def _refuse(failed: Failures, folder: Path) -> None:
+def _refuse(failed: Failures, folder: Path, on_error: OnError) -> None:
     """Raise an error that names the cells that could not be computed, if there are any."""
     if not failed:
         return
     error = failed[0][1]
+    if on_error == "raise" and not isinstance(error, InputError | RunError):
+        error.add_note(f"In {failed[0][0].label}. The finished cells are kept in {folder}.")
+        raise error
     known = isinstance(error, InputError | RunError)
     cause = str(error) if known else f"{type(error).__name__}: {error}."
     names = "; ".join(cell.label for cell, _ in failed[:3]) + ("; ..." if len(failed) > 3 else "")
@@ -215,21 +249,21 @@ def _refuse(failed: Failures, folder: Path) -> None:
     raise kind(message) from error
 
 
-def _compute_here(todo: Sequence[Cell], folder: Path, shown: Progress) -> Failures:
+def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: Progress) -> Failures:
     """Compute cells one after the other in this process; return those that raised an error."""
     failed: Failures = []
     for cell in todo:
         try:
-            shown.cell_done(cell, _compute(cell, folder))
+            shown.cell_done(cell, _compute(cell, folder, on_error))
         except Exception as error:  # the other cells go on
             failed.append((cell, error))
     return failed
 
 
-def _compute(cell: Cell, folder: Path) -> float:
+def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
     """Compute a cell and write its file; return the seconds it took."""
     began = time.perf_counter()
-    store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell))
+    store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell, on_error))
     return time.perf_counter() - began
 
 
@@ -343,14 +377,34 @@ def _start_worker(parent: int) -> None:
     parallel.set_thread_count(1)
     threadpool_limits(1)  # of linear algebra: small products on several threads wait for one another
     warnings.simplefilter("ignore", PluginWarning)  # the parent has said it
+    warnings.simplefilter("always", DiagnosticWarning)  # that it has not: it is told
 
 
-def _work(payload: bytes) -> float:
-    cell, folder = cloudpickle.loads(payload)
-    return _compute(cell, folder)
+def _work(payload: bytes) -> tuple[float, list[str]]:
+    """Compute a cell; return the seconds it took and the warnings of diagnostics that raised."""
+    cell, folder, on_error, plugins = cloudpickle.loads(payload)
+    adopt(plugins)
+    said: list[str] = []
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if issubclass(category, DiagnosticWarning):
+            said.append(str(message))
+        else:
+            show(message, category, *more, **named)
+
+    warnings.showwarning = collect
+    try:
+        return _compute(cell, folder, on_error), said
+    except Exception as error:
+        raise portable(error) from error
+    finally:
+        warnings.showwarning = show
 
 
-def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progress) -> Failures:
+def _run_in_pool(
+    todo: Sequence[Cell], folder: Path, workers: int, on_error: OnError, shown: Progress
+) -> Failures:
     """Compute cells on worker processes; return those that raised an error or killed their worker.
 
     A worker that dies takes the pool with it. Whose fault it was cannot be told, so what was running is
@@ -359,11 +413,11 @@ def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progre
     left = list(todo)
     failed: Failures = []
     while left:
-        suspects = _run_once(left, folder, workers, shown, failed)
+        suspects = _run_once(left, folder, workers, on_error, shown, failed)
         if suspects:
             shown.note(f"a worker process died; computing again what was running, {len(suspects)} cells")
         for cell in suspects:
-            if _run_once([cell], folder, 1, shown, failed):
+            if _run_once([cell], folder, 1, on_error, shown, failed):
                 failed.append((cell, WorkersLostError(_DIED)))
         settled = {cell.key for cell, _ in failed}
         left = [c for c in left if c.key not in settled and not store.cell_path(folder, c).exists()]
@@ -371,7 +425,12 @@ def _run_in_pool(todo: Sequence[Cell], folder: Path, workers: int, shown: Progre
 
 
 def _run_once(
-    todo: Sequence[Cell], folder: Path, workers: int, shown: Progress, failed: Failures
+    todo: Sequence[Cell],
+    folder: Path,
+    workers: int,
+    on_error: OnError,
+    shown: Progress,
+    failed: Failures,
 ) -> list[Cell]:
     """Compute cells in a fresh pool until it is finished or broken; return what was running when it broke."""
     # loky, unlike the standard library's pool, does not import the user's script again in each worker, so a
@@ -382,24 +441,26 @@ def _run_once(
         max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),)
     )
     waiting = deque(todo)
-    running: dict[Future[float], Cell] = {}
+    running: dict[Future[tuple[float, list[str]]], Cell] = {}
     orderly = False
     try:
         while waiting or running:
             while waiting and len(running) < workers:  # no more than that, to know what was running
                 cell = waiting.popleft()
-                running[executor.submit(_work, cloudpickle.dumps((cell, folder)))] = cell
+                running[executor.submit(_work, cloudpickle.dumps((cell, folder, on_error, carried())))] = cell
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
                 cell = running[future]
                 try:
-                    seconds = future.result()
+                    seconds, said = future.result()
                 except BrokenProcessPool:
                     return list(running.values())
                 except Exception as error:  # the other cells go on
                     failed.append((cell, error))
                 else:
                     shown.cell_done(cell, seconds)
+                    for text in said:
+                        warnings.warn(text, DiagnosticWarning, stacklevel=2)
                 del running[future]
         orderly = True
         return []

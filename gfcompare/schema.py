@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare import __version__, diagnosis
+from gfcompare.components import check_instance
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
@@ -26,7 +27,7 @@ from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ VARIABLES: dict[str, Variable] = {
     "message": Variable(_OUTCOME, "U", "what the method said when the trajectory ended", "1"),
     "end_time": Variable(_OUTCOME, "f", "flow time at which the trajectory ended", "parameter^2 / risk"),
     "on_manifold": Variable(("integrator",), "i", "1 if the method lives on the submanifold M, else 0", "1"),
+    "follows": Variable(
+        ("integrator",),
+        "U",
+        "gradient flow that the method claims to follow up to its tolerance, empty if none",
+        "1",
+        since=4,
+    ),
     "options": Variable(("integrator",), "U", "name and options of the method, JSON", "1"),
 }
 
@@ -306,6 +314,10 @@ def problem_group(
         "integrator",
         np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
     )
+    data["follows"] = (
+        "integrator",
+        np.array([i.follows or "" for i in integrators.values()], dtype=object),
+    )
     options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
     data["options"] = ("integrator", np.array(options, dtype=object))
     for key, (dims, values) in portrait(problem).items():
@@ -356,6 +368,7 @@ def validate(tree: xr.DataTree) -> list[str]:
     ----------
     tree : a result as `gfcompare.open_study` returns it
     """
+    check_instance(tree, xr.DataTree, "a result")
     found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]
     version = str(tree.attrs.get("schema_version", ""))
     if version and version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:

@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import xarray as xr
 
 from gfcompare.errors import InputError
 from gfcompare.integration import Record
+from gfcompare.interface import Status
 from gfcompare.measures import Points
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -41,6 +42,17 @@ def result_path(output: Path) -> Path:
 def cell_path(output: Path, cell: Cell) -> Path:
     """Return the path of a cell's file; it exists if and only if the cell is finished."""
     return output / CELLS / f"{cell.key}.nc"
+
+
+def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
+    """Remove the files of cells, to have them computed again."""
+    for cell in cells:
+        cell_path(output, cell).unlink(missing_ok=True)
+
+
+def has_failed(path: Path) -> bool:
+    """Return whether a method raised an error in a finished cell."""
+    return bool((_load(path)["status"] == Status.FAILED).any())
 
 
 def prepare(output: Path) -> None:
@@ -82,11 +94,18 @@ def save_cell(path: Path, cell: Cell, record: Record) -> None:
     write_whole(path, lambda temporary: data.to_netcdf(temporary, engine="netcdf4"))
 
 
-def merge(study: Study, output: Path) -> Path:
-    """Put the cells of a study together into one result file; return its path."""
+def merge(study: Study, output: Path, given: Sequence[Cell] | None = None) -> Path:
+    """Put the cells of a study together into one result file; return its path.
+
+    Parameters
+    ----------
+    study : the study
+    output : the folder of its results
+    given : its cells as they were computed; asked for again, they are others if a source file has changed
+    """
     spec = study.spec()
     cells: dict[tuple[str, str], list[Cell]] = {}
-    for cell in study.cells():
+    for cell in study.cells() if given is None else given:
         cells.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
 
     def write(temporary: Path) -> None:
@@ -172,6 +191,8 @@ def open_study(path: str | Path) -> xr.DataTree:
     InputError
         if there is no such file or it is not a result of gfcompare
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a result is opened by its path, got {path!r:.80}.")
     given = Path(path)
     file = result_path(given) if given.is_dir() else given
     if not file.is_file():

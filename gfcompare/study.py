@@ -20,12 +20,13 @@ from gfcompare.diagnosis import checked_names, chosen
 from gfcompare.errors import InputError
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
-from gfcompare.interface import Integrator
+from gfcompare.integration import OnError
+from gfcompare.interface import Integrator, check_method
 from gfcompare.markup import architecture, component, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
-from gfcompare.plugins import provenance
+from gfcompare.plugins import code_identity, provenance
 from gfcompare.problem import Problem
 from gfcompare.quadrature import Quadrature
 from gfcompare.schema import SCHEMA_VERSION
@@ -75,13 +76,21 @@ class ProblemSpec:
         They depend on the study seed, the seed, the network and the initialisation alone: targets and
         methods start from the same networks.
         """
-        return self.initialization.draw(self.network, random_stream(study_seed, seed, "initial"))
+        drawn = self.initialization.draw(self.network, random_stream(study_seed, seed, "initial"))
+        theta = self.network.check(drawn)
+        right = theta.ndim == 1 and bool(np.isfinite(theta).all())
+        require(
+            right, f"the initialisation {self.initialization.name!r} must draw finite numbers of shape (P,)."
+        )
+        return theta
 
     def identity(self) -> dict[str, Any]:
         """Return everything about the problem that determines numbers."""
         return {
             "widths": list(self.network.widths),
             "target and measure": self.problem.digest,
+            # Their values are in the digest; what else they do, such as drawing points, is in their code.
+            "code": [code_identity(type(part)) for part in (self.target, self.measure)],
             "initialization": identity(self.initialization.options()) | provenance(self.initialization),
         }
 
@@ -120,6 +129,13 @@ class Cell:
     def label(self) -> str:
         """What the cell is called in messages."""
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
+
+
+def _check_method(method: object, name: str) -> None:
+    try:
+        check_method(method)
+    except InputError as error:
+        raise error.within(f"integrators.{name}") from None
 
 
 _STREAMS = {"initial": 0, "method": 1}
@@ -198,6 +214,8 @@ class Study:
         self.diagnostics = checked_names(diagnostics)
         self.source = source
         self.integrators = expanded(integrators, Integrator, "integrators")
+        for method_name, method in self.integrators.items():
+            _check_method(method, method_name)
         networks = labelled(listed(network, ReLUNetwork, "network"), "network.widths")
         measures = labelled(listed(measure, Measure, "measure"), "measure")
         initializations = labelled(listed(initialization, Initialization, "initialization"), "initialization")
@@ -293,14 +311,24 @@ class Study:
             "integrators": {name: describe(method) for name, method in self.integrators.items()},
         }
 
-    def run(self, output: str | Path | None = None, *, jobs: int | None = None) -> xr.DataTree:
+    def run(
+        self,
+        output: str | Path | None = None,
+        *,
+        jobs: int | None = None,
+        force: bool = False,
+        on_error: OnError = "record",
+    ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
         Parameters
         ----------
         output : folder for the results; by default results/<name>
         jobs : number of worker processes; by default one for each core
+        force : compute everything, also what is finished
+        on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
+            each method; or "raise" it when the other cells are finished
         """
         from gfcompare.runner import run_study
 
-        return run_study(self, output, jobs=jobs).tree
+        return run_study(self, output, jobs=jobs, force=force, on_error=on_error).tree

@@ -19,6 +19,7 @@ class NormalizedGradientFlow(gfc.FlowIntegrator):
     """
 
     name: ClassVar[str] = "normalized-gf"
+    follows = "normalized"
     compiled_as = "normalized"
 
     @property

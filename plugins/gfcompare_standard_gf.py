@@ -17,6 +17,7 @@ class StandardGradientFlow(gfc.FlowIntegrator):
     """
 
     name: ClassVar[str] = "standard-gf"
+    follows = "standard"
     compiled_as = "standard"
 
     def velocity(self, problem: gfc.CountedProblem, y: gfc.Array) -> gfc.Array:

@@ -466,9 +466,8 @@ def test_neither_step_nor_steps():
         step_size: gfc.StepSize = 0.1
 
     case = setting("sine", count=2)
-    data = gfc.integrate(case.problem, Empty(), case.theta, [0.0, 1.0])
-    assert status(data) == [gfc.Status.FAILED] * 2
-    assert "Empty must define step or steps" in str(data["message"].values[0])
+    with pytest.raises(gfc.InputError, match="Empty must define step or steps"):
+        gfc.integrate(case.problem, Empty(), case.theta, [0.0, 1.0])
 
 
 @QUICK

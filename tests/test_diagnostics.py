@@ -460,7 +460,10 @@ def test_dimensions_that_no_result_has_are_refused() -> None:
     module = types.ModuleType("theirs")
     module.gfcompare_diagnostics = gfc.hookimpl(_announced(Lost))  # type: ignore[attr-defined]
     registry = plugins.registry()
-    with pytest.warns(PluginWarning, match="the dims of Lost must be of input, output, neuron_1, ..., got"):
+    with pytest.warns(
+        PluginWarning,
+        match="the dims of Lost must be a tuple of input, output, neuron_1, ..., each once, got",
+    ):
         registry.load(plugins.Plugin("theirs", "their-distribution", "1.0"), module)
     assert "elapsed" not in registry.names("diagnostics")
 

@@ -505,14 +505,14 @@ def test_quadrature_error_is_drawn_up_to_its_largest_value(cube):
 
 def test_deep_networks(deep):
     found = draw_all(deep)
-    others = {"test_risk", "quadrature_error", "cylinder"}
+    others = {"test_risk", "quadrature_error", "cylinder", "distance_to_own_flow"}
     assert set(found) == {cls.name for cls in figures_of_gfcompare()} - others
     group = only(deep)
     assert (group["distance_to_manifold"].sel(integrator="normalized-gf") < 1e-13).all()
     assert (group["distance_to_manifold"].sel(integrator="gd") > 1e-3).all()
     assert found["breakpoints"].get_supylabel() == "breakpoints of the first layer (input)"
     assert legend_texts(found["distance_to_manifold"])[0] == "normalized-gf"
-    assert legend_texts(found["distance_to_flow"])[0] == "gd"
+    assert any(text.startswith("gd") for text in legend_texts(found["distance_to_flow"]))
 
 
 # Which figures apply
@@ -603,7 +603,8 @@ def drawn(mixed):
 
 
 def test_every_figure_of_a_mixed_result_is_drawn(drawn):
-    assert list(drawn) == [cls.name for cls in figures_of_gfcompare() if cls.name != "cylinder"]
+    others = ("cylinder", "distance_to_own_flow")
+    assert list(drawn) == [cls.name for cls in figures_of_gfcompare() if cls.name not in others]
 
 
 def test_mixed_figures_have_no_empty_panel_and_keep_clear_of_the_legend(drawn):
@@ -640,7 +641,7 @@ def test_mixed_figures_are_written_without_warnings(mixed, tmp_path):
 
 
 def test_problems_without_a_flow_are_left_out_of_the_distance_to_it(plane, table):
-    alone = only(table).sel(integrator=["gd"])
+    alone = only(table).sel(integrator=["gd"]).drop_vars("distance_to_flow")
     tree = xr.DataTree.from_dict({"pair": only(plane), "alone": alone})
     assert [ax.get_title() for ax in titled(figures.distance_to_flow(tree))] == ["pair"]
 

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from support import gfcompare, refused
 
 import gfcompare as gfc
+from gfcompare.errors import MethodWarning
 from gfcompare.integration import run_block
 from gfcompare.plugins import registry
 
@@ -259,7 +260,8 @@ def test_the_modified_flow_is_the_gradient_flow_of_the_modified_risk():
 def test_the_modified_flow_needs_a_smooth_risk():
     measure = gfc.measures.Discretized(gfc.measures.Uniform(0.0, 1.0), 20)
     problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), measure)
-    data = gfc.integrate(problem, method("modified-flow"), np.ones((1, 10)), [1.0])
+    with pytest.warns(MethodWarning, match="needs a smooth risk"):
+        data = gfc.integrate(problem, method("modified-flow"), np.ones((1, 10)), [1.0])
     assert status(data) == [gfc.Status.FAILED]
     assert "needs a smooth risk" in str(data["message"].values[0])
 
@@ -398,7 +400,8 @@ def test_where_newtons_method_does_not_converge_the_trajectory_fails_by_itself()
     case = setting("sine", hidden=4, count=2)
     theta = np.stack([case.theta[0], np.array([1.0, 1, 1, 1, -5, -6, -7, -8, 0, 0, 0, 0, 2.0])])
     chosen = method("implicit-euler", step_size=50.0, max_iterations=2)
-    _, data = follow(case, chosen, [0.0, 50.0, 100.0], theta=theta)
+    with pytest.warns(MethodWarning, match="ImplicitEuler failed on 1 of 2"):
+        _, data = follow(case, chosen, [0.0, 50.0, 100.0], theta=theta)
     assert status(data) == [gfc.Status.FAILED, gfc.Status.REACHED_END]
     assert "did not converge in 2 iterations, step size 50" in str(data["message"].values[0])
     assert np.isfinite(data["risk"].values[0, 0])

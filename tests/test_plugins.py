@@ -409,13 +409,19 @@ BROKEN_DISTRIBUTION = {
 }
 
 
-def wheel(folder: Path, name: str, version: str, modules: dict[str, str]) -> Path:
-    """Build the wheel of a distribution whose modules are all entry points; no build tool is needed."""
+def wheel(
+    folder: Path, name: str, version: str, modules: dict[str, str], others: dict[str, str] | None = None
+) -> Path:
+    """Build the wheel of a distribution whose modules are all entry points; no build tool is needed.
+
+    `others` are files that are none; a module with the text "" is an entry point that is elsewhere.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     points = "".join(
         f"{m.removesuffix('.py').replace('_', '-')} = {m.removesuffix('.py')}\n" for m in modules
     )
-    files = {module: textwrap.dedent(source) for module, source in modules.items()} | {
+    contents = {module: source for module, source in modules.items() if source} | (others or {})
+    files = {module: textwrap.dedent(source) for module, source in contents.items()} | {
         f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{stem}.dist-info/entry_points.txt": f"[gfcompare]\n{points}",
@@ -554,6 +560,58 @@ def test_a_broken_distribution_is_survived(
     finally:
         environment.pip("uninstall", "--yes", "gfcompare-trouble")
     assert environment.run("plugins").stderr == ""
+
+
+PARTED = {
+    "parted.py": METHOD.replace("import gfcompare as gfc", "import gfcompare as gfc\nimport parted_helper")
+    + "\n@gfc.hookimpl\ndef gfcompare_integrators():\n    return [Method]\n",
+    "parted_helper.py": "FACTOR = 1.0\n",
+    "parted_table.csv": "1.0\n",
+}
+
+
+@pytest.mark.install
+@pytest.mark.slow
+@pytest.mark.parametrize("editable", [False, True])
+def test_every_file_of_a_distribution_changes_the_key(
+    environment: Environment, study_file: Callable[..., Path], tmp_path: Path, editable: bool
+) -> None:
+    """An editable installation, as build backends make it, is a path to the project and nothing else."""
+    study = study_file(("[integrators.gd]\nstep_size = 0.1", "[integrators.mine]"))
+    project = tmp_path / "project"
+    project.mkdir()
+    if editable:
+        for name, text in PARTED.items():
+            (project / name).write_text(text)
+        built = wheel(tmp_path, "gfcompare-parted", "1.0", {"parted.py": ""}, {"_parted.pth": f"{project}\n"})
+    else:
+        others = {name: text for name, text in PARTED.items() if name != "parted.py"}
+        built = wheel(tmp_path, "gfcompare-parted", "1.0", {"parted.py": PARTED["parted.py"]}, others)
+    environment.install(built)
+    code = "import sys, gfcompare as gfc; print(gfc.Study.from_toml(sys.argv[1]).cells()[0].key)"
+    where = "import parted; print(parted.__file__)"
+
+    def said(*command: object) -> str:
+        done = subprocess.run(
+            [environment.python, "-c", *command], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    try:
+        folder = Path(said(where)).parent
+        assert (folder == project) == editable
+        before = said(code, study)
+        assert said(code, study) == before
+        # A data file beside a module is recorded by an installation, and by an editable one is not.
+        for name in ("parted.py", "parted_helper.py") if editable else PARTED:
+            text = (folder / name).read_text()
+            (folder / name).write_text(text + "# edited\n")
+            assert said(code, study) != before, name
+            (folder / name).write_text(text)
+        assert said(code, study) == before
+    finally:
+        environment.pip("uninstall", "--yes", "gfcompare-parted")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from support import WATCHED, assert_same_bits, assert_same_numbers, gfcompare
 
 import gfcompare as gfc
 from gfcompare import plugins, store
-from gfcompare.errors import RunError
+from gfcompare.errors import MethodWarning, RunError
 from gfcompare.plugins import PluginWarning
 from gfcompare.runner import CellsFailedError, run_study
 from gfcompare.study import Cell
@@ -303,7 +303,8 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_method_that_raises_is_a_result(tmp_path: Path) -> None:
     methods = {"good": Shaky(), "bad": Shaky(act="always"), "gd": gfc.integrator("gd", step_size=0.1)}
-    tree = study(integrators=methods).run(tmp_path, jobs=1)
+    with pytest.warns(MethodWarning, match="the method 'bad' failed on 8 of 8 trajectories"):
+        tree = study(integrators=methods).run(tmp_path, jobs=1)
     assert gfc.validate(tree) == []
     data = tree["sine"].to_dataset()
     bad = data.sel(integrator="bad")
@@ -321,7 +322,9 @@ def test_a_method_that_raises_is_a_result(tmp_path: Path) -> None:
 
 
 def test_only_the_trajectories_that_raise_fail(tmp_path: Path) -> None:
-    data = study(seeds=8, integrators={"good": Shaky(), "some": Shaky(act="for some")}).run(tmp_path, jobs=1)
+    made = study(seeds=8, integrators={"good": Shaky(), "some": Shaky(act="for some")})
+    with pytest.warns(MethodWarning, match="the method 'some' failed on 4 of 16 trajectories"):
+        data = made.run(tmp_path, jobs=1)
     one = data["sine"].to_dataset()
     failed = one["status"].sel(integrator="some").values == gfc.Status.FAILED
     assert failed.any()

@@ -1,7 +1,7 @@
 """Distance to the flow
 ====================
 
-How far each descent method is from the flow it approximates, from the same initial network.
+How far each method is from the standard flow, from the same initial network; on M from its normalised form.
 """
 
 import gfcompare as gfc

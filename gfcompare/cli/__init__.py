@@ -72,7 +72,8 @@ def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C.
 
-    1 is for what is nobody's input: workers that died, a full disk. What was computed is kept.
+    1 is for what is nobody's input: workers that died, a full disk, a method that failed on every
+    trajectory. What was computed is kept.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from traceback import format_exception
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from gfcompare.cli.base import (
 from gfcompare.cli.drawing import draw
 from gfcompare.cli.progress import Display
 from gfcompare.cli.tables import print_summary
-from gfcompare.errors import unknown_name
+from gfcompare.errors import InputError, RunError, unknown_name
 
 
 @app.command()
@@ -35,27 +36,49 @@ def run(
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
+    ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
+    ] = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Run a study, draw its figures and print what came out.
 
     Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
-    stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice.
+    stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
+    is computed again if anything changed that determines its numbers, such as a method's source: see
+    gfcompare info STUDY. The exit code is 1 if a method failed on every trajectory.
     """
     load_plugins(plugin)
+    from gfcompare.failures import failed_everywhere
     from gfcompare.runner import run_study
     from gfcompare.study import Study
 
     loaded = Study.from_toml(study)
     display = Display(err)
     try:
-        outcome = run_study(loaded, output, jobs=jobs, progress=display)
+        outcome = run_study(
+            loaded,
+            output,
+            jobs=jobs,
+            force=force,
+            on_error="raise" if traceback else "record",
+            progress=display,
+        )
     except KeyboardInterrupt:
         err.print(
             f"Stopped. {display.finished} of {display.total} cells are finished and kept; "
             "the same command goes on from there."
         )
         raise typer.Exit(130) from None
+    except (InputError, RunError, OSError):
+        raise
+    except Exception as error:  # of a method, asked for
+        err.print("".join(format_exception(error)), markup=False)
+        raise typer.Exit(1) from None
     print_summary(outcome.tree)
     out.print(
         f"{count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
@@ -64,6 +87,10 @@ def run(
     out.print(plain(f"result   {outcome.path}"))
     if figures:
         draw(outcome.tree, outcome.path.parent / "figures")
+    if broken := failed_everywhere(outcome.tree):
+        names = ", ".join(map(repr, broken))
+        err.print(f"[red]error:[/red] {plain(names)} failed on every trajectory (--traceback shows where).")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gfcompare.study import Study
 
 _ENDS_SHOWN = 12
+_FILES_SHOWN = 12
 
 
 def print_summary(tree: xr.DataTree) -> None:
@@ -78,6 +79,28 @@ def print_study(study: Study) -> None:
     for name, method in study.integrators.items():
         options = ", ".join(f"{k} = {v}" for k, v in describe(method).items() if k != "name")
         out.print(plain(f"  method {name}: {method.name} ({options})"))
+    _print_hashed(study)
+
+
+def _print_hashed(study: Study) -> None:
+    """Print which files take part in the identity of the study's cells: when they change, it is run again."""
+    from gfcompare import sources
+    from gfcompare.diagnosis import chosen
+    from gfcompare.plugins import hashed_files
+
+    out.print(
+        "A finished cell is used again while options and code are the same: "
+        f"gfcompare (all but {', '.join(sources.READERS)}; hash {sources.fingerprint()})"
+    )
+    used: list[Any] = [*study.integrators.values()]
+    for spec in study.problems:
+        used += [spec.target, spec.measure, spec.initialization]
+    classes: list[type[Any]] = [*map(type, used), *chosen(study.diagnostics)]
+    for cls in dict.fromkeys(classes):
+        files = [f"{name} {digest}" for name, digest in hashed_files(cls).items()]
+        if files:
+            more = f", ... ({len(files)} files)" if len(files) > _FILES_SHOWN else ""
+            out.print(plain(f"  {cls.name}: {', '.join(files[:_FILES_SHOWN])}{more}"))
 
 
 def print_component(component: type[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components import Component
+from gfcompare.errors import InputError
 from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]
@@ -110,6 +112,80 @@ class PairedDiagnostic(Quantity, abc.ABC):
         trajectories : of the method
         flow : of the standard gradient flow, at the same save times and from the same seeds
         """
+
+
+#: Names in a problem's group of a result file that are no diagnostic's: variables, coordinates, dimensions.
+RESERVED_NAMES = frozenset(
+    {
+        "integrator",
+        "seed",
+        "time",
+        "input",
+        "output",
+        "point",
+        "test_point",
+        "check",
+        "flow_time",
+        "steps",
+        "rejected_steps",
+        "smallest_step",
+        "gradient_evaluations",
+        "sample_gradients",
+        "risk_evaluations",
+        "wall_time",
+        "status",
+        "message",
+        "end_time",
+        "on_manifold",
+        "follows",
+        "options",
+        "x",
+        "x_1",
+        "x_2",
+        "target",
+        "density",
+        "sample_x",
+        "sample_target",
+        "sample_weight",
+        "test_x",
+        "test_target",
+        "activation_changes",
+        "theory_outcome",
+        "theory_residual",
+        "theory_tolerance",
+        "theory_detail",
+        "theory_unit",
+        "theory_statement",
+        "theory_reference",
+    }
+)
+_RESERVED_PATTERN = re.compile(r"(weight|bias|neuron)_\d+|theory_.*")
+_DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
+
+
+def check_quantity(cls: type[Quantity]) -> None:
+    """Raise InputError unless a class of diagnostics describes a variable that a result file can have."""
+    name = cls.name
+    if not (name.isidentifier() and name.isascii()):
+        raise InputError(
+            f"{cls.__name__} has the name {name!r}; a diagnostic's is a variable's in the result file: "
+            "letters, digits and '_', no digit first"
+        )
+    if name in RESERVED_NAMES or _RESERVED_PATTERN.fullmatch(name):
+        raise InputError(
+            f"{cls.__name__} has the name {name!r}, which the result file has for something else: "
+            f"choose another, such as 'my_{name}'"
+        )
+    for key in ("long_name", "units"):
+        if not isinstance(getattr(cls, key, None), str):
+            raise InputError(f"{cls.__name__} has no class attribute {key!r} that is text")
+    dims = cls.dims
+    right = isinstance(dims, tuple) and all(isinstance(d, str) and _DIMENSION.fullmatch(d) for d in dims)
+    if not right or len(set(dims)) < len(dims):
+        raise InputError(
+            f"the dims of {cls.__name__} must be a tuple of input, output, neuron_1, ..., each once, "
+            f"got {dims!r}"
+        )
 
 
 def present(theta: Array) -> NDArray[np.bool_]:

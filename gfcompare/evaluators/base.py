@@ -108,8 +108,8 @@ class Evaluator(abc.ABC):
     ) -> Array:
         """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
 
-        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`, or with direct linear algebra
-        `kernels.ndf_dense.advance`.
+        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`, or with direct linear
+        algebra `kernels.ndf_dense.advance`.
         """
         results = np.empty_like(tables.differences[:, 0])
         advance = ndf_dense.advance if dense else ndf.advance

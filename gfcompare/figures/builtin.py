@@ -155,24 +155,51 @@ class FinalRisk(Selection):
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceToFlow(OverTime):
-    """Distance in parameters from the gradient flow that a method approximates, seed by seed."""
+    """Distance in parameters from the standard flow, for methods on M from its normalised form.
+
+    Drawn at the save times that a method reaches exactly: one with steps is beside the others.
+    """
 
     name: ClassVar[str] = "distance_to_flow"
-    title: ClassVar[str] = "Distance to the gradient flow against flow time"
+    title: ClassVar[str] = "Distance to the standard gradient flow against flow time"
+    scope: ClassVar[str] = "a standard gradient flow among its methods"
     quantity: ClassVar[str] = "distance_to_flow"
+    floor: ClassVar[float] = 1e-17
+
+    def shown(self, view: View) -> View:
+        """Return the methods that are compared with the flow."""
+        from gfcompare.figures import pairing
+
+        return pairing.with_stored_distance(view)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceToOwnFlow(OverTime):
+    """Distance in parameters from the flow that a method approximates: on M the normalised one.
+
+    Off M it is the distance from the standard flow, as in the figure distance_to_flow; it is drawn for
+    problems with a method on M that is compared.
+    """
+
+    name: ClassVar[str] = "distance_to_own_flow"
+    title: ClassVar[str] = "Distance to the flow that a method approximates against flow time"
+    scope: ClassVar[str] = "a method on M beside the normalised gradient flow"
+    quantity: ClassVar[str] = "distance_to_own_flow"
     floor: ClassVar[float] = 1e-17
 
     @classmethod
     def applies(cls, group: xr.Dataset) -> bool:
-        """Return True: what is stored is enough for every problem."""
-        return True
+        """Return whether some method on M can be compared."""
+        from gfcompare.figures import pairing
+
+        return pairing.compared_on_manifold(group)
 
     def view(self, tree: xr.DataTree) -> View:
         """Return the methods that are compared with a flow, which need not be among those shown."""
         from gfcompare.figures import data, pairing
 
-        compared = pairing.with_distance(data.view(tree, self.problems))
-        return data.restricted(compared, super().view(tree).methods)
+        every = data.applicable(data.view(tree, self.problems), type(self))
+        return data.restricted(pairing.with_own_distance(every), super().view(tree).methods)
 
 
 @dataclass(frozen=True, kw_only=True)

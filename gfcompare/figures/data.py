@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.clocks import Clock as Clock  # figures find it here
+from gfcompare.components import check_instance
 from gfcompare.errors import known_name
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
@@ -49,6 +50,7 @@ def view(tree: xr.DataTree, problems: Sequence[str] = (), methods: Sequence[str]
     InputError
         if the result has no such problem or method
     """
+    check_instance(tree, xr.DataTree, "a result")
     groups = {str(name): node.to_dataset() for name, node in tree.children.items()}
     every = tuple(dict.fromkeys(str(m) for data in groups.values() for m in data["integrator"].values))
     shown_problems = _chosen("problem", problems, tuple(groups))

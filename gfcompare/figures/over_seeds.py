@@ -75,17 +75,31 @@ def final_risk(tree: xr.DataTree, **options: Unpack[Shown]) -> matplotlib.figure
 
 
 def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
-    """Draw how far each method is from the gradient flow it approximates, against flow time.
+    """Draw how far each method is from the standard gradient flow, against flow time.
 
-    The distance is that of the parameters, seed by seed from the same initial network: to the standard
-    flow, or to the normalised one for methods on M.
+    This is the variable of the same name: the distance of the parameters, seed by seed from the same initial
+    network; for a method on M from the flow's normalised form.
 
     Raises
     ------
     NothingToDraw
-        if the study has no flow, or nothing besides it
+        if the result has no standard flow, or nothing besides it
     """
     return draw(builtin.DistanceToFlow, tree, options)
+
+
+def distance_to_own_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+    """Draw how far each method is from the gradient flow it approximates, against flow time.
+
+    That is the standard flow, or the normalised one for methods on M: the distance of the parameters, seed by
+    seed from the same initial network.
+
+    Raises
+    ------
+    NothingToDraw
+        if the study has no method on M beside the normalised flow
+    """
+    return draw(builtin.DistanceToOwnFlow, tree, options)
 
 
 def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:

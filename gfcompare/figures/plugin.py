@@ -22,6 +22,7 @@ def gfcompare_figures() -> list[type[Figure]]:
         inspection.Fit,
         inspection.Breakpoints,
         builtin.DistanceToFlow,
+        builtin.DistanceToOwnFlow,
         builtin.BalancednessDrift,
         builtin.DistanceToManifold,
         statistics.TimeToTarget,

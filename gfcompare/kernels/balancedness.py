@@ -1,10 +1,10 @@
 """Balancedness, which the standard flow conserves: measured, and restored where rounding and steps change it.
 
-B_i = |row_i|^2 - |column_i|^2, with the hidden row (W^k_i, b^k_i) and the outgoing column W^{k+1}_{.,i}, of each
-hidden neuron i (S. S. Du, W. Hu, J. D. Lee, arXiv:1806.00900). Dividing a column by lambda > 0 and multiplying
-the row by it leaves the function as it is. So a state that has left B_i = B_0 goes back along that symmetry,
-with lambda^2 |row|^2 - |column|^2 / lambda^2 = B_0: projection on an invariant, which the order of a multistep
-method survives (E. Eich, SIAM J. Numer. Anal. 30 (1993) 1467, doi:10.1137/0730076).
+B_i = |row_i|^2 - |column_i|^2, with the hidden row (W^k_i, b^k_i) and the outgoing column W^{k+1}_{.,i},
+of each hidden neuron i (S. S. Du, W. Hu, J. D. Lee, arXiv:1806.00900). Dividing a column by lambda > 0 and
+multiplying the row by it leaves the function as it is. So a state that has left B_i = B_0 goes back along
+that symmetry, with lambda^2 |row|^2 - |column|^2 / lambda^2 = B_0: projection on an invariant, which the
+order of a multistep method survives (E. Eich, SIAM J. Numer. Anal. 30 (1993) 1467, doi:10.1137/0730076).
 """
 
 import numpy as np
@@ -66,7 +66,8 @@ def rebalance(widths, theta, balances):
                 row, column, balance = row / size, column / size, balances[number] / size
                 number += 1
                 root = np.sqrt(balance * balance + 4.0 * row * column)
-                # Both are the positive root of row x^2 - balance x - column; each loses no digits where it is used.
+                # Both are the positive root of row x^2 - balance x - column; each loses no digits where it
+                # is used.
                 square = (root + balance) / (2.0 * row) if balance > 0.0 else 2.0 * column / (root - balance)
                 if not (_SMALL < size < _LARGE and _SMALL < square < _LARGE):
                     continue

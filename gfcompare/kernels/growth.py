@@ -169,8 +169,8 @@ def growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal, 
             low = middle
         else:
             high = middle
-    # Where the gradient has a kink within the difference, the products belong to no matrix. So the growth along
-    # the vector found has to show in a much shorter difference to both sides too.
+    # Where the gradient has a kink within the difference, the products belong to no matrix. So the growth
+    # along the vector found has to show in a much shorter difference to both sides too.
     _ritz_vector(diagonal, beside, steps, -high, tridiagonal[2], tridiagonal[3], basis, moved)
     size *= _SHORTER
     for p in range(count):

@@ -6,13 +6,13 @@ equation of a step is solved by Newton's method, its linear systems by GMRES (Sa
 doi:10.1137/0907058) with differences of velocities in the place of Jacobians times vectors, so that a step
 costs a few gradients whatever the number of parameters. Each trajectory has its own step size and order.
 
-Three things keep long flows right. After every accepted step the state goes back to where the exact flow stays:
-to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by its norm, an
-exact symmetry of the equation. Errors are measured relative to the size of each neuron (`tolerances`). And a
-step size beyond the growth time of a deviation is not taken (`growth`). Late in a flow, where steps are so
-long that differences of velocities are too rough, direct linear algebra with the exact Hessian takes over
-where there is one (`ndf_dense`, a kernel of its own: what calls much, calls it deep down, and is compiled together
-takes long to compile).
+Three things keep long flows right. After every accepted step the state goes back to where the exact flow
+stays: to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by
+its norm, an exact symmetry of the equation. Errors are measured relative to the size of each neuron
+(`tolerances`). And a step size beyond the growth time of a deviation is not taken (`growth`). Late in a
+flow, where steps are so long that differences of velocities are too rough, direct linear algebra with the
+exact Hessian takes over where there is one (`ndf_dense`, a kernel of its own: code that is called deep down
+is optimised again at every level, and both together would take twice as long to compile).
 """
 
 from typing import NamedTuple
@@ -37,10 +37,11 @@ NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
 FIRST_RATE = 0.3
 SAFETY, LEAST, _MOST = 0.9, 0.2, 10.0
 WORTH_IT = 1.2  # the step size is raised if it grows by at least this factor
-# The risk that the error of a step may make, relative to what the step loses of it; and a floor, relative to the
-# risk at the start. In a narrow valley an error far below the tolerance in the parameters is a large one in the
-# risk, and as it does not die out while steps are long it drives the slow motion along the valley. Measured at
-# rtol = 1e-4: risks to t = 1e6 that rose in 17 of 240 trajectories, none with this, for the same median cost.
+# The risk that the error of a step may make, relative to what the step loses of it; and a floor, relative
+# to the risk at the start. In a narrow valley an error far below the tolerance in the parameters is a
+# large one in the risk, and as it does not die out while steps are long it drives the slow motion along
+# the valley. Measured at rtol = 1e-4: risks to t = 1e6 that rose in 17 of 240 trajectories, none with
+# this, for the same median cost.
 RISK_SHARE, RISK_FLOOR = 1e-3, 1e-14
 # The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
 # much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
@@ -410,7 +411,10 @@ def stay(widths, differences, order, balances, normalize):
 
 @cold_leaf
 def _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
-    """Shorten the next step if it is longer than a growth time; return whether the exact Hessian has to tell."""
+    """Shorten the next step if it is longer than a growth time.
+
+    Return whether the exact Hessian has to tell.
+    """
     size = clock[1]
     rate, largest, gradients = growth_rate(
         data,

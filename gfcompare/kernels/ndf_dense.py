@@ -1,4 +1,4 @@
-"""Gradient flows late, of networks with one hidden layer on a line: the steps of `ndf` by direct linear algebra.
+"""Late gradient flows of networks with one hidden layer on a line: steps of `ndf` by direct linear algebra.
 
 Late in a flow the step sizes are so large that differences of velocities are too rough for a Jacobian, and an
 iterative solver has to resolve the whole spectrum. Then (I - leading J) is factorised with the exact Hessian.
@@ -84,7 +84,7 @@ def _dot(first, second, count):
 
 @cold_leaf
 def _factorize(matrix):
-    """Overwrite the lower triangle of a symmetric matrix with its Cholesky factor; return whether it has one."""
+    """Overwrite the lower triangle of a matrix with its Cholesky factor; return whether it has one."""
     for i in range(matrix.shape[0]):
         row = matrix[i]
         for j in range(i):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from gfcompare.components import check_instance
 from gfcompare.errors import unknown_name
 from gfcompare.medians import median, quantile
 from gfcompare.trajectories import Array, final_values, finite
@@ -16,6 +17,7 @@ _SQUARES = ("risk", "test_risk")
 
 def groups(tree: xr.DataTree) -> dict[str, xr.Dataset]:
     """Return the data of each problem."""
+    check_instance(tree, xr.DataTree, "a result")
     return {str(name): node.to_dataset() for name, node in tree.children.items()}
 
 

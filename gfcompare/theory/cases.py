@@ -11,9 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnosis import parameters
-from gfcompare.diagnostics.followed import FlowName, flow_followed
-from gfcompare.flow import FlowIntegrator
-from gfcompare.interface import Integrator, Status
+from gfcompare.interface import FlowName, Integrator, Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.theory.rebuild import Rebuilt
@@ -74,16 +72,14 @@ class Case:
     @property
     def flow(self) -> FlowName | None:
         """The gradient flow that the method claims to follow."""
-        return None if self.method is None else flow_followed(self.method)
+        return None if self.method is None else self.method.follows
 
     @property
     def no_flow(self) -> str:
         """Why the identities of a flow do not apply, if it follows none."""
         if self.method is None:
             return f"the method cannot be made again: {self.no_method}"
-        if isinstance(self.method, FlowIntegrator):
-            return "the method follows another flow"
-        return "the method makes steps: it follows no flow up to a tolerance"
+        return "the method does not claim to follow a gradient flow"
 
     @property
     def no_replay(self) -> str:
@@ -106,9 +102,9 @@ class Case:
     @cached_property
     def tolerances(self) -> tuple[float, float]:
         """The relative and absolute tolerance of the method's steps; 0 if it has none."""
-        if isinstance(self.method, FlowIntegrator):
-            return self.method.rtol, self.method.absolute
-        return 0.0, 0.0
+        rtol = float(getattr(self.method, "rtol", 0.0))
+        atol = getattr(self.method, "atol", None)
+        return rtol, rtol / 100 if atol is None else float(atol)
 
     @cached_property
     def errors(self) -> Array:

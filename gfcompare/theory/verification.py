@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import xarray as xr
 
-from gfcompare.components import require
+from gfcompare.components import check_instance, require
 from gfcompare.study import Study
 from gfcompare.theory import geometry, identities, limits
 from gfcompare.theory.base import Check, Finding, inapplicable
@@ -57,6 +57,7 @@ def verify(
     InputError
         if `seeds` is not positive
     """
+    check_instance(tree, xr.DataTree, "a result")
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
     total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     rows = []

@@ -1,0 +1,360 @@
+"""What plugins return and are called is checked: one message, no plausible number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import xarray as xr
+from support import gfcompare, refused
+
+import gfcompare as gfc
+from gfcompare import schema
+from gfcompare.diagnostics.base import RESERVED_NAMES, check_quantity
+from gfcompare.errors import ContractError
+from gfcompare.plugins import Plugin, PluginWarning, Registry, _check_class
+from gfcompare.returned import check_state
+
+PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
+P = PROBLEM.network.parameter_count
+THETA = np.random.default_rng(5).normal(size=(2, P))
+TIMES = [0.0, 1.0, 2.0]
+
+Change = Callable[[np.ndarray], Any]
+
+
+@dataclass(frozen=True)
+class Descent(gfc.StepMethod):
+    """Gradient descent that returns something made of the right theta."""
+
+    name: ClassVar[str] = "descent"
+    change: Change = lambda theta: (theta, None)
+    step_size: gfc.StepSize = 0.1
+
+    def step(self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+        return self.change(theta - step_size * problem.gradient(theta))
+
+
+WRONG_STEPS: dict[str, Change] = {
+    "theta alone": lambda theta: theta,
+    "one row": lambda theta: (theta[0], None),
+    "a number": lambda theta: (float(theta.sum()), None),
+    "a column": lambda theta: (theta[:, :1], None),
+    "a row of the batch": lambda theta: (theta[:1], None),
+    "transposed": lambda theta: (theta.T, None),
+    "a list": lambda theta: (theta.tolist(), None),
+    "nothing": lambda theta: None,
+    "three": lambda theta: (theta, None, None),
+    "a list of both": lambda theta: [theta, None],
+    "single precision": lambda theta: (theta.astype(np.float32), None),
+    "complex": lambda theta: (theta + 0j, None),
+    "integers": lambda theta: (theta.astype(int), None),
+    "objects": lambda theta: (theta.astype(object), None),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("case", WRONG_STEPS)
+def test_a_step_of_the_wrong_shape_is_refused(case: str, rows: int) -> None:
+    if rows == 1 and case == "a row of the batch":
+        return  # that is the batch
+    with pytest.raises(
+        ContractError, match=r"^Descent.step must return \(theta, memory\) with theta of shape"
+    ):
+        gfc.integrate(PROBLEM, Descent(WRONG_STEPS[case]), THETA[:rows], TIMES)
+
+
+def test_the_message_says_what_came() -> None:
+    with pytest.raises(gfc.InputError) as caught:
+        gfc.integrate(PROBLEM, Descent(lambda theta: (theta[0], 3)), THETA, TIMES)
+    assert str(caught.value) == (
+        "Descent.step must return (theta, memory) with theta of shape (2, 7) and type float64, "
+        "got (an array of shape (7,) and type float64, int 3)."
+    )
+
+
+def test_a_wrong_step_in_the_middle_is_refused_too() -> None:
+    calls = []
+
+    def later(theta: np.ndarray) -> Any:
+        calls.append(1)
+        return (theta, None) if len(calls) < 15 else (theta[0], None)
+
+    with pytest.raises(ContractError):
+        gfc.integrate(PROBLEM, Descent(later), THETA, TIMES)
+
+
+def test_a_right_step_is_gradient_descent() -> None:
+    class Wrapped:
+        """An array of another library."""
+
+        def __init__(self, array: np.ndarray) -> None:
+            self.array = array
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return self.array
+
+    right = gfc.integrate(PROBLEM, gfc.integrator("gd", step_size=0.1), THETA, TIMES)
+    for change in (lambda theta: (theta, None), lambda theta: (Wrapped(theta), {})):
+        found = gfc.integrate(PROBLEM, Descent(change), THETA, TIMES)
+        np.testing.assert_allclose(found["risk"], right["risk"], rtol=1e-12)
+
+
+def test_a_step_that_writes_into_theta_moves_no_trajectory_that_has_ended() -> None:
+    @dataclass(frozen=True)
+    class InPlace(gfc.StepMethod):
+        name: ClassVar[str] = "in-place"
+        step_size: gfc.StepSize = 0.1
+
+        def step(self, problem: Any, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+            theta += 1.0  # whatever the gradient: also where a trajectory is stationary
+            return theta, memory
+
+    dead = np.zeros((1, P))
+    dead[0, 2:4] = -1.0  # both neurons inactive: with the mean as output, the gradient vanishes
+    start = np.concatenate([dead, THETA[:1]])
+    data = gfc.integrate(PROBLEM, InPlace(), start, TIMES)
+    assert data["status"].values.tolist() == [gfc.Status.STATIONARY, gfc.Status.REACHED_END]
+    np.testing.assert_array_equal(data["bias_1"].values[0], np.full((3, 2), -1.0))
+    np.testing.assert_allclose(data["bias_1"].values[1, -1], THETA[0, 2:4] + 20.0)
+
+
+# Other functions of a method
+
+
+def flow(**functions: Any) -> gfc.FlowIntegrator:
+    space = {"name": "flow", "velocity": lambda self, problem, y: -problem.gradient(y)} | functions
+    made: gfc.FlowIntegrator = dataclass(frozen=True)(type("Flow", (gfc.FlowIntegrator,), space))()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("functions", "message"),
+    [
+        (
+            {"velocity": lambda self, p, y: -1.0},
+            r"Flow.velocity must return y' of shape \(7,\).*got float -1.0",
+        ),
+        (
+            {"velocity": lambda self, p, y: -p.gradient(y)[None]},
+            r"Flow.velocity .* got an array of shape \(1, 7\)",
+        ),
+        (
+            {"velocity": lambda self, p, y: -p.gradient(y)[:1]},
+            r"Flow.velocity .* got an array of shape \(1,\)",
+        ),
+        ({"velocity": lambda self, p, y: None}, r"Flow.velocity .* got None"),
+        ({"velocity": lambda self, p, y: p.gradient(y).astype("f4")}, "Flow.velocity .* type float32"),
+        (
+            {"coordinates": lambda self, p, theta: theta[None]},
+            r"Flow.coordinates must return y of shape \(N,\)",
+        ),
+        ({"parameters": lambda self, p, y: y[:3]}, r"Flow.parameters must return theta of shape \(7,\)"),
+    ],
+)
+def test_a_flow_of_the_wrong_shape_is_refused(functions: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        gfc.integrate(PROBLEM, flow(**functions), THETA, TIMES)
+
+
+def test_checking_a_flow_costs_no_counted_gradient() -> None:
+    counted = gfc.integrate(PROBLEM, flow(), THETA, TIMES)["gradient_evaluations"].values
+    calls = []
+
+    def velocity(self: Any, problem: Any, y: gfc.Array) -> gfc.Array:
+        calls.append(1)
+        return -problem.gradient(y)
+
+    assert (
+        gfc.integrate(PROBLEM, flow(velocity=velocity), THETA, TIMES)["gradient_evaluations"] == counted
+    ).all()
+    assert len(calls) == counted[:, -1].sum() + 1
+
+
+def test_a_block_of_the_wrong_shape_is_refused() -> None:
+    def method(result: Callable[[gfc.Array], Any]) -> gfc.StepMethod:
+        space = {
+            "name": "block",
+            "step_size": 0.1,
+            "__annotations__": {"step_size": float},
+            "steps": lambda self, problem, theta, memory, sizes: result(theta),
+        }
+        made: gfc.StepMethod = dataclass(frozen=True)(type("Block", (gfc.StepMethod,), space))()
+        return made
+
+    ten = np.full(2, 10)
+    for wrong in (lambda theta: theta, lambda theta: (theta, None), lambda theta: (theta[0], None, ten)):
+        with pytest.raises(ContractError, match=r"Block.steps must return \(theta, memory, taken\)"):
+            gfc.integrate(PROBLEM, method(wrong), THETA, TIMES)
+    for taken in (10, ten[:1], ten.astype(float)):
+        with pytest.raises(ContractError, match=r"Block\.steps must return the steps taken"):
+            gfc.integrate(PROBLEM, method(lambda theta, taken=taken: (theta, None, taken)), THETA, TIMES)
+    data = gfc.integrate(PROBLEM, method(lambda theta: (theta, None, ten)), THETA, TIMES)
+    assert data["steps"].values[:, -1].tolist() == [20, 20]
+
+
+STATE = gfc.State.at(THETA)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (None, "must return a gfcompare.State, got None"),
+        (THETA, "must return a gfcompare.State, got an array"),
+        (replace(STATE, theta=THETA[0]), r"must return a state with theta of shape \(2, 7\)"),
+        (replace(STATE, theta=THETA.astype("f4")), "must return a state with theta"),
+        (replace(STATE, time=1.0), r"must return a state with time, numbers of shape \(2,\), got float 1.0"),
+        (replace(STATE, steps=np.zeros(2)), "must return a state with steps, integers"),
+        (replace(STATE, status=np.array([0, 99], dtype=np.int8)), "returned a status that is none"),
+        (replace(STATE, messages=("",)), "must return 2 messages"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(state: Any, message: str) -> None:
+    space = {"name": "m", "advance": lambda self, problem, before, time: state}
+    method = dataclass(frozen=True)(type("Method", (gfc.Integrator,), space))()
+    with pytest.raises(ContractError, match=f"^Method.advance {message}"):
+        gfc.integrate(PROBLEM, method, THETA, [1.0])
+
+
+def test_a_trajectory_that_has_ended_stays_ended() -> None:
+    ended = STATE.ended(np.array([True, False]), gfc.Status.DIVERGED, "left")
+    assert check_state(ended, STATE, "m") is ended
+    with pytest.raises(ContractError, match="m returned trajectories as running that had ended"):
+        check_state(STATE, ended, "m")
+
+
+def test_a_study_says_it_once_and_keeps_the_rest(tmp_path: Path) -> None:
+    study = gfc.Study(
+        "s",
+        targets={"sine": gfc.targets.Sine()},
+        integrators={"gd": gfc.integrator("gd", step_size=0.1), "bad": Descent(WRONG_STEPS["one row"])},
+        network=PROBLEM.network,
+        times=gfc.Times(end=1.0, count=3),
+        seeds=2,
+    )
+    with pytest.raises(
+        gfc.InputError, match=r"a cell could not be computed \(sine / bad / seeds 0-1\): Descent.step"
+    ):
+        study.run(tmp_path, jobs=1)
+    assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
+
+
+# ---------------------------------------------------------------------------------------------------
+# Names
+# ---------------------------------------------------------------------------------------------------
+
+
+def quantity(name: str, **others: Any) -> type[gfc.Diagnostic]:
+    space = {
+        "name": name,
+        "long_name": "mine",
+        "units": "1",
+        "compute": lambda self, problem, theta: theta[..., 0],
+    }
+    made: type[gfc.Diagnostic] = dataclass(frozen=True)(type("Mine", (gfc.Diagnostic,), space | others))
+    return made
+
+
+def test_reserved_names_are_those_of_the_schema() -> None:
+    tables = (
+        schema.VARIABLES,
+        schema.INTERVAL_VARIABLES,
+        schema.PLANE_VARIABLES,
+        schema.SAMPLE_VARIABLES,
+        schema.TEST_VARIABLES,
+        schema.POINT_VARIABLES,
+        schema.THEORY_VARIABLES,
+    )
+    names = {name for table in tables for name in table}
+    dims = {dim for table in tables for variable in table.values() for dim in variable.dims}
+    assert names | dims == RESERVED_NAMES
+    network = gfc.ReLUNetwork((1, 2, 3, 1))
+    layers = schema.layer_variables(network)
+    for name in {*layers, *(dim for variable in layers.values() for dim in variable.dims)}:
+        with pytest.raises(gfc.InputError, match="which the result file has for something else"):
+            check_quantity(quantity(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["weight_1", "steps", "time", "x", "theory_mine", "neuron_12", "my/diag", "a b", "1a", "é"]
+)
+def test_a_diagnostic_with_a_name_that_is_taken_or_none_is_refused(name: str) -> None:
+    with pytest.raises(gfc.InputError, match=f"Mine has the name {name!r}"):
+        _check_class("diagnostics", quantity(name))
+
+
+@pytest.mark.parametrize("name", ["mine", "weight_norm", "step", "x_3", "_private", "Risk2"])
+def test_other_names_are_not(name: str, tmp_path: Path) -> None:
+    _check_class("diagnostics", quantity(name))
+    xr.Dataset({name: 1.0}).to_netcdf(tmp_path / "file.nc")
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"units": None}, "Mine has no class attribute 'units' that is text"),
+        ({"long_name": 3}, "Mine has no class attribute 'long_name' that is text"),
+        ({"dims": ("input", "input")}, "each once"),
+        ({"dims": "input"}, "must be a tuple"),
+        ({"dims": ("time",)}, "must be a tuple of input, output"),
+    ],
+)
+def test_a_diagnostic_that_describes_no_variable_is_refused(others: dict[str, Any], message: str) -> None:
+    with pytest.raises(gfc.InputError, match=message):
+        _check_class("diagnostics", quantity("mine", **others))
+
+
+def test_names_that_are_paths_or_options_are_refused() -> None:
+    for name in ("../risk", "a/b", ".hidden", "a\nb", ""):
+        space = {"name": name, "step": lambda self, *others: None, "step_size": 0.1}
+        method = dataclass(frozen=True)(type("Method", (gfc.StepMethod,), space))
+        with pytest.raises(gfc.InputError, match="Method has"):
+            _check_class("integrators", method)
+
+    @dataclass(frozen=True)
+    class Optional(gfc.Initialization):
+        name: str = "optional"  # type: ignore[misc]
+
+        def parameters(self, network: gfc.ReLUNetwork, rng: np.random.Generator) -> gfc.Array:
+            return np.zeros(network.parameter_count)
+
+    with pytest.raises(gfc.InputError, match=r"write name: ClassVar\[str\] = 'optional'"):
+        _check_class("initializations", Optional)
+
+
+def test_a_claim_that_is_none_is_refused_at_loading() -> None:
+    import types
+
+    def plugin() -> list[type[gfc.Integrator]]:
+        return [type(flow(follows="standrad"))]
+
+    module = types.ModuleType("somebodys")
+    module.gfcompare_integrators = gfc.hookimpl(plugin)  # type: ignore[attr-defined]
+    with pytest.warns(PluginWarning, match="follows of Flow must be 'standard', 'normalized' or None"):
+        Registry().load(Plugin("theirs", "their-distribution", "1.0"), module)
+
+
+DIAGNOSTIC = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np, gfcompare as gfc
+@dataclass(frozen=True)
+class D(gfc.Diagnostic):
+    name: ClassVar[str] = "weight_1"
+    long_name: ClassVar[str] = "mine"
+    units: ClassVar[str] = "1"
+    def compute(self, problem, theta): return np.full(theta.shape[:-1], 42.0)
+@gfc.hookimpl
+def gfcompare_diagnostics(): return [D]
+"""
+
+
+def test_the_command_refuses_before_anything_runs(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(DIAGNOSTIC)
+    done = gfcompare("run", study_file(), "--plugin", tmp_path / "plug.py", "--output", tmp_path / "out")
+    refused(done, "D has the name 'weight_1', which the result file has for something else")
+    assert not (tmp_path / "out").exists()
