@@ -86,8 +86,9 @@ class Preintegration:
         """Return about 4/3 as many nodes, a number that the rule allows (d = 2 and 3)."""
         if self._measure.dimension != 3:
             return nodes + max(nodes // 3, 1)
-        each = round(nodes**0.5)
-        return (each + max(round(each * 0.155), 1)) ** 2
+        each = round(float(nodes) ** 0.5)
+        each += max(round(each * 0.155), 1)
+        return each * each
 
     def _best_coordinate(self) -> int:
         """Return the coordinate, from 1, with which few nodes are the most accurate."""
