@@ -86,7 +86,7 @@ class Preintegration:
         """Return about 4/3 as many nodes, a number that the rule allows (d = 2 and 3)."""
         if self._measure.dimension != 3:
             return nodes + max(nodes // 3, 1)
-        each = round(float(nodes) ** 0.5)
+        each = int(nodes**0.5 + 0.5)
         each += max(round(each * 0.155), 1)
         return each * each
 
