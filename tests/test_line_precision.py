@@ -202,9 +202,10 @@ def neurons(draw, interval):
         zero = Fraction(upper) - Fraction(d * width) if sign > 0 else Fraction(lower) + Fraction(d * width)
         return sign / d, float(-zero * Fraction(sign / d)), v
     if kind == "on end":
+        w = sign * 2.0 ** draw(st.integers(-3, 3))  # so that the zero is on the end exactly
         return w, -w * draw(st.sampled_from([lower, upper])), v
     if kind == "flat":
-        return 0.0, draw(st.floats(-1.0, 1.0)), v
+        return 0.0, draw(st.sampled_from([-1.0, 0.0, 1.0])) * draw(st.floats(0.0625, 1.0)), v
     if kind == "huge":
         s = 2.0 ** draw(st.integers(5, 200))
         return w * s, -w * s * draw(st.sampled_from([lower + 0.25 * width, lower + 0.75 * width])), v

@@ -26,7 +26,7 @@ from gfcompare.kernels.sorting import sort_pairs
 
 # Sum of the sizes of what enters the network, over that of bias and target, up to which it need not be
 # examined whether the running line rounds off what is small.
-LARGE = 64.0
+LARGE = 32.0
 
 
 class Integrals(NamedTuple):

@@ -26,7 +26,7 @@ from gfcompare.kernels.doubles import two_product, two_sum
 from gfcompare.kernels.sorting import sort_pairs
 
 # How much larger than the network at an end the terms of the running line may be.
-_ALLOWED = 64.0
+_ALLOWED = 16.0
 
 # Rows of `LineWork.spans`, one column for each interval between neighbouring zeros.
 _LENGTH, _MIDDLE, _VALUE, _SLOPE, _SUM0, _SUM1 = range(6)
@@ -274,7 +274,6 @@ def rounds_off(bound, v, bias, work):
     floor = bound + abs(bias)
     left = floor
     right = floor
-    terms_left = 0.0
     terms = 0.0
     any_falling = False
     any_rising = False
@@ -284,8 +283,7 @@ def rounds_off(bound, v, bias, work):
         if (zero <= -1.0) if falling else (zero >= 1.0):
             continue
         weight = abs(v[i])
-        term = weight * (abs(slope) + abs(value))
-        terms += term
+        terms += weight * (abs(slope) + abs(value))
         left += weight * max(value - slope, 0.0)
         right += weight * max(value + slope, 0.0)
         inside = -1.0 < zero and zero < 1.0
@@ -293,9 +291,7 @@ def rounds_off(bound, v, bias, work):
             any_falling = True
         if inside and not falling:
             any_rising = True
-        if falling or not inside:
-            terms_left += term
-    return (any_falling and terms_left > _ALLOWED * left) or (any_rising and terms > _ALLOWED * right)
+    return (any_falling and terms > _ALLOWED * left) or (any_rising and terms > _ALLOWED * right)
 
 
 @leaf
