@@ -61,9 +61,10 @@ _VECTORS = 9
 class DenseWork(NamedTuple):
     """Scratch memory for one trajectory: P parameters, n coordinates, H hidden neurons, K outputs."""
 
-    orders: np.ndarray  # (2, H) uint64, this and the next two for `line_hessian.packed_hessian_work`
-    rows: np.ndarray  # (33, H)
+    orders: np.ndarray  # (2, H) uint64, this and the next three for `line_hessian.packed_hessian_work`
+    rows: np.ndarray  # (35, H)
     lines: np.ndarray  # (4, K)
+    spans: np.ndarray  # (6, H + 1)
     full: np.ndarray  # (P, P): the Hessian
     factor: np.ndarray  # (n, n): lower triangle, L with L L^T = I + leading Hess
     reduced: np.ndarray  # (2, n): a right-hand side, an eigenvector
@@ -169,6 +170,7 @@ def _dense_work(widths, parameters, coordinates):
         orders,
         np.empty((PACKED_HESSIAN_ROWS, hidden)),
         np.empty((4, widths[2])),
+        np.empty((6, hidden + 1)),
         np.empty((parameters, parameters)),
         np.empty((coordinates, coordinates)),
         np.ones((2, coordinates)),
@@ -187,7 +189,7 @@ def _prepare(data, theta, here, leading, normalize, work):
     """
     full, factor = work.full, work.factor
     work.smallest[0] = 1.0
-    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines))
+    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines, work.spans))
     if normalize:
         _fill(theta, here, leading, work)
     else:
