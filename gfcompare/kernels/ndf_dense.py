@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.line import PACKED_ORDERS
 from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
 from gfcompare.kernels.ndf import (
@@ -181,7 +181,7 @@ def _dense_work(widths, parameters, coordinates):
     )
 
 
-@cold_leaf
+@merged
 def _prepare(data, theta, here, leading, normalize, work):
     """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
 
@@ -229,7 +229,7 @@ def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
         change[2 * hidden + r] = right[hidden + r]
 
 
-@cold_leaf
+@merged
 def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
     """Solve the equation of a step by Newton's method; return whether it converged.
 
@@ -279,7 +279,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     return False
 
 
-@cold_leaf
+@merged
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
