@@ -212,6 +212,8 @@ class CompiledFlow:
         if verdict == "moves":
             return None
         theta[m] = near.after(duration if verdict == "settled" else 0.0)
+        if not self.settings.normalize:
+            balancedness.rebalance_rows(problem.network.shape, theta[m : m + 1], tables.balances[m : m + 1])
         if verdict == "settled":
             return Status.RUNNING
         return Status.STATIONARY if verdict == "at rest" else Status.PRECISION_LIMIT

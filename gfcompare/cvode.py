@@ -119,6 +119,7 @@ class CvodeRun:
                 raise
 
         self._right_hand_side = right_hand_side
+        self._solver: Any = None
         self._restart()
 
     def _restart(self) -> None:
@@ -126,9 +127,11 @@ class CvodeRun:
         from sksundae.cvode import CVODE
 
         self._sizes = np.ones_like(self.y) if self._conserved is None else self._conserved.sizes(self.y)
+        # The solver writes into what it was started with: that must outlive it.
+        self._solver = None
         self._start = self.y
         self._lost = False
-        self._solver: Any = CVODE(
+        self._solver = CVODE(
             self._right_hand_side,
             method=self._method,
             rtol=self._rtol,

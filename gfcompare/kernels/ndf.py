@@ -439,7 +439,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
     return False
 
 
-@merged
+@cold_leaf
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]

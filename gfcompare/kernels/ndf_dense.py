@@ -279,7 +279,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     return False
 
 
-@merged
+@cold_leaf
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
