@@ -38,6 +38,7 @@ from gfcompare.errors import (
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator, check_follows
 from gfcompare.measures import Measure
+from gfcompare.paths import user_path
 from gfcompare.targets import Target
 
 GROUP = "gfcompare"
@@ -291,7 +292,7 @@ def load_file(path: str | Path) -> None:
         if the file does not exist, cannot be executed or announces something wrong: it was asked for by
         name, so a warning would not do
     """
-    file = Path(path).resolve()
+    file = user_path(path).resolve()
     if file in _files:
         return
     if not file.is_file():

@@ -37,6 +37,7 @@ from gfcompare.interface import CountedProblem, Integrator, check_method
 from gfcompare.kernels.compiled import is_cold
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
+from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
@@ -192,7 +193,7 @@ def run_study(
     _check_on_error(on_error)
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
     began = time.perf_counter()
-    folder = Path(output) if output is not None else Path("results") / study.name
+    folder = user_path(output) if output is not None else Path("results") / study.name
     store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()

@@ -10,6 +10,9 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
+from gfcompare.errors import InputError
+from gfcompare.paths import user_path
+
 app = typer.Typer(
     name="gfcompare",
     no_args_is_help=True,
@@ -36,22 +39,41 @@ def at_terminal(file: IO[str]) -> bool:
 out = Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+def a_path(text: str) -> Path:
+    """Return the path that an argument or option means; ``~`` is the home folder."""
+    try:
+        return user_path(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 StudyFile = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)
+    Path,
+    typer.Argument(parser=a_path, metavar="STUDY", help="The study file (TOML).", show_default=False),
 ]
 Result = Annotated[
     Path,
-    typer.Argument(metavar="RESULT", help="A result file, or the folder that holds it.", show_default=False),
+    typer.Argument(
+        parser=a_path,
+        metavar="RESULT",
+        help="A result file, or the folder that holds it.",
+        show_default=False,
+    ),
 ]
 Either = Annotated[
     Path,
     typer.Argument(
-        metavar="RESULT|STUDY", help="A result (file or folder) or a study file (TOML).", show_default=False
+        parser=a_path,
+        metavar="RESULT|STUDY",
+        help="A result (file or folder) or a study file (TOML).",
+        show_default=False,
     ),
 ]
 ResultFolder = Annotated[
     Path | None,
     typer.Option(
+        parser=a_path,
         metavar="DIR",
         help="Folder for the results. Without it they go to results/, under the study's name.",
     ),
@@ -61,7 +83,12 @@ Jobs = Annotated[
 ]
 PluginFiles = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="Also load this Python file as a plugin. May be repeated."),
+    typer.Option(
+        "--plugin",
+        parser=a_path,
+        metavar="FILE",
+        help="Also load this Python file as a plugin. May be repeated.",
+    ),
 ]
 
 

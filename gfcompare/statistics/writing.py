@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from gfcompare.errors import unknown_name
+from gfcompare.paths import user_path
 from gfcompare.statistics.printing import PLAIN, Marks, is_text, note, printed
 from gfcompare.store import write_whole
 
@@ -134,6 +135,6 @@ def save(
     for title, table in tables.items():
         for form in dict.fromkeys(formats):
             text = texts[form](table, title)
-            written.append(Path(folder) / f"{slug(title)}.{form}")
+            written.append(user_path(folder) / f"{slug(title)}.{form}")
             write_whole(written[-1], partial(_write, text=text))
     return written
