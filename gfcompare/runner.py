@@ -34,7 +34,7 @@ from gfcompare.failures import CellsFailedError, portable, warn_of_failures, war
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import OnError, Record, check_times, run_block
 from gfcompare.interface import CountedProblem, Integrator, check_method
-from gfcompare.kernels.compiled import is_cold
+from gfcompare.kernels.cache import is_cold, is_kept
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
@@ -271,7 +271,10 @@ def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
 def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
     began = time.perf_counter()
-    shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
+    once = (
+        "once per machine" if is_kept() else "in every process: no folder can be written, see NUMBA_CACHE_DIR"
+    )
+    shown.note(f"loading the compiled kernels (compiling them takes some seconds, {once})")
     shallow = [cell for cell in todo if cell.problem.problem.has_hessian]
     if shallow and is_cold() and parallel.available_cores() > 1:
         flow = any(_is_compiled_flow(cell) for cell in shallow)
