@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gfcompare import parallel, store
+from gfcompare import module_path, parallel, store
 from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import check_instance, require
 from gfcompare.diagnosis import DiagnosticWarning
@@ -209,11 +210,15 @@ def run_study(
         if todo:
             warm_up(todo, shown)
             workers = min(jobs or parallel.available_cores(), len(todo))
+            if workers > 1 and multiprocessing.current_process().daemon:  # of a multiprocessing.Pool
+                shown.note("this process may not start others, so the cells are computed in it one by one")
+                workers = 1
             if workers == 1:
                 with _one_thread():
                     failed = _compute_here(todo, folder, on_error, shown)
             else:
-                failed = _run_in_pool(todo, folder, workers, on_error, shown)
+                with module_path.for_workers():
+                    failed = _run_in_pool(todo, folder, workers, on_error, shown)
             _refuse(failed, folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
@@ -299,7 +304,7 @@ def _compiled_meanwhile(flow: bool) -> Iterator[None]:
 
     It is then in the cache. If that fails, for whatever reason, it is compiled when it is called.
     """
-    command = [sys.executable, "-c", f"from gfcompare.runner import compile_half; compile_half({flow})"]
+    command = [sys.executable, "-P", "-c", f"from gfcompare.runner import compile_half; compile_half({flow})"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
@@ -374,7 +379,8 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker(parent: int, safe_path: bool) -> None:
+    module_path.in_worker(safe_path)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -442,7 +448,7 @@ def _run_once(
     from loky import ProcessPoolExecutor
 
     executor: Any = ProcessPoolExecutor(
-        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),)
+        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(), sys.flags.safe_path)
     )
     waiting = deque(todo)
     running: dict[Future[tuple[float, list[str]]], Cell] = {}

@@ -108,6 +108,11 @@ def module_file(module: str) -> Hashes:
     return {f"{module} ({Path(file).name})": _hash(Path(file))} if file and Path(file).is_file() else {}
 
 
+def imports_of(path: Path) -> frozenset[str]:
+    """Return the top-level names that a Python file imports, in functions too."""
+    return _source(path)[1]
+
+
 def is_library(module: str) -> bool:
     """Return whether a module is gfcompare's, Python's or that of an installed library."""
     top = module.partition(".")[0]
