@@ -274,9 +274,7 @@ def entry_points() -> list[tuple[metadata.EntryPoint, Plugin]]:
     """Return the entry points of every installed plugin, gfcompare's own first, without loading any."""
     found = {}
     for entry_point in metadata.entry_points(group=GROUP):
-        distribution = entry_point.dist
-        name = distribution.name if distribution else "an unknown distribution"
-        version = distribution.version if distribution else ""
+        name, version = sources.name_and_version(entry_point.dist)
         found[entry_point.name, entry_point.value, name] = (
             entry_point,
             Plugin(entry_point.name, name, version),

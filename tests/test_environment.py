@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,10 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
+from rich.table import Table
 from support import TINY, WATCHED
 
 import gfcompare as gfc
 from gfcompare import module_path, parallel, plugins
+from gfcompare.cli import base
+from gfcompare.errors import _is_unprinted, is_name, printable
+from gfcompare.sources import name_and_version
 
 Write = Callable[..., Path]
 
@@ -181,3 +186,95 @@ def test_what_stops_workers_is_installed() -> None:
     """Without psutil loky stops them with the program pgrep, which many containers do not have."""
     required = metadata.requires("gfcompare") or []
     assert any(line.startswith("psutil") for line in required)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Where it is printed
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_stdout_cannot_show_is_escaped(tmp_path: Path) -> None:
+    text = TINY.replace("[targets.sine]", "[targets.'α']\nname = 'sine'")
+    (tmp_path / "s.toml").write_text(text, encoding="utf-8")
+    arguments = ("run", "s.toml", "--no-figures", "--jobs", 1)
+    done = as_installed(*arguments, cwd=tmp_path, launcher=tmp_path / "bin", PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0, done.stderr
+    assert r"\u03b1 " in done.stdout
+    assert "result   results/tiny/result.nc" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closing by a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_error(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "s.toml").write_text(TINY)
+    command = f"{sys.executable} -m gfcompare.cli run s.toml --no-figures --jobs 2 {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    tree = gfc.open_study(tmp_path / "results" / "tiny")
+    assert gfc.validate(tree) == []
+
+
+HOSTILE = "a\x1b[31mb\x9b2Jc\u202ed\x07e\u2028f\x7f"
+
+
+def test_text_that_a_terminal_would_obey_is_shown() -> None:
+    shown = printable(HOSTILE)
+    assert shown == r"a\x1b[31mb\x9b2Jc\u202ed\x07e\u2028f\x7f"
+    assert printable(shown) == shown
+    kept = "Größe α\tβ\n[x] 中文 e\u0301"
+    assert printable(kept) == kept
+
+
+@QUICK
+@given(st.text())
+def test_what_is_printed_holds_no_control_characters(text: str) -> None:
+    file = io.StringIO()
+    console = base._Console(file=file, soft_wrap=True, width=10_000, highlight=False)
+    console.print(base.plain(text))
+    table = Table(box=None)
+    table.add_column(base.plain(text), overflow="fold")
+    table.add_row(base.plain(text))
+    console.print(table)
+    assert not [c for c in file.getvalue() if _is_unprinted(c) and c not in "\n\t"]
+
+
+def test_names_hold_no_control_characters() -> None:
+    for character in "\x1b\x85\x9b\u202e\u2066\u2028\ud800":
+        assert not is_name(f"a{character}b")
+    for name in ("α-target", "gd[step_size=0.1]", "中文", "a b", "1-2-1"):
+        assert is_name(name)
+
+
+def test_an_error_of_a_plugin_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(f"raise ValueError({HOSTILE!r})\n")
+    done = as_installed("list", "targets", "--plugin", "p.py", cwd=tmp_path, launcher=tmp_path / "bin")
+    assert done.returncode == 2
+    assert r"ValueError: a\x1b[31mb\x9b2Jc\u202ed" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+# ---------------------------------------------------------------------------------------------------
+# Somebody else's broken package
+# ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [None, "", "Metadata-Version: 2.1\n"])
+def test_a_distribution_without_metadata(tmp_path: Path, content: str | None) -> None:
+    about = tmp_path / "broken_one-1.5.dist-info"
+    about.mkdir()
+    (about / "entry_points.txt").write_text("[gfcompare]\nbroken = brokenmod\n")
+    if content is not None:
+        (about / "METADATA").write_text(content)
+    (tmp_path / "brokenmod.py").write_text(WATCHED)
+    (found,) = metadata.distributions(path=[str(tmp_path)])
+    assert name_and_version(found) == ("broken_one", "1.5")
+    assert name_and_version(None) == ("an unknown distribution", "")
+    (tmp_path / "s.toml").write_text(TINY.replace("[integrators.gd]", "[integrators.watched]"))
+    for command, said in (
+        (("plugins",), "watched (integrators)"),
+        (("info", "s.toml"), "watched (step_size"),
+    ):
+        done = as_installed(*command, cwd=tmp_path, launcher=tmp_path / "bin", PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from gfcompare.errors import InputError
+from gfcompare.errors import InputError, printable
 from gfcompare.paths import user_path
 
 app = typer.Typer(
@@ -27,17 +28,26 @@ app = typer.Typer(
 )
 
 
-def at_terminal(file: IO[str]) -> bool:
+def at_terminal(file: IO[str] | None) -> bool:
     """Return whether somebody reads a file at a terminal, where a line can be written over.
 
     A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
     has, and the page keeps every state of a line.
     """
-    return file.isatty() and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
+    seen = file is not None and file.isatty()  # None if it was closed
+    return seen and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
 
 
-out = Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+class _Console(Console):
+    """A console on which text from a file, a plugin or an error can do nothing but be read."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text with its markup, without what a terminal would obey."""
+        return super().render_str(printable(text), **options)
+
+
+out = _Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def a_path(text: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,15 @@ LATEX = Marks(
 )
 
 
+def _in_markdown(text: str) -> str:
+    """Return a name as Markdown that shows it: no HTML, no link, no code, no further column."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", PLAIN.name(text)).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[`|\\]|(?<=\])\(", r"\\\g<0>", text)
+
+
+MARKDOWN = replace(PLAIN, name=_in_markdown)
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV, its index first, with every digit of its numbers."""
     return table.to_csv(lineterminator="\n")
@@ -55,8 +65,7 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def to_markdown(table: pd.DataFrame, title: str = "") -> str:
     """Return a table as Markdown, under a heading if it has a title."""
-    texts = printed(table, PLAIN)
-    texts = texts.map(lambda text: text.replace("|", r"\|"))
+    texts = printed(table, MARKDOWN)
     aligned = ["left" if left else "right" for left in is_text(table, texts)]
     body = texts.to_markdown(index=False, disable_numparse=True, colalign=aligned)
     parts = [f"## {title}" if title else "", body, note(table)]
