@@ -1,4 +1,4 @@
-"""Figures of results in which nothing moves, all is 0, or no time passes: drawn, or left out with a reason."""
+"""Figures of results in which nothing moves, all is 0 or no time passes: drawn, or left out with a reason."""
 
 from __future__ import annotations
 
