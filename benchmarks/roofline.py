@@ -199,7 +199,7 @@ def parts(mass: int, target: int) -> tuple[Part, ...]:
         Part("breakpoints", vector=2, divisions=1, loads=2, stores=3),
         Part("sorting", loads=2, stores=1, indexed=1),
         Part("antiderivatives", vector=2 + horner, loads=1, stores=5),
-        Part("line left of all breakpoints", vector=2, loads=3),
+        Part("line left of all breakpoints", vector=5, loads=4),
         Part("walk", scalar=18, loads=6, stores=2, indexed=3),
         Part("gradient from the integrals", vector=11, loads=5, stores=3),
     )
@@ -229,12 +229,12 @@ def _first_parts(data, theta, gradient, work, last):
     line.moments(data, 0, work)
     if last < 4:
         return
-    line_slope, line_value = line.leftmost_line(work.slope, work.value, v)
+    line_slope, line_value, _ = line.leftmost_line(work.slope, work.value, work.breaks, v)
     line_value += theta[3 * hidden]
     if last < 5:
         work.lines[0, 0] = line_slope + line_value
         return
-    total0, total1 = line.walk(work, v, line_slope, line_value, data.mass_total, data.target_total[0])
+    total0, total1, _, _ = line.walk(work, v, line_slope, line_value, data.mass_total, data.target_total[0])
     if last < 6:
         work.lines[0, 0] = total0 + total1
         return

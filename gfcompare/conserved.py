@@ -6,7 +6,7 @@ The compiled flow has the same in `kernels.balancedness`, `kernels.manifold` and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,22 @@ Array = NDArray[np.float64]
 # How far a state may leave what is conserved before a solver that cannot take a correction is restarted: a
 # row's norm from 1, and balancedness, by rtol |y|^2.
 _ROW, _BALANCE = 5e-4, 3.0
+
+
+class Staying(Protocol):
+    """What a solver needs to know to stay where the exact flow stays."""
+
+    def sizes(self, y: Array) -> Array:
+        """Return the size that the absolute tolerance of each component is relative to, shape (P,)."""
+
+    def restored(self, y: Array) -> Array:
+        """Return y moved back to where the exact flow stays."""
+
+    def velocity(self, velocity: Array, before: Array, after: Array) -> Array:
+        """Return the velocity at the restored y, `after`, from that at `before`."""
+
+    def strayed(self, y: Array, rtol: float) -> bool:
+        """Return whether y has left what is conserved by more than its tolerance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,3 +104,35 @@ class Conserved:
             balance = np.concatenate(self.network.balancedness(y))
             return bool(np.abs(balance - self.balance[0]).max() > _BALANCE * rtol * float(y @ y))
         return False
+
+
+@dataclass(frozen=True, eq=False)
+class WithIntegrals:
+    """The same for a flow with further components after the parameters, of size 1: integrals along it.
+
+    Attributes
+    ----------
+    flow : what is conserved of the parameters
+    count : further components
+    """
+
+    flow: Conserved
+    count: int
+
+    def sizes(self, y: Array) -> Array:
+        """Return the size that the absolute tolerance of each component is relative to."""
+        return np.concatenate([self.flow.sizes(y[: -self.count]), np.ones(self.count)])
+
+    def restored(self, y: Array) -> Array:
+        """Return y with the parameters moved back."""
+        return np.concatenate([self.flow.restored(y[: -self.count]), y[-self.count :]])
+
+    def velocity(self, velocity: Array, before: Array, after: Array) -> Array:
+        """Return the velocity at the restored y; that of the integrals does not change."""
+        k = -self.count
+        parameters = self.flow.velocity(velocity[:k], before[:k], after[:k])
+        return np.concatenate([parameters, velocity[k:]])
+
+    def strayed(self, y: Array, rtol: float) -> bool:
+        """Return whether the parameters have left what is conserved."""
+        return self.flow.strayed(y[: -self.count], rtol)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gfcompare.conserved import Conserved
+from gfcompare.conserved import Staying
 from gfcompare.interface import DIVERGENCE_NORM, Array, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
@@ -92,7 +92,7 @@ class CvodeRun:
         rtol: float,
         atol: float,
         max_steps: int,
-        conserved: Conserved | None = None,
+        conserved: Staying | None = None,
         growth: Callable[[Array, float], float] | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.

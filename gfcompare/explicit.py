@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
-from gfcompare.conserved import Conserved
+from gfcompare.conserved import Staying
 from gfcompare.interface import DIVERGENCE_NORM, Status
 from gfcompare.runge_kutta import Array, DormandPrince5, DormandPrince8, Method, Step, Tolerance, Velocity
 
@@ -119,7 +119,7 @@ class ExplicitRun:
         method: str,
         tolerance: Tolerance,
         max_steps: int,
-        conserved: Conserved | None = None,
+        conserved: Staying | None = None,
     ) -> None:
         self._events = events
         self._method = METHODS[method]()

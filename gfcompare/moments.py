@@ -12,6 +12,10 @@ from gfcompare.lines import Bundle, Lines
 from gfcompare.piecewise import PiecewisePolynomial, common_knots
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: Largest distance from an end, for a line from -1 to 1, within which the gradient uses expansions there.
+NEAR = 1.0 / 64.0
 
 
 def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> LineData:
@@ -51,6 +55,12 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         mass_total=mass_total,
         target=moments,
         target_total=np.ascontiguousarray(moments_total.reshape(-1, 2)),
+        lower=float(lower),
+        upper=float(upper),
+        bound=float(f.bound()),
+        near=_near(np.diff(y_knots)),
+        rule=np.stack([nodes, weights]),
+        ends=_at_ends(half * p.high[:, 0], f.high, np.array([0]), np.array([-1]), start, stop, scales)[0],
     )
     values = Values(
         x_centres=f.centres,
@@ -125,6 +135,8 @@ def line_set(lines: Lines, target: Bundle, density: Bundle, shares: Array) -> Li
         coordinate=lines.coordinate,
         middle=middle,
         half=half,
+        lower=float(lines.lower),
+        upper=float(lines.upper),
         shares=np.ascontiguousarray(shares),
         positions=np.ascontiguousarray(positions),
         offsets=f.offsets.astype(np.int64),
@@ -154,6 +166,7 @@ def line_moments(lines: LineSet) -> LineMoments:
     for k in range(target.shape[1]):
         weighted = _product(density, target[:, k])
         products += [weighted, _product(weighted, y)]
+    offsets, ones = lines.segments.offsets, np.ones(len(density))
     mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
     target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
     return LineMoments(
@@ -161,7 +174,65 @@ def line_moments(lines: LineSet) -> LineMoments:
         mass_total=mass_total,
         target=target_antiderivatives,
         target_total=np.ascontiguousarray(target_total.reshape(len(lines.segments.shares), -1, 2)),
+        bound=lines.values.target_bound,
+        near=_near(np.diff(lines.segments.knots)),
+        rule=np.stack([lines.values.nodes, lines.values.weights]),
+        ends=_at_ends(density, target, offsets[:-1], offsets[1:] - 1, -ones, ones, lines.segments.scales),
     )
+
+
+def _near(widths: Array) -> float:
+    """Return the distance from an end, in y, up to which expansions there are used and are accurate.
+
+    A sixteenth of the narrowest piece, where a polynomial on [-1, 1] has a stable expansion.
+    """
+    return min(NEAR, float(widths[widths > 0.0].min()) / 16.0)
+
+
+def _at_ends(
+    density: Array,
+    target: Array,
+    first: Integers,
+    last: Integers,
+    start: Array,
+    stop: Array,
+    scales: Array,
+) -> Array:
+    """Antiderivatives of p, a p, a^2 p, f_k p and a f_k p in the distance a from either end, 0 there.
+
+    Parameters
+    ----------
+    density, target : ascending coefficients in s, (n, .) and (n, K, .); p per unit y
+    first, last : the pieces at the left and the right end of each of B lines
+    start, stop : s at the ends of the n pieces
+    scales : ds / dy on the pieces
+
+    Returns
+    -------
+    ndarray, shape (B, 2, 3 + 2 K, degree + 1)
+        divided by a, a^2, a^3, a and a^2; coefficients descending in a
+    """
+    outputs, length = target.shape[1], density.shape[1] + target.shape[2] - 1
+    result = np.zeros((len(first), 2, 3 + 2 * outputs, length))
+    for side, (pieces, places, sign) in enumerate(((first, start, 1.0), (last, stop, -1.0))):
+        s, scale = places[pieces], sign * scales[pieces]
+        p = _expanded(density[pieces], s, scale)
+        rows = [(p, 0), (p, 1), (p, 2)]
+        for k in range(outputs):
+            product = _product(p, _expanded(target[pieces, k], s, scale))
+            rows += [(product, 0), (product, 1)]
+        for r, (q, power) in enumerate(rows):
+            result[:, side, r, : q.shape[1]] = q / (np.arange(q.shape[1]) + power + 1)
+    return _descending(result)
+
+
+def _expanded(coefficients: Array, s: Array, scale: Array) -> Array:
+    """Coefficients in a of polynomials (n, .) in s + scale a, one place and one scale each."""
+    result = np.array(coefficients)
+    for d in range(result.shape[1] - 1):  # Horner's scheme, again and again
+        for j in range(result.shape[1] - 2, d - 1, -1):
+            result[:, j] += s * result[:, j + 1]
+    return result * scale[:, None] ** np.arange(result.shape[1])
 
 
 def _product(first: Array, second: Array) -> Array:

@@ -127,10 +127,41 @@ def test_default_rule_on_many_networks():
         errors = [distance(problem.gradient(theta), exact(theta)[1]) for theta in thetas]
         assert np.median(errors) < median
         assert np.quantile(errors, 0.9) < 1e-5
-        # The estimate is within a factor of ten of the error, nearly always.
+        # The estimate bounds nearly every error, and is no more than ten times as large, mostly.
         shares = problem.quadrature_error(thetas) / errors
-        assert np.quantile(shares, 0.1) > 0.1
+        assert np.mean(shares >= 1) >= 0.95
         assert np.quantile(shares, 0.9) < 10
+
+
+def test_the_error_along_trajectories_lies_below_its_estimate():
+    """Against adaptive integration, which shares nothing with the rule; trained states too."""
+    problem, exact = square("polynomial", "uniform", quadrature=gfc.Quadrature(nodes=32))
+    flow, times = gfc.integrator("standard-gf", rtol=1e-5), np.array([0.0, 1.0, 10.0])
+    shares = []
+    for seed in range(8):
+        theta = gfc.initializations.He().draw(problem.network, np.random.default_rng(seed))
+        data = gfc.integrate(problem, flow, theta, times)
+        names = ("weight_1", "bias_1", "weight_2", "bias_2")
+        states = np.concatenate([data[name].values.reshape(3, -1) for name in names], axis=1)
+        errors = [distance(problem.gradient(state), exact(state)[1]) for state in states]
+        shares += list(problem.quadrature_error(states) / errors)
+    assert np.mean(np.array(shares) >= 1) >= 0.95
+
+
+def test_sobol_points_are_compared_with_independent_ones():
+    """Twice as many points of the same sequence contain the others: their error is not independent."""
+    network, measure = gfc.ReLUNetwork((4, 8, 1)), measures.Box(0.0, 1.0, dimension=4)
+    target = targets.RadialBump([0.4] * 4, width=0.5)
+
+    def by(nodes, coordinate):
+        return gfc.Problem(network, target, measure, gfc.Quadrature(nodes=nodes, coordinate=coordinate))
+
+    problem, reference = by(64, 1), by(8192, 2)
+    draw = gfc.initializations.He(bias_scale=1.0).draw
+    thetas = np.stack([draw(network, np.random.default_rng(seed)) for seed in range(40)])
+    exact = reference.gradient(thetas)
+    errors = np.linalg.norm(problem.gradient(thetas) - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert np.mean(problem.quadrature_error(thetas) >= errors) >= 0.95
 
 
 @pytest.mark.parametrize("coordinate", [1, 2])

@@ -500,7 +500,7 @@ def test_quadrature_error_is_drawn_up_to_its_largest_value(cube):
     figure = figures.quadrature_error(xr.DataTree.from_dict({"product": group}))
     (ax,) = titled(figure)
     assert ax.get_ylim()[1] > float(group["quadrature_error"][..., -1].max())
-    assert "estimated relative error" in figure.get_supylabel()
+    assert "estimated bound" in figure.get_supylabel()
 
 
 def test_deep_networks(deep):

@@ -17,9 +17,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.compiled_flow import output_sizes
+from gfcompare.conserved import Conserved, WithIntegrals
 from gfcompare.cvode import CvodeRun
 from gfcompare.explicit import ExplicitRun
-from gfcompare.interface import CountedProblem, Status
+from gfcompare.interface import CountedProblem, FlowName, Status
 from gfcompare.kinks import Kinks
 from gfcompare.problem import Problem
 from gfcompare.runge_kutta import Tolerance
@@ -61,7 +63,7 @@ class Flow:
     ----------
     problem : the problem
     normalized : the normalised flow, on M
-    rtol : relative tolerance; the absolute one is a hundredth of it
+    rtol : relative tolerance; the absolute one is a hundredth of it, relative to the size of each neuron
     with_risk : also integrate the risk
     """
 
@@ -86,6 +88,11 @@ class Flow:
         equation = _Equation(self, units)
         start = np.concatenate([theta, np.zeros(2)])
         counted = CountedProblem(self.problem, 1)
+        name: FlowName = "normalized" if self.normalized else "standard"
+        output_size = float(output_sizes(counted, theta[None])[0])
+        conserved = WithIntegrals(
+            Conserved.along(self.problem.network, name, np.array(theta), output_size), 2
+        )
         if self.problem.smooth:
             run: CvodeRun | ExplicitRun = CvodeRun(
                 equation.rates,
@@ -94,10 +101,12 @@ class Flow:
                 rtol=rtol,
                 atol=rtol / 100,
                 max_steps=_MOST_STEPS,
+                conserved=conserved,
+                growth=self._growth if self.problem.has_compiled_flow else None,
             )
         else:
             kinks = _Dissipating(equation, counted, start)
-            run = ExplicitRun(start, kinks, "explicit", Tolerance(rtol, rtol / 100), _MOST_STEPS)
+            run = ExplicitRun(start, kinks, "explicit", Tolerance(rtol, rtol / 100), _MOST_STEPS, conserved)
         y, status, message = run.to(duration)
         if status is Status.STEP_LIMIT:
             message = f"{_MOST_STEPS} steps of the solver were not enough from one save time to the next"
@@ -105,6 +114,10 @@ class Flow:
             return Replay(theta, trouble=message)
         dissipated, risk = (y[-2:] * units).tolist()
         return Replay(equation.parameters(counted, y), dissipated, risk)
+
+    def _growth(self, y: Array, bound: float) -> float:
+        """Return how fast deviations grow at y, 0 if more slowly than the bound."""
+        return self.problem.growth_rate(y[:-2], bound, normalize=self.normalized)[0]
 
     @cached_property
     def owners(self) -> NDArray[np.int64]:

@@ -102,13 +102,14 @@ class TestRisk(Diagnostic):
 
 @dataclass(frozen=True)
 class QuadratureError(Diagnostic):
-    """The estimated relative error of the gradient by quadrature, for a measure on a box.
+    """An estimated bound of the relative error of the gradient by quadrature, for a measure on a box.
 
-    Twice as many nodes tell. Towards a critical point it grows, because the gradient itself vanishes.
+    Rules with more nodes tell; more than 95 % of the errors lie below it (docs/study-file.md). Towards a
+    critical point it grows, because the gradient itself vanishes.
     """
 
     name: ClassVar[str] = "quadrature_error"
-    long_name: ClassVar[str] = "estimated relative error of the gradient by quadrature"
+    long_name: ClassVar[str] = "estimated bound of the relative error of the gradient by quadrature"
     units: ClassVar[str] = "1"
 
     @classmethod

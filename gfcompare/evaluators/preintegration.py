@@ -46,14 +46,22 @@ class Preintegration:
         self._quadrature = quadrature
         self._sampler = sampler
 
-    def evaluator(self, nodes: int, coordinate: int) -> AlongLines:
+    def evaluator(self, nodes: int, coordinate: int, scramble: int = 0) -> AlongLines:
         """Return the evaluator with a rule; the coordinate counts from 1."""
-        lines = preintegrated(self._target, self._measure, nodes, coordinate - 1)
+        lines = preintegrated(self._target, self._measure, nodes, coordinate - 1, scramble)
         return AlongLines(self._network, self._sampler, lines)
 
-    def finer(self, rule: Rule) -> AlongLines:
-        """Return the evaluator with a finer rule, to which a rule is compared."""
-        return self.evaluator(self._doubled(rule.nodes), rule.coordinate)
+    def comparisons(self, rule: Rule) -> tuple[AlongLines, ...]:
+        """Return evaluators with more nodes, elsewhere, to which a rule is compared; the finest first.
+
+        Gauss points are compared with twice and with 4/3 as many, because one comparison is small by chance
+        too often where few neurons have their kinks between the same nodes. Twice as many Sobol points
+        would contain the others: they are taken from an independent sequence.
+        """
+        twice = self._doubled(rule.nodes)
+        if self._measure.dimension > 3:
+            return (self.evaluator(twice, rule.coordinate, scramble=1),)
+        return self.evaluator(twice, rule.coordinate), self.evaluator(self._more(rule.nodes), rule.coordinate)
 
     def chosen(self) -> tuple[AlongLines, Rule]:
         """Return the evaluator of the rule to be used, and the rule with its estimated error."""
@@ -73,6 +81,14 @@ class Preintegration:
         if self._measure.dimension != 3:
             return 2 * nodes
         return round((2 * nodes) ** 0.5) ** 2 if nodes > 1 else 4
+
+    def _more(self, nodes: int) -> int:
+        """Return about 4/3 as many nodes, a number that the rule allows (d = 2 and 3)."""
+        if self._measure.dimension != 3:
+            return nodes + max(nodes // 3, 1)
+        each = int(nodes**0.5 + 0.5)
+        each += max(round(each * 0.155), 1)
+        return each * each
 
     def _best_coordinate(self) -> int:
         """Return the coordinate, from 1, with which few nodes are the most accurate."""

@@ -118,10 +118,10 @@ class GradientNorm(OverTime):
 
 @dataclass(frozen=True, kw_only=True)
 class QuadratureError(OverTime):
-    """Estimated relative error of the gradient by quadrature against flow time, on boxes."""
+    """Estimated bound of the relative error of the gradient by quadrature against flow time, on boxes."""
 
     name: ClassVar[str] = "quadrature_error"
-    title: ClassVar[str] = "Estimated error of the gradient against flow time"
+    title: ClassVar[str] = "Estimated bound of the error of the gradient against flow time"
     scope: ClassVar[str] = "a measure that needs quadrature"
     quantity: ClassVar[str] = "quadrature_error"
     floor: ClassVar[float] = 1e-17

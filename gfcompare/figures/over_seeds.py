@@ -49,7 +49,7 @@ def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.
 
 
 def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
-    """Draw the estimated relative error of the gradient by quadrature against flow time, on boxes.
+    """Draw an estimated bound of the relative error of the gradient against flow time, on boxes.
 
     Raises
     ------

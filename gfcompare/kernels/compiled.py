@@ -45,6 +45,15 @@ def cold_leaf(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath=set(_CONTRACT), **{**INTERNAL, "forceinline": False})
 
 
+def merged(function: Callable[..., Any]) -> Any:
+    """Have a function with one call site compiled as a part of its caller.
+
+    What a function calls is optimised again with the function itself: without this, code that is called
+    through five functions would be optimised five times, which is most of the time of a cold start.
+    """
+    return _compile(function, fastmath=set(_CONTRACT), inline="always", _nrt=False)
+
+
 def leaf_sum(function: Callable[..., Any]) -> Any:
     """Compile a leaf whose sums may be reordered (in one fixed way), so that they vectorise."""
     return _compile(function, fastmath={"contract", "reassoc"}, **INTERNAL)

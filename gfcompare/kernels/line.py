@@ -16,7 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
+from gfcompare.kernels.line_one_sided import (
+    add_near_end,
+    one_sided_gradient,
+    rounds_off,
+    set_aside,
+)
 from gfcompare.kernels.sorting import sort_pairs
+
+# Sum of the sizes of what enters the network, over that of bias and target, up to which it need not be
+# examined whether the running line rounds off what is small.
+LARGE = 32.0
 
 
 class Integrals(NamedTuple):
@@ -35,6 +45,14 @@ class Integrals(NamedTuple):
     mass_total: np.ndarray  # (3,)
     target: np.ndarray  # (n, 2 K, degree + 1)
     target_total: np.ndarray  # (K, 2)
+    lower: float  # the ends of the interval, in x, as they were given
+    upper: float
+    bound: float  # at least |f_k| everywhere
+    near: float  # distance from an end, in y, up to which `ends` may be used
+    rule: np.ndarray  # (2, .): Gauss-Legendre nodes and weights on [-1, 1], exact for y r p on a piece
+    # (2, 3 + 2 K, .): antiderivatives, in the distance a from the left and the right end, of p, a p, a^2 p
+    # and of f_k p, a f_k p, which vanish at the end, over a, a^2, a^3, a, a^2; coefficients descend in a
+    ends: np.ndarray
 
 
 class Values(NamedTuple):
@@ -82,6 +100,7 @@ class LineWork(NamedTuple):
     below0: np.ndarray  # (H,): integral of r up to the breakpoint of neuron i
     below1: np.ndarray  # (H,): integral of y r
     lines: np.ndarray  # (4, K): slope and value of the network on the current piece, high and low
+    spans: np.ndarray  # (6, H + 1): intervals between breakpoints, for `line_one_sided`
 
 
 @allocator
@@ -104,6 +123,7 @@ def line_work(hidden, outputs):
         np.empty(hidden),
         np.empty(hidden),
         np.empty((4, outputs)),
+        np.empty((6, hidden + 1)),
     )
 
 
@@ -112,8 +132,8 @@ PACKED_ORDERS, PACKED_ROWS = 2, 13
 
 
 @leaf
-def packed_line_work(orders, rows, lines):
-    """Return scratch memory in three arrays, (2, H) uint64, (13, H) and (4, K).
+def packed_line_work(orders, rows, lines, spans):
+    """Return scratch memory in four arrays, (2, H) uint64, (13, H), (4, K) and (6, H + 1).
 
     For code in which it is handed through many functions: each array costs compile time in each of them.
     """
@@ -134,6 +154,7 @@ def packed_line_work(orders, rows, lines):
         rows[11],
         rows[12],
         lines,
+        spans,
     )
 
 
@@ -311,30 +332,55 @@ def moments(data, k, work):
 
 
 @leaf_sum
-def leftmost_line(slope, value, v):
-    """Slope and value (without the output bias) of the network left of every breakpoint."""
+def leftmost_line(slope, value, breaks, v):
+    """Slope and value (without the output bias) of the network left of every breakpoint inside.
+
+    Also the sum of |v| (|slope| + |value|) over the neurons that are active somewhere, which bounds what
+    the running line rounds. Neurons that are dead on the whole interval enter neither.
+    """
     line_slope = 0.0
     line_value = 0.0
+    size = 0.0
     for i in range(slope.shape[0]):
-        weight = v[i] if slope[i] < 0.0 else 0.0
+        falling = slope[i] < 0.0
+        weight = v[i] if (breaks[i] > -1.0) == falling else 0.0
         line_slope += weight * slope[i]
         line_value += weight * value[i]
-    return line_slope, line_value
+        live = breaks[i] > -1.0 if falling else breaks[i] < 1.0
+        size += (abs(v[i]) if live else 0.0) * (abs(slope[i]) + abs(value[i]))
+    return line_slope, line_value, size
+
+
+@leaf
+def inside(keys):
+    """Return the positions of the first sorted breakpoint above -1 and of the first one not below 1."""
+    first = 0
+    while first < keys.shape[0] and keys[first] <= -1.0:
+        first += 1
+    last = keys.shape[0]
+    while last > first and keys[last - 1] >= 1.0:
+        last -= 1
+    return first, last
 
 
 @leaf
 def walk(work, v, line_slope, line_value, mass_total, target_total):
-    """Integrals of r and y r from y = -1 to each breakpoint; return those to y = 1.
+    """Integrals of r and y r from y = -1 to each breakpoint; return those to y = 1, and the last line.
 
     By parts: the integral of the network times p up to t is slope(t) m1(t) + value(t) m0(t) less
     what each jump of slope and value to the left of t would have contributed before it happened.
+    A breakpoint that was clipped to an end is none: the neuron is active everywhere or nowhere.
     """
     order, slope, value = work.order, work.slope, work.value
     m0, m1, m2, f0, f1 = work.mass0, work.mass1, work.mass2, work.target0, work.target1
     below0, below1 = work.below0, work.below1
+    first, last = inside(work.keys)
     before0 = 0.0
     before1 = 0.0
-    for j in range(order.shape[0]):
+    for j in range(first):
+        below0[order[j]] = 0.0
+        below1[order[j]] = 0.0
+    for j in range(first, last):
         i = order[j]
         below0[i] = (line_slope * m1[j] + line_value * m0[j]) - (f0[j] + before0)
         below1[i] = (line_slope * m2[j] + line_value * m1[j]) - (f1[j] + before1)
@@ -347,23 +393,23 @@ def walk(work, v, line_slope, line_value, mass_total, target_total):
         before1 += slope_jump * m2[j] + value_jump * m1[j]
     total0 = (line_slope * mass_total[1] + line_value * mass_total[0]) - (target_total[0] + before0)
     total1 = (line_slope * mass_total[2] + line_value * mass_total[1]) - (target_total[1] + before1)
-    return total0, total1
+    for j in range(last, order.shape[0]):
+        below0[order[j]] = total0
+        below1[order[j]] = total1
+    return total0, total1, line_slope, line_value
 
 
 @leaf
 def gradient_of(middle, half, v, work, total0, total1, g_w, g_b, g_v):
     """Write the gradient of one output.
 
-    A neuron that is dead on the whole interval gets exactly 0, not what rounding leaves of a difference.
+    A neuron that is dead on the whole interval gets exactly 0: it is 0 - 0 or total - total here.
     """
     slope, value, below0, below1 = work.slope, work.value, work.below0, work.below1
     for i in range(slope.shape[0]):
         falling = slope[i] < 0.0
-        dead = value[i] + abs(slope[i]) <= 0.0
         active0 = below0[i] if falling else total0 - below0[i]
         active1 = below1[i] if falling else total1 - below1[i]
-        active0 = 0.0 if dead else active0
-        active1 = 0.0 if dead else active1
         g_w[i] = (2.0 * v[i]) * (middle * active0 + half * active1)
         g_b[i] = (2.0 * v[i]) * active0
         g_v[i] = 2.0 * (slope[i] * active1 + value[i] * active0)
@@ -400,6 +446,55 @@ def sort_breakpoints(data, theta, work):
 
 
 @leaf
+def needs_one_sided(data, k, theta, work):
+    """Return the line left of every breakpoint for output k, and whether it would round off what is small."""
+    hidden = work.order.shape[0]
+    v = theta[(2 + k) * hidden : (3 + k) * hidden]
+    bias = theta[(2 + data.target_total.shape[0]) * hidden + k]
+    line_slope, line_value, size = leftmost_line(work.slope, work.value, work.breaks, v)
+    steep = size > LARGE * (data.bound + abs(bias)) and rounds_off(data.bound, v, bias, work)
+    return line_slope, line_value + bias, steep
+
+
+@leaf
+def output_gradient(data, k, theta, v, weights, line_slope, line_value, work, g_w, g_b, g_v):
+    """Write the gradient of output k, or add it to those before; return the integral of r p.
+
+    `v` are the outgoing weights of the network, `weights` those by which g_w and g_b are multiplied: the
+    same for the gradient, 1 for the second derivatives in `line_hessian`.
+    """
+    moments(data, k, work)
+    total0, total1, end_slope, end_value = walk(
+        work, v, line_slope, line_value, data.mass_total, data.target_total[k]
+    )
+    first, last = inside(work.keys)
+    left, right = set_aside(data.near, work, first, last, total0, total1)
+    collect(k, data.middle, data.half, weights, work, total0, total1, g_w, g_b, g_v)
+    for side in range(2):
+        if (right < last) if side else (left >= 0):
+            add_near_end(
+                k,
+                theta,
+                v,
+                weights,
+                end_value + end_slope if side else line_value - line_slope,
+                -end_slope if side else line_slope,
+                work.order,
+                work.slope,
+                data.ends[side],
+                data.upper if side else data.lower,
+                data.half,
+                1.0 if side else -1.0,
+                last - 1 if side else first,
+                right if side else left,
+                g_w,
+                g_b,
+                g_v,
+            )
+    return total0
+
+
+@leaf
 def gradient_into(data, theta, gradient, work):
     """Write the generalised gradient at `theta`, shape (P,), into `gradient`."""
     hidden = work.order.shape[0]
@@ -409,11 +504,11 @@ def gradient_into(data, theta, gradient, work):
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
         g_v = gradient[(2 + k) * hidden : (3 + k) * hidden]
-        moments(data, k, work)
-        line_slope, line_value = leftmost_line(work.slope, work.value, v)
-        line_value += theta[(2 + outputs) * hidden + k]
-        total0, total1 = walk(work, v, line_slope, line_value, data.mass_total, data.target_total[k])
-        collect(k, data.middle, data.half, v, work, total0, total1, g_w, g_b, g_v)
+        line_slope, line_value, steep = needs_one_sided(data, k, theta, work)
+        if steep:
+            one_sided_gradient(data, theta, gradient, work)
+            return
+        total0 = output_gradient(data, k, theta, v, v, line_slope, line_value, work, g_w, g_b, g_v)
         gradient[(2 + outputs) * hidden + k] = 2.0 * total0
 
 

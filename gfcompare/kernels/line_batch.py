@@ -10,6 +10,7 @@ import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
+    LARGE,
     collect,
     copy,
     evaluate,
@@ -17,6 +18,8 @@ from gfcompare.kernels.line import (
     line_work,
     pre_activations,
 )
+from gfcompare.kernels.line_dense import dense_gradient_into
+from gfcompare.kernels.line_one_sided import rounds_off
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -219,6 +222,14 @@ def batch_gradient_into(data, theta, gradient, work, batch):
     pre_activations(
         data.integrals.middle, data.integrals.half, w, b, np.inf, work.slope, work.value, work.breaks
     )
+    for k in range(outputs):
+        v, bias = theta[(2 + k) * hidden : (3 + k) * hidden], theta[(2 + outputs) * hidden + k]
+        size = leftmost_line(work.slope, work.value, work.breaks, v)[2]
+        if size > LARGE * (data.integrals.bound + abs(bias)) and rounds_off(
+            data.integrals.bound, v, bias, work
+        ):
+            dense_gradient_into(data, theta, gradient, work, batch)
+            return
     _count_below(batch.points, work.slope, work.breaks, batch.positions)
     for k in range(outputs):
         v = theta[(2 + k) * hidden : (3 + k) * hidden]
@@ -242,12 +253,19 @@ def _batch_sums(work, batch, v, bias, targets):
     for j in range(count + 1):
         slope_jumps[j] = 0.0
         value_jumps[j] = 0.0
+    line_slope = 0.0
+    line_value = bias
     for i in range(slope.shape[0]):
-        weight = -v[i] if slope[i] < 0.0 else v[i]
-        slope_jumps[positions[i]] += weight * slope[i]
-        value_jumps[positions[i]] += weight * value[i]
-    line_slope, line_value = leftmost_line(slope, value, v)
-    line_value += bias
+        position = positions[i]
+        slope_part, value_part = v[i] * slope[i], v[i] * value[i]
+        if slope[i] >= 0.0:
+            slope_jumps[position] += slope_part
+            value_jumps[position] += value_part
+        elif position > 0:  # a falling neuron that is dead on all points would only leave rounding
+            line_slope += slope_part
+            line_value += value_part
+            slope_jumps[position] -= slope_part
+            value_jumps[position] -= value_part
     share = 1.0 / count
     sum0 = 0.0
     sum1 = 0.0

@@ -18,24 +18,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, entry, leaf
+from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.line import (
     PACKED_ROWS,
     LineWork,
     copy,
-    gradient_of,
-    leftmost_line,
+    inside,
     line_work,
     moments,
+    needs_one_sided,
+    output_gradient,
     packed_line_work,
     piece_of,
     sort_breakpoints,
-    walk,
+)
+from gfcompare.kernels.line_one_sided import (
+    add_inner,
+    inner_integrals,
+    network_on_spans,
+    place,
+    span,
+    value_at,
 )
 
 # Edge of the square tiles in which the upper triangle is copied to the lower one: column by column every
 # number would come from another cache line.
 _TILE = 16
+# Length of an overlap, in y, below which it is integrated by quadrature.
+_SHORT = 1.0 / 32.0
 
 
 class HessianWork(NamedTuple):
@@ -47,7 +57,9 @@ class HessianWork(NamedTuple):
     start_mass: np.ndarray  # (3, H): antiderivatives of p, y p and y^2 p there
     stop_mass: np.ndarray  # (3, H)
     overlap: np.ndarray  # (3, H): integrals of p, x p and x^2 p over I_i and I_j, for one i
-    activation: np.ndarray  # (3, H): those of a_j p, y a_j p and x a_j p, a_j the activation of neuron j
+    activation: np.ndarray  # (3, H): those of a_j p, a_i a_j p and x a_j p, a_j the activation of neuron j
+    from_left: np.ndarray  # (H,): distances, in y, of the zero from the ends; see `_distances`
+    from_right: np.ndarray  # (H,)
     coupling: np.ndarray  # (H,): 2 sum_k v_ki v_kj, for one i
     bends: np.ndarray  # (H,): sum_k v_ki r_k(t_i)
     ones: np.ndarray  # (H,)
@@ -67,29 +79,33 @@ def hessian_work(hidden, outputs):
         np.empty((3, hidden)),
         np.empty(hidden),
         np.empty(hidden),
+        np.empty(hidden),
+        np.empty(hidden),
         np.ones(hidden),
         np.empty((3, hidden)),
     )
 
 
 #: Rows of floating-point numbers that `packed_hessian_work` takes.
-PACKED_HESSIAN_ROWS = PACKED_ROWS + 20
+PACKED_HESSIAN_ROWS = PACKED_ROWS + 22
 
 
 @leaf
-def packed_hessian_work(orders, rows, lines):
-    """Return scratch memory in three arrays, (2, H) uint64, (33, H) and (4, K): see `packed_line_work`."""
+def packed_hessian_work(orders, rows, lines, spans):
+    """Return scratch memory in four arrays, the second (35, H): see `packed_line_work`."""
     first = PACKED_ROWS
     for i in range(rows.shape[1]):
         rows[first + 4, i] = 1.0
     return HessianWork(
-        packed_line_work(orders, rows, lines),
+        packed_line_work(orders, rows, lines, spans),
         rows[first],
         rows[first + 1],
         rows[first + 5 : first + 8],
         rows[first + 8 : first + 11],
         rows[first + 11 : first + 14],
         rows[first + 14 : first + 17],
+        rows[first + 20],
+        rows[first + 21],
         rows[first + 2],
         rows[first + 3],
         rows[first + 4],
@@ -117,7 +133,9 @@ def _half_lines(mass_total, work):
 
 @leaf
 def _overlaps(middle, half, i, work):
-    """Integrate over the overlap of I_i with every I_j."""
+    """Integrate over the overlap of I_i with every I_j; return whether some of them are short."""
+    rise, level = work.line.slope[i], work.line.value[i]
+    short = 0
     starts, stops, start_mass, stop_mass = work.starts, work.stops, work.start_mass, work.stop_mass
     overlap, activation = work.overlap, work.activation
     for j in range(starts.shape[0]):
@@ -135,8 +153,107 @@ def _overlaps(middle, half, i, work):
         a0 = slope * m1 + value * m0
         a1 = slope * m2 + value * m1
         activation[0, j] = a0
-        activation[1, j] = a1
+        activation[1, j] = rise * a1 + level * a0
         activation[2, j] = middle * a0 + half * a1
+        short += 1 if not empty and stops[last] - starts[first] < _SHORT else 0
+    return short > 0
+
+
+@leaf
+def _distances(data, theta, work):
+    """Distances of the zeros from both ends, each with few roundings however small it is.
+
+    A neuron that is active everywhere has its zero outside: one distance is negative.
+    """
+    hidden = work.starts.shape[0]
+    for i in range(hidden):
+        w, b = theta[i], theta[hidden + i]
+        size = abs(work.line.slope[i])
+        sign = -1.0 if work.line.slope[i] < 0.0 else 1.0
+        work.from_left[i] = -sign * value_at(w, data.lower, b) / size
+        work.from_right[i] = sign * value_at(w, data.upper, b) / size
+
+
+@leaf
+def _gap(left_of, right_of, of_left, of_right):
+    """Return how far a point lies right of another; both by their distances from the two ends."""
+    return of_right - right_of if right_of <= 1.0 else left_of - of_left
+
+
+@cold_leaf
+def _short_overlaps(data, i, theta, work):
+    """Integrate anew over the short overlaps of I_i with the other I_j, by quadrature.
+
+    Differences of antiderivatives have few digits there. The activations are taken from the distances to
+    the zeros, so that nothing cancels.
+    """
+    starts, stops, slope, value = work.starts, work.stops, work.line.slope, work.line.value
+    left, right = work.from_left, work.from_right
+    last_piece = data.centres.shape[0] - 1
+    for j in range(starts.shape[0]):
+        first = i if starts[i] > starts[j] else j
+        last = i if stops[i] < stops[j] else j
+        if stops[last] <= starts[first] or stops[last] - starts[first] >= _SHORT:
+            continue
+        start_left, start_right = (left[first], right[first]) if starts[first] > -1.0 else (0.0, 2.0)
+        stop_left, stop_right = (left[last], right[last]) if stops[last] < 1.0 else (2.0, 0.0)
+        length = max(_gap(stop_left, stop_right, start_left, start_right), 0.0)
+        at_start = starts[first]
+        middle = (
+            1.0 - 0.5 * (start_right + stop_right) if at_start > 0.0 else 0.5 * (start_left + stop_left) - 1.0
+        )
+        # Distance of the middle from the zero of either neuron, in the direction in which it grows.
+        levels = (
+            _level(i, slope, value, left, right, start_left, start_right, stop_left, stop_right, length),
+            _level(j, slope, value, left, right, start_left, start_right, stop_left, stop_right, length),
+        )
+        s0 = s1 = s2 = a0 = a1 = a2 = 0.0
+        begin = -0.5 * length
+        piece = piece_of(data.knots, middle + begin, 0)
+        while True:
+            whole = piece == last_piece or middle + 0.5 * length <= data.knots[piece + 1]
+            end = 0.5 * length if whole else data.knots[piece + 1] - middle
+            shift, half = 0.5 * (begin + end), 0.5 * (end - begin)
+            for q in range(data.rule.shape[1]):
+                distance = shift + half * data.rule[0, q]
+                s = (middle - data.centres[piece] + distance) * data.scales[piece]
+                density = 0.0
+                top = data.mass.shape[2] - 1
+                for d in range(top):
+                    density = density * s + (top - d) * data.mass[piece, 0, d]
+                density *= data.rule[1, q] * half * data.scales[piece]
+                x = data.middle + data.half * (middle + distance)
+                zi = max(levels[0] + slope[i] * distance, 0.0)
+                zj = max(levels[1] + slope[j] * distance, 0.0)
+                s0 += density
+                s1 += density * x
+                s2 += density * x * x
+                a0 += density * zj
+                a1 += density * zi * zj
+                a2 += density * zj * x
+            if whole:
+                break
+            begin = end
+            piece += 1
+        work.overlap[0, j] = s0
+        work.overlap[1, j] = s1
+        work.overlap[2, j] = s2
+        work.activation[0, j] = a0
+        work.activation[1, j] = a1
+        work.activation[2, j] = a2
+
+
+@leaf
+def _level(i, slope, value, left, right, start_left, start_right, stop_left, stop_right, length):
+    """Return the pre-activation of a neuron in the middle of an overlap on which it is active."""
+    size = abs(slope[i])
+    if size == 0.0:
+        return value[i]
+    if slope[i] > 0.0:
+        gap = _gap(start_left, start_right, left[i], right[i])
+    else:
+        gap = _gap(left[i], right[i], stop_left, stop_right)
+    return size * (gap + 0.5 * length)
 
 
 @leaf
@@ -177,9 +294,7 @@ def _fill_rows(theta, outputs, i, work, hessian):
         row_v = hessian[start + i]
         for j in range(stop, row_v.shape[0]):
             row_v[j] = 0.0
-        slope, value = 2.0 * work.line.slope[i], 2.0 * work.line.value[i]
-        for j in range(hidden):
-            row_v[start + j] = slope * activation[1, j] + value * activation[0, j]
+        _product(2.0, activation[1], row_v[start : start + hidden])
         row_v[biases + k] = 2.0 * activation[0, i]
     _products(coupling, overlap[2], row_w[:hidden])
     _products(coupling, overlap[1], row_w[hidden : 2 * hidden])
@@ -193,8 +308,10 @@ def _fill_products(data, theta, work, hessian):
     outputs = data.target_total.shape[0]
     biases = (2 + outputs) * hidden
     _half_lines(data.mass_total, work)
+    _distances(data, theta, work)
     for i in range(hidden):
-        _overlaps(data.middle, data.half, i, work)
+        if _overlaps(data.middle, data.half, i, work):
+            _short_overlaps(data, i, theta, work)
         _fill_rows(theta, outputs, i, work, hessian)
     for k in range(outputs):
         for other in range(k, outputs):
@@ -216,7 +333,8 @@ def _add_bends(data, k, v, line_slope, line_value, work):
     """Add v_ki r_k(t_i), walking over the sorted breakpoints with the line of the network."""
     line, bends = work.line, work.bends
     piece = 0
-    for j in range(line.order.shape[0]):
+    first, last = inside(line.keys)
+    for j in range(first, last):
         i, y = line.order[j], line.keys[j]
         piece = piece_of(data.integrals.knots, y, piece)
         f = _at(data, data.values.value_high[piece, k], piece, y)
@@ -256,6 +374,43 @@ def _mirror(matrix):
                     matrix[a, b] = matrix[b, a]
 
 
+@cold_leaf
+def _one_sided_residuals(data, theta, work, hessian):
+    """Add the integrals of the residual, and find the bends, where the running line would round off."""
+    integrals, line, r = data.integrals, work.line, work.residual
+    hidden = line.order.shape[0]
+    outputs = integrals.target_total.shape[0]
+    first, last = place(integrals, theta, line)
+    for k in range(outputs):
+        start, stop = (2 + k) * hidden, (3 + k) * hidden
+        v = theta[start:stop]
+        network_on_spans(v, theta[(2 + outputs) * hidden + k], line, first, last)
+        piece = 0
+        for g in range(last - first):
+            i = line.order[first + g]
+            length, middle, value, slope = span(line, g)
+            y = middle + 0.5 * length
+            piece = piece_of(integrals.knots, y, piece)
+            f = _at(data, data.values.value_high[piece, k], piece, y)
+            work.bends[i] += v[i] * ((value + 0.5 * length * slope) - f)
+        inner_integrals(integrals, k, line, first, last)
+        for i in range(hidden):
+            r[0, i] = 0.0
+            r[1, i] = 0.0
+        add_inner(integrals, work.ones, line, r[0], r[1], r[2])
+        _add_residuals(start, r, hessian)
+    sort_breakpoints(integrals, theta, line)
+
+
+@leaf
+def _add_residuals(start, r, hessian):
+    """Add what (w_i, v_ki) and (b_i, v_ki) need: the gradient in w_i and b_i, were v_ki = 1."""
+    hidden = r.shape[1]
+    for i in range(hidden):
+        hessian[i, start + i] += r[0, i]
+        hessian[hidden + i, start + i] += r[1, i]
+
+
 @leaf
 def hessian_into(data, theta, hessian, work):
     """Write the Hessian at `theta`, shape (P,), into `hessian`, shape (P, P)."""
@@ -263,26 +418,26 @@ def hessian_into(data, theta, hessian, work):
     hidden = line.order.shape[0]
     outputs = integrals.target_total.shape[0]
     sort_breakpoints(integrals, theta, line)
+    moments(integrals, 0, line)
+    _fill_products(integrals, theta, work, hessian)
+    steep = False
     for i in range(hidden):
         work.bends[i] = 0.0
     for k in range(outputs):
-        start, stop = (2 + k) * hidden, (3 + k) * hidden
-        v = theta[start:stop]
-        moments(integrals, k, line)
-        if k == 0:  # now that the antiderivatives of p at the breakpoints are there
-            _fill_products(integrals, theta, work, hessian)
-        line_slope, line_value = leftmost_line(line.slope, line.value, v)
-        line_value += theta[(2 + outputs) * hidden + k]
-        total0, total1 = walk(
-            line, v, line_slope, line_value, integrals.mass_total, integrals.target_total[k]
-        )
-        # What (w_i, v_ki) and (b_i, v_ki) need is the gradient in w_i and b_i, were v_ki = 1.
-        r = work.residual
-        gradient_of(integrals.middle, integrals.half, work.ones, line, total0, total1, r[0], r[1], r[2])
-        for i in range(hidden):
-            hessian[i, start + i] += r[0, i]
-            hessian[hidden + i, start + i] += r[1, i]
-        _add_bends(data, k, v, line_slope, line_value, work)
+        steep = steep or needs_one_sided(integrals, k, theta, line)[2]
+    if steep:
+        _one_sided_residuals(data, theta, work, hessian)
+    else:
+        for k in range(outputs):
+            start, stop = (2 + k) * hidden, (3 + k) * hidden
+            v, r = theta[start:stop], work.residual
+            line_slope, line_value, _ = needs_one_sided(integrals, k, theta, line)
+            for i in range(hidden):
+                r[0, i] = 0.0
+                r[1, i] = 0.0
+            output_gradient(integrals, k, theta, v, work.ones, line_slope, line_value, line, r[0], r[1], r[2])
+            _add_residuals(start, r, hessian)
+            _add_bends(data, k, v, line_slope, line_value, work)
     _add_curvature(data, theta, work, hessian)
     _mirror(hessian)
 

@@ -5,13 +5,17 @@ for the square of an affine function less a polynomial, times a polynomial densi
 that the residual cancels to few digits, it is computed with twice the digits. See `line` for the notation.
 """
 
-from gfcompare.kernels.compiled import entry, leaf, leaf_exact, leaf_sum
+from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_exact
 from gfcompare.kernels.doubles import add, multiply, two_product, two_sum
-from gfcompare.kernels.line import copy, line_work, sort_breakpoints
+from gfcompare.kernels.line import copy, inside, line_work, piece_of, sort_breakpoints
+from gfcompare.kernels.line_one_sided import network_on_spans, place, span
 
 # Below this risk, relative to the square of the largest intermediate value, float64 would leave
 # fewer than nine digits of the risk: it is then computed with twice the digits.
 CANCELLATION = 1e-9
+# Terms of the running line that exceed the network by more than this are steep neurons which are hardly
+# active: even twice the digits would leave their rounding where they are switched off.
+_STEEP = 1e12
 
 
 @leaf_exact
@@ -74,8 +78,8 @@ def _interval_risk(data, piece, left, right, lines, exact):
 
 
 @leaf
-def _start_lines(theta, hidden, slope, lines):
-    """Set the lines to the network left of every breakpoint."""
+def _start_lines(theta, hidden, slope, breaks, lines):
+    """Set the lines to the network left of every breakpoint inside."""
     outputs = lines.shape[1]
     for k in range(outputs):
         lines[0, k] = 0.0
@@ -83,7 +87,7 @@ def _start_lines(theta, hidden, slope, lines):
         lines[2, k] = theta[(2 + outputs) * hidden + k]
         lines[3, k] = 0.0
         for i in range(hidden):
-            if slope[i] < 0.0:
+            if (breaks[i] > -1.0) == (slope[i] < 0.0):
                 v = theta[(2 + k) * hidden + i]
                 _shift_line(lines, k, v, theta[i], theta[hidden + i], 1.0)
 
@@ -94,11 +98,11 @@ def sweep(data, theta, work, exact):
     keys, order, lines, knots = work.keys, work.order, work.lines, data.integrals.knots
     hidden = order.shape[0]
     last = data.integrals.centres.shape[0] - 1
-    _start_lines(theta, hidden, work.slope, lines)
+    _start_lines(theta, hidden, work.slope, work.breaks, lines)
     result = 0.0
     left = -1.0
     piece = 0
-    j = 0
+    j, _ = inside(keys)
     while True:
         while j < hidden and keys[j] <= left:
             i = order[j]
@@ -118,37 +122,101 @@ def sweep(data, theta, work, exact):
         left = right
 
 
-@leaf_sum
-def _largest_term(data, theta, hidden, outputs):
-    """Bound of every intermediate value in the evaluation of the network and the target."""
+@leaf
+def _sizes(data, theta, work):
+    """Bounds of every intermediate value of `sweep`, and of the network and the target themselves.
+
+    Neurons that are dead on the whole interval do not count.
+    """
+    hidden, outputs = work.order.shape[0], work.lines.shape[1]
+    slope, value, breaks = work.slope, work.value, work.breaks
     reach = abs(data.integrals.middle) + data.integrals.half
-    largest = 0.0
+    terms = 0.0
+    ends = 0.0
     for k in range(outputs):
         total = abs(theta[(2 + outputs) * hidden + k])
+        left = total
+        right = total
         for i in range(hidden):
-            level = abs(theta[i]) * reach + abs(theta[hidden + i])
-            total += abs(theta[(2 + k) * hidden + i]) * level
-        largest = max(largest, total)
-    return largest + data.values.value_bound
+            dead = (breaks[i] <= -1.0) if slope[i] < 0.0 else (breaks[i] >= 1.0)
+            weight = 0.0 if dead else abs(theta[(2 + k) * hidden + i])
+            total += weight * (abs(theta[i]) * reach + abs(theta[hidden + i]))
+            left += weight * max(value[i] - slope[i], 0.0)
+            right += weight * max(value[i] + slope[i], 0.0)
+        # A sum that is no number must not be lost in a comparison.
+        terms = total if not total <= terms else terms
+        ends = max(ends, left, right)
+    return terms + data.values.value_bound, ends + data.values.value_bound
+
+
+@cold_leaf
+def _span_risk(data, k, middle, length, value, slope):
+    """Integrate r_k^2 p over the span of a length around a point, where the network is affine."""
+    integrals, values = data.integrals, data.values
+    left, right = middle - 0.5 * length, middle + 0.5 * length
+    last = integrals.centres.shape[0] - 1
+    piece = piece_of(integrals.knots, left, 0)
+    result = 0.0
+    while True:
+        whole = piece == last or right <= integrals.knots[piece + 1]
+        stop = right if whole else integrals.knots[piece + 1]
+        shift = 0.5 * (left + stop) - middle
+        half = 0.5 * (stop - left)
+        if whole and left == middle - 0.5 * length:  # a short span keeps the digits of its length
+            shift, half = 0.0, 0.5 * length
+        for q in range(values.nodes.shape[0]):
+            distance = shift + half * values.nodes[q]
+            s = (middle - integrals.centres[piece] + distance) * integrals.scales[piece]
+            density = 0.0
+            for d in range(values.density.shape[1]):
+                density = density * s + values.density[piece, d]
+            f = 0.0
+            for d in range(values.value_high.shape[2]):
+                f = f * s + values.value_high[piece, k, d]
+            r = (value + slope * distance) - f
+            result += values.weights[q] * half * integrals.half * density * r * r
+        if whole:
+            return result
+        left = stop
+        piece += 1
+
+
+@cold_leaf
+def _one_sided_risk(data, theta, work):
+    """Risk from the network on the spans between breakpoints, summed over what is active there."""
+    hidden, outputs = work.order.shape[0], work.lines.shape[1]
+    first, last = place(data.integrals, theta, work)
+    result = 0.0
+    for k in range(outputs):
+        v = theta[(2 + k) * hidden : (3 + k) * hidden]
+        network_on_spans(v, theta[(2 + outputs) * hidden + k], work, first, last)
+        for g in range(last - first + 1):
+            length, middle, value, slope = span(work, g)
+            result += _span_risk(data, k, middle, length, value, slope)
+    return result
+
+
+@cold_leaf
+def risk_of(data, theta, work, exact):
+    """Return the risk of one network, and the size of the values from whose differences it was taken."""
+    sort_breakpoints(data.integrals, theta, work)
+    terms, ends = _sizes(data, theta, work)
+    if not terms < 1e300:  # no number, or so large that its square overflows: so is the risk
+        return terms * terms, terms
+    if terms > _STEEP * ends or terms > 1e150:
+        return _one_sided_risk(data, theta, work), ends
+    return sweep(data, theta, work, exact), terms
 
 
 @entry
 def risks(data, thetas, results, order):
     """Write the risk at each row of `thetas`, shape (M, P), into `results`, shape (M,)."""
-    outputs = data.integrals.target_total.shape[0]
-    work = line_work(order.shape[0], outputs)
+    work = line_work(order.shape[0], data.integrals.target_total.shape[0])
     copy(order, work.order)
     for m in range(thetas.shape[0]):
-        theta = thetas[m]
-        scale = _largest_term(data, theta, order.shape[0], outputs)
-        if not scale < 1e150:  # its square overflows, or it is not a number: so is the risk
-            results[m] = scale * scale
-            continue
-        sort_breakpoints(data.integrals, theta, work)
-        risk = 0.0
         for exact in (False, True):
-            risk = sweep(data, theta, work, exact)
+            risk, scale = risk_of(data, thetas[m], work, exact)
+            results[m] = risk
             if risk >= CANCELLATION * scale * scale:
                 break
-        results[m] = risk
     copy(work.order, order)

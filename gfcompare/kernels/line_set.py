@@ -18,9 +18,8 @@ from gfcompare.kernels.line import (
     copy,
     gradient_into,
     line_work,
-    sort_breakpoints,
 )
-from gfcompare.kernels.line_risk import CANCELLATION, sweep
+from gfcompare.kernels.line_risk import CANCELLATION, risk_of
 
 
 class Segments(NamedTuple):
@@ -34,6 +33,8 @@ class Segments(NamedTuple):
     coordinate: int  # j
     middle: float
     half: float
+    lower: float  # the ends, in x_j
+    upper: float
     shares: np.ndarray  # (B,): weight of each segment
     positions: np.ndarray  # (B, d): a point of each segment, whose entry j is 0
     offsets: np.ndarray  # (B + 1,) int64
@@ -67,6 +68,10 @@ class LineMoments(NamedTuple):
     mass_total: np.ndarray  # (B, 3)
     target: np.ndarray  # (n, 2 K, degree + 1)
     target_total: np.ndarray  # (B, K, 2)
+    bound: float
+    near: float
+    rule: np.ndarray  # (2, .)
+    ends: np.ndarray  # (B, 2, 3 + 2 K, .)
 
 
 @leaf
@@ -83,6 +88,12 @@ def _on_segment(segments, moments, b):
         moments.mass_total[b],
         moments.target[first:last],
         moments.target_total[b],
+        segments.lower,
+        segments.upper,
+        moments.bound,
+        moments.near,
+        moments.rule,
+        moments.ends[b],
     )
 
 
@@ -238,28 +249,6 @@ def gradients(segments, moments, thetas, results, orders):
         )
 
 
-@leaf
-def _largest_term(segments, values, local, hidden):
-    """Bound of every intermediate value in the evaluation of the network and the target on a segment."""
-    reach = abs(segments.middle) + segments.half
-    largest = 0.0
-    outputs = values.target.shape[1]
-    for k in range(outputs):
-        total = abs(local[(2 + outputs) * hidden + k])
-        for i in range(hidden):
-            total += abs(local[(2 + k) * hidden + i]) * (abs(local[i]) * reach + abs(local[hidden + i]))
-        largest = max(largest, total)
-    return largest + values.target_bound
-
-
-@cold_leaf
-def _risk_on(segments, values, moments, x_centres, x_half_widths, b, local, work, exact):
-    integrals = _on_segment(segments, moments, b)
-    sort_breakpoints(integrals, local, work)
-    on_segment = _values_on_segment(segments, values, x_centres, x_half_widths, b)
-    return sweep(LineData(integrals, on_segment), local, work, exact)
-
-
 @cold_leaf
 def _risk_of(segments, values, moments, x_centres, x_half_widths, theta, columns, local, work):
     """Return the risk of one network; with twice the digits where it is small."""
@@ -272,10 +261,12 @@ def _risk_of(segments, values, moments, x_centres, x_half_widths, theta, columns
         scale = 0.0
         for b in range(segments.shares.shape[0]):
             _restrict(theta, columns, segments.positions[b], segments.coordinate, hidden, local)
-            scale = max(scale, _largest_term(segments, values, local, hidden))
-            if not scale < 1e150:  # its square overflows, or it is not a number: so is the risk
-                return scale * scale
-            part = _risk_on(segments, values, moments, x_centres, x_half_widths, b, local, work, exact)
+            on_segment = LineData(
+                _on_segment(segments, moments, b),
+                _values_on_segment(segments, values, x_centres, x_half_widths, b),
+            )
+            part, size = risk_of(on_segment, local, work, exact)
+            scale = max(scale, size)
             total += segments.shares[b] * part
         if total >= CANCELLATION * scale * scale:
             break

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.growth import growth_rate
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
@@ -229,7 +229,7 @@ def _orthogonalize(basis, triangle, k):
     return length
 
 
-@cold_leaf
+@merged
 def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
     """Solve the linear system of a Newton step by GMRES; return the velocities that it took.
 
@@ -265,7 +265,7 @@ def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
     return columns
 
 
-@cold_leaf
+@merged
 def _newton_step(data, widths, leading, allowed, normalize, work, memory):
     """Compute one Newton step; return the gradients that it took.
 
@@ -318,7 +318,7 @@ def predict(differences, order, predicted, history):
         add_multiple(history, GAMMA[k] / ALPHA[order], differences[k])
 
 
-@cold_leaf
+@merged
 def _solve(data, widths, differences, order, size, settings, output_size, work, memory):
     """Solve the equation of a step; return whether Newton's method converged, and the gradients taken."""
     vectors = work.vectors
@@ -409,7 +409,7 @@ def stay(widths, differences, order, balances, normalize):
         rebalance(widths, differences[0], balances)
 
 
-@cold_leaf
+@merged
 def _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
     """Shorten the next step if it is longer than a growth time.
 
@@ -439,7 +439,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
     return False
 
 
-@cold_leaf
+@merged
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]

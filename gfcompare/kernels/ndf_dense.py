@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.line import PACKED_ORDERS
 from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
 from gfcompare.kernels.ndf import (
@@ -61,9 +61,10 @@ _VECTORS = 9
 class DenseWork(NamedTuple):
     """Scratch memory for one trajectory: P parameters, n coordinates, H hidden neurons, K outputs."""
 
-    orders: np.ndarray  # (2, H) uint64, this and the next two for `line_hessian.packed_hessian_work`
-    rows: np.ndarray  # (33, H)
+    orders: np.ndarray  # (2, H) uint64, this and the next three for `line_hessian.packed_hessian_work`
+    rows: np.ndarray  # (35, H)
     lines: np.ndarray  # (4, K)
+    spans: np.ndarray  # (6, H + 1)
     full: np.ndarray  # (P, P): the Hessian
     factor: np.ndarray  # (n, n): lower triangle, L with L L^T = I + leading Hess
     reduced: np.ndarray  # (2, n): a right-hand side, an eigenvector
@@ -169,6 +170,7 @@ def _dense_work(widths, parameters, coordinates):
         orders,
         np.empty((PACKED_HESSIAN_ROWS, hidden)),
         np.empty((4, widths[2])),
+        np.empty((6, hidden + 1)),
         np.empty((parameters, parameters)),
         np.empty((coordinates, coordinates)),
         np.ones((2, coordinates)),
@@ -179,7 +181,7 @@ def _dense_work(widths, parameters, coordinates):
     )
 
 
-@cold_leaf
+@merged
 def _prepare(data, theta, here, leading, normalize, work):
     """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
 
@@ -187,7 +189,7 @@ def _prepare(data, theta, here, leading, normalize, work):
     """
     full, factor = work.full, work.factor
     work.smallest[0] = 1.0
-    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines))
+    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines, work.spans))
     if normalize:
         _fill(theta, here, leading, work)
     else:
@@ -227,7 +229,7 @@ def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
         change[2 * hidden + r] = right[hidden + r]
 
 
-@cold_leaf
+@merged
 def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
     """Solve the equation of a step by Newton's method; return whether it converged.
 
@@ -277,7 +279,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     return False
 
 
-@cold_leaf
+@merged
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]

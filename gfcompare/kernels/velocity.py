@@ -41,6 +41,7 @@ class LineVelocity(NamedTuple):
     orders: np.ndarray  # see `line.packed_line_work`
     rows: np.ndarray
     lines: np.ndarray
+    spans: np.ndarray
 
 
 class ShallowVelocity(NamedTuple):
@@ -67,7 +68,8 @@ def line_velocity_work(data, widths, parameters):
     for i in range(hidden):
         orders[0, i] = i
     rows = np.empty((PACKED_ROWS, hidden))
-    return LineVelocity(np.empty(parameters), np.empty(hidden), orders, rows, np.empty((4, widths[2])))
+    lines, spans = np.empty((4, widths[2])), np.empty((6, hidden + 1))
+    return LineVelocity(np.empty(parameters), np.empty(hidden), orders, rows, lines, spans)
 
 
 @allocator
@@ -97,7 +99,12 @@ def line_velocity(data, widths, y, result, memory, normalize):
             norms[i] = norm
             theta[i] = share * y[i]
             theta[hidden + i] = share * y[hidden + i]
-    gradient_into(data.integrals, theta, result, packed_line_work(memory.orders, memory.rows, memory.lines))
+    gradient_into(
+        data.integrals,
+        theta,
+        result,
+        packed_line_work(memory.orders, memory.rows, memory.lines, memory.spans),
+    )
     for p in range(y.shape[0]):
         result[p] = -result[p]
     if normalize:

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 # Size of the errors of displacements relative to delta, for the tolerance of the speed.
 _SCATTER = 0.1
+# The share of the intervals between save times that has to be followed for a check to say anything.
+_FOLLOWED = 0.5
 # A speed that is known no better than this says nothing.
 _COARSE = 0.25
 
@@ -44,8 +46,8 @@ def _over_intervals(case: Case, residuals: Array, allowed: Array, what: str) -> 
     what : the residual in words
     """
     used = np.flatnonzero(np.isfinite(residuals))
-    if not used.size:
-        return inapplicable(f"the flow could not be followed anew: {case.replays.troubles[0]}")
+    if used.size < _FOLLOWED * len(residuals):
+        return inapplicable(f"only {_followed(case)}")
     i = int(used[worst(residuals[used], allowed[used])])
     factor = float(case.replays.errors[i] / case.errors[i])
     spread = f", where the flow spreads states by {factor:.3g}" if factor > 1.0 else ""
@@ -73,6 +75,8 @@ def speed(case: Case) -> Finding:
     if case.no_replay:
         return inapplicable(case.no_replay)
     replays = case.replays
+    if replays.followed.mean() < _FOLLOWED:
+        return inapplicable(f"only {_followed(case)}")
     moved = replays.followed & (np.abs(replays.displacements).max(axis=1) > 0)
     flow, stored = replays.displacements[moved], np.diff(case.theta, axis=0)[moved]
     squares = (flow**2).sum(axis=1)
