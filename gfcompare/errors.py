@@ -41,9 +41,36 @@ def normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+# Characters that change how the text around them is laid out: right-to-left and isolating marks.
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, lone surrogates, separators of lines and paragraphs.
+_UNPRINTED = frozenset(("Cc", "Cs", "Zl", "Zp"))
+
+
+def _is_unprinted(character: str) -> bool:
+    return character in _BIDIRECTIONAL or unicodedata.category(character) in _UNPRINTED
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal shows and does not obey: control characters as escapes.
+
+    Lines and tabs are kept.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if _is_unprinted(c) and c not in "\n\t" else c for c in text
+    )
+
+
 def is_name(name: object) -> bool:
     """Return whether something can name a group, a variable, a file or a folder."""
-    return isinstance(name, str) and len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+    return (
+        isinstance(name, str)
+        and len(name) <= LONGEST_NAME
+        and _NAME.fullmatch(name) is not None
+        and not any(map(_is_unprinted, name))
+    )
 
 
 def known_name(kind: str, given: str, known: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -13,8 +14,17 @@ _threads: int | None = None
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores this process may use: of the machine, or of its container's share of it."""
+    share = _share()
+    return min(share, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else share
+
+
+@functools.cache
+def _share() -> int:
+    """Return the number of cores within the quota of a container and the variable LOKY_MAX_CPU_COUNT."""
+    import loky
+
+    return max(1, int(loky.cpu_count()))
 
 
 def thread_count() -> int:

@@ -38,6 +38,8 @@ from gfcompare.errors import (
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator, check_follows
 from gfcompare.measures import Measure
+from gfcompare.module_path import add_folder
+from gfcompare.paths import user_path
 from gfcompare.targets import Target
 
 GROUP = "gfcompare"
@@ -272,9 +274,7 @@ def entry_points() -> list[tuple[metadata.EntryPoint, Plugin]]:
     """Return the entry points of every installed plugin, gfcompare's own first, without loading any."""
     found = {}
     for entry_point in metadata.entry_points(group=GROUP):
-        distribution = entry_point.dist
-        name = distribution.name if distribution else "an unknown distribution"
-        version = distribution.version if distribution else ""
+        name, version = sources.name_and_version(entry_point.dist)
         found[entry_point.name, entry_point.value, name] = (
             entry_point,
             Plugin(entry_point.name, name, version),
@@ -291,7 +291,7 @@ def load_file(path: str | Path) -> None:
         if the file does not exist, cannot be executed or announces something wrong: it was asked for by
         name, so a warning would not do
     """
-    file = Path(path).resolve()
+    file = user_path(path).resolve()
     if file in _files:
         return
     if not file.is_file():
@@ -303,11 +303,13 @@ def load_file(path: str | Path) -> None:
         raise InputError(f"--plugin: {str(path)!r} is not a Python file (.py).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    add_folder(file.parent)
     try:
         spec.loader.exec_module(module)
+        require(not (other := _other_neighbour(file)), other)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise InputError(f"--plugin {path}: {type(error).__name__}: {error}") from error
+        raise InputError(f"--plugin {path}: {_other_neighbour(file) or _cause(error)}") from error
     # Workers of a study get the classes themselves: they cannot import the file by its name.
     import cloudpickle
 
@@ -319,6 +321,20 @@ def load_file(path: str | Path) -> None:
     if found.plugins[-1].error:
         raise InputError(f"--plugin {path}: {found.plugins.pop().error}")
     _files[file] = module
+
+
+def _other_neighbour(file: Path) -> str:
+    """Return what is wrong if a plugin file has imported another module than that of this name in its folder.
+
+    A module of another plugin's folder is known by the name already, or there is such a library.
+    """
+    for name in sorted(sources.imports_of(file) - {GROUP, *sys.stdlib_module_names}):
+        found = getattr(sys.modules.get(name), "__file__", None)
+        beside = [file.parent / f"{name}.py", file.parent / name / "__init__.py"]
+        neighbour = next((path for path in beside if path.is_file()), None)
+        if found and neighbour and Path(found).resolve() != neighbour.resolve():
+            return f"{name!r} is imported from {found}, not from beside the plugin. Rename the file there."
+    return ""
 
 
 #: Diagnostics of plugins that are files, with the plugin they come from.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gfcompare import parallel, store
+from gfcompare import module_path, parallel, store
 from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import check_instance, require
 from gfcompare.diagnosis import DiagnosticWarning
@@ -34,9 +35,10 @@ from gfcompare.failures import CellsFailedError, portable, warn_of_failures, war
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import OnError, Record, check_times, run_block
 from gfcompare.interface import CountedProblem, Integrator, check_method
-from gfcompare.kernels.compiled import is_cold
+from gfcompare.kernels.cache import is_cold, is_kept
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
+from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
@@ -192,7 +194,7 @@ def run_study(
     _check_on_error(on_error)
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
     began = time.perf_counter()
-    folder = Path(output) if output is not None else Path("results") / study.name
+    folder = user_path(output) if output is not None else Path("results") / study.name
     store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()
@@ -208,11 +210,15 @@ def run_study(
         if todo:
             warm_up(todo, shown)
             workers = min(jobs or parallel.available_cores(), len(todo))
+            if workers > 1 and multiprocessing.current_process().daemon:  # of a multiprocessing.Pool
+                shown.note("this process may not start others, so the cells are computed in it one by one")
+                workers = 1
             if workers == 1:
                 with _one_thread():
                     failed = _compute_here(todo, folder, on_error, shown)
             else:
-                failed = _run_in_pool(todo, folder, workers, on_error, shown)
+                with module_path.for_workers():
+                    failed = _run_in_pool(todo, folder, workers, on_error, shown)
             _refuse(failed, folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
@@ -270,7 +276,10 @@ def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
 def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     """Compile the kernels, or load them from the cache, before any clock or worker starts."""
     began = time.perf_counter()
-    shown.note("loading the compiled kernels (compiling them takes some seconds, once per machine)")
+    once = (
+        "once per machine" if is_kept() else "in every process: no folder can be written, see NUMBA_CACHE_DIR"
+    )
+    shown.note(f"loading the compiled kernels (compiling them takes some seconds, {once})")
     shallow = [cell for cell in todo if cell.problem.problem.has_hessian]
     if shallow and is_cold() and parallel.available_cores() > 1:
         flow = any(_is_compiled_flow(cell) for cell in shallow)
@@ -295,7 +304,7 @@ def _compiled_meanwhile(flow: bool) -> Iterator[None]:
 
     It is then in the cache. If that fails, for whatever reason, it is compiled when it is called.
     """
-    command = [sys.executable, "-c", f"from gfcompare.runner import compile_half; compile_half({flow})"]
+    command = [sys.executable, "-P", "-c", f"from gfcompare.runner import compile_half; compile_half({flow})"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
@@ -370,7 +379,8 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker(parent: int, safe_path: bool) -> None:
+    module_path.in_worker(safe_path)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -438,7 +448,7 @@ def _run_once(
     from loky import ProcessPoolExecutor
 
     executor: Any = ProcessPoolExecutor(
-        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),)
+        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(), sys.flags.safe_path)
     )
     waiting = deque(todo)
     running: dict[Future[tuple[float, list[str]]], Cell] = {}

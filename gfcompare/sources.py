@@ -102,10 +102,27 @@ def distribution_files(name: str) -> Hashes:
     return found
 
 
+def name_and_version(distribution: metadata.Distribution | None) -> tuple[str, str]:
+    """Return the name and version of a distribution, from its folder where its metadata are missing."""
+    try:
+        if distribution is not None and distribution.name:
+            return str(distribution.name), str(distribution.version)
+    except Exception:  # of somebody else's broken installation, with an error of any kind
+        pass
+    folder = Path(str(getattr(distribution, "_path", ""))).name
+    name, _, rest = folder.partition("-")
+    return name or "an unknown distribution", rest.removesuffix(".dist-info").removesuffix(".egg-info")
+
+
 def module_file(module: str) -> Hashes:
     """Return the file of a module alone, wherever it lies; none for one that has no file."""
     file = getattr(sys.modules.get(module), "__file__", None)
     return {f"{module} ({Path(file).name})": _hash(Path(file))} if file and Path(file).is_file() else {}
+
+
+def imports_of(path: Path) -> frozenset[str]:
+    """Return the top-level names that a Python file imports, in functions too."""
+    return _source(path)[1]
 
 
 def is_library(module: str) -> bool:

@@ -18,6 +18,7 @@ from gfcompare.integration import Record
 from gfcompare.interface import Status
 from gfcompare.measures import Points
 from gfcompare.network import ReLUNetwork
+from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.quadrature import Quadrature
 from gfcompare.schema import problem_group, root_attributes, trajectories
@@ -193,7 +194,7 @@ def open_study(path: str | Path) -> xr.DataTree:
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a result is opened by its path, got {path!r:.80}.")
-    given = Path(path)
+    given = user_path(path)
     file = result_path(given) if given.is_dir() else given
     if not file.is_file():
         raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")

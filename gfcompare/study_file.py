@@ -19,6 +19,7 @@ from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
 from gfcompare.measures import Measure
 from gfcompare.network import ReLUNetwork
+from gfcompare.paths import user_path
 from gfcompare.plugins import Kind, registry
 from gfcompare.quadrature import Quadrature
 from gfcompare.targets import Target
@@ -50,7 +51,7 @@ def read(path: str | Path) -> dict[str, Any]:
     InputError
         naming the key, what was given, what is allowed and the nearest valid name
     """
-    file = Path(path)
+    file = user_path(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -271,7 +272,7 @@ class _Reader:
             if not _is_scalar(hint) and isinstance(error, ValidationError):
                 cause = error.errors(include_url=False)[0]["msg"].lower().removeprefix("input should be ")
             raise InputError(f"{where}: must be {cause}, got {_shown(value)}.") from None
-        return (self._folder / checked) if isinstance(checked, Path) else checked
+        return (self._folder / user_path(checked)) if isinstance(checked, Path) else checked
 
     @staticmethod
     def _table(value: Any, where: str) -> dict[str, Any]:

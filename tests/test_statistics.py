@@ -681,6 +681,15 @@ def test_markdown_is_a_table_of_which_names_do_not_break_the_cells():
     assert r"a\|b & c_d" in text
 
 
+def test_markdown_shows_names_as_they_are():
+    """No name is HTML, a link or code there."""
+    escaped = writing._in_markdown
+    assert escaped("<script>x</script>") == "&lt;script&gt;x&lt;/script&gt;"
+    assert escaped("a|b & c &lt;") == r"a\|b & c &amp;lt;"
+    assert escaped("[x](javascript:y) `z`") == r"[x]\(javascript:y) \`z\`"
+    assert escaped("gd[step_size=0.1]") == "gd[step_size=0.1]"
+
+
 def test_csv_has_every_digit(tmp_path, small_tree):
     found = statistics.tables(small_tree)
     paths = statistics.save(found, tmp_path / "new", formats=["csv"])

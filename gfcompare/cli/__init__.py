@@ -5,6 +5,8 @@ Only what `--help` needs is imported here; each command imports the rest when it
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from gfcompare.cli import (  # noqa: F401  (they add their commands)
 )
 from gfcompare.cli.base import app, err, out, plain
 from gfcompare.errors import InputError, RunError
+from gfcompare.sources import name_and_version
 
 
 @app.callback(invoke_without_command=True)
@@ -40,7 +43,8 @@ def _add_third_party_commands(arguments: Sequence[str]) -> None:
     first = next((a for a in arguments if not a.startswith("-")), None)
     if first in {_command_name(c) for c in app.registered_commands}:
         return
-    if all(e.dist and e.dist.name == "gfcompare" for e in metadata.entry_points(group="gfcompare")):
+    found = metadata.entry_points(group="gfcompare")
+    if all(name_and_version(entry.dist)[0] == "gfcompare" for entry in found):
         return
     from gfcompare.plugins import registry
 
@@ -69,12 +73,29 @@ def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     err.print(f"[yellow]warning:[/yellow] {plain(str(message))}")
 
 
+def _prepare_streams() -> None:
+    """Let whatever is printed be printed: closed streams lead nowhere, characters that they lack are escaped.
+
+    Nothing that is computed may be lost to a terminal that cannot show a name.
+    """
+    if None in (sys.stdout, sys.stderr):
+        # A file that is opened next would get the number of the closed stream, and what is printed by C.
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+        sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C.
 
     1 is for what is nobody's input: workers that died, a full disk, a method that failed on every
     trajectory. What was computed is kept.
     """
+    _prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning
     try:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
+
+from gfcompare.errors import InputError, printable
+from gfcompare.paths import user_path
 
 app = typer.Typer(
     name="gfcompare",
@@ -24,34 +28,62 @@ app = typer.Typer(
 )
 
 
-def at_terminal(file: IO[str]) -> bool:
+def at_terminal(file: IO[str] | None) -> bool:
     """Return whether somebody reads a file at a terminal, where a line can be written over.
 
     A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
     has, and the page keeps every state of a line.
     """
-    return file.isatty() and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
+    seen = file is not None and file.isatty()  # None if it was closed
+    return seen and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
 
 
-out = Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+class _Console(Console):
+    """A console on which text from a file, a plugin or an error can do nothing but be read."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text with its markup, without what a terminal would obey."""
+        return super().render_str(printable(text), **options)
+
+
+out = _Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def a_path(text: str) -> Path:
+    """Return the path that an argument or option means; ``~`` is the home folder."""
+    try:
+        return user_path(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
+
 
 StudyFile = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)
+    Path,
+    typer.Argument(parser=a_path, metavar="STUDY", help="The study file (TOML).", show_default=False),
 ]
 Result = Annotated[
     Path,
-    typer.Argument(metavar="RESULT", help="A result file, or the folder that holds it.", show_default=False),
+    typer.Argument(
+        parser=a_path,
+        metavar="RESULT",
+        help="A result file, or the folder that holds it.",
+        show_default=False,
+    ),
 ]
 Either = Annotated[
     Path,
     typer.Argument(
-        metavar="RESULT|STUDY", help="A result (file or folder) or a study file (TOML).", show_default=False
+        parser=a_path,
+        metavar="RESULT|STUDY",
+        help="A result (file or folder) or a study file (TOML).",
+        show_default=False,
     ),
 ]
 ResultFolder = Annotated[
     Path | None,
     typer.Option(
+        parser=a_path,
         metavar="DIR",
         help="Folder for the results. Without it they go to results/, under the study's name.",
     ),
@@ -61,7 +93,12 @@ Jobs = Annotated[
 ]
 PluginFiles = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="Also load this Python file as a plugin. May be repeated."),
+    typer.Option(
+        "--plugin",
+        parser=a_path,
+        metavar="FILE",
+        help="Also load this Python file as a plugin. May be repeated.",
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gfcompare.cli.base import PluginFiles, Result, app, err, load_plugins, out, plain
+from gfcompare.cli.base import PluginFiles, Result, a_path, app, err, load_plugins, out, plain
 from gfcompare.errors import InputError
 
 
@@ -16,7 +16,9 @@ def report(
     result: Result,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The page. Without it, report.html beside the result."),
+        typer.Option(
+            parser=a_path, metavar="FILE", help="The page. Without it, report.html beside the result."
+        ),
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:

@@ -14,6 +14,7 @@ from gfcompare.cli.base import (
     Result,
     ResultFolder,
     StudyFile,
+    a_path,
     app,
     count,
     err,
@@ -104,7 +105,11 @@ def plot(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the figures. Without it, figures/ beside the result."),
+        typer.Option(
+            parser=a_path,
+            metavar="DIR",
+            help="Folder for the figures. Without it, figures/ beside the result.",
+        ),
     ] = None,
     formats: Annotated[
         list[str] | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gfcompare.cli.base import PluginFiles, Result, app, load_plugins, out, plain
+from gfcompare.cli.base import PluginFiles, Result, a_path, app, load_plugins, out, plain
 from gfcompare.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def table(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the tables. Without it, tables/ beside the result."),
+        typer.Option(
+            parser=a_path, metavar="DIR", help="Folder for the tables. Without it, tables/ beside the result."
+        ),
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:

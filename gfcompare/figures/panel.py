@@ -130,11 +130,11 @@ def prepared(group: xr.Dataset, plot: Plot) -> Panel:
     small = bool((curves[values] < plot.floor).any(axis=None))
     curves[values] = curves[values].clip(lower=plot.floor)
     ends["y"] = ends["y"].clip(lower=plot.floor)
-    reached = np.concatenate([curves["x"], ends["x"], clock[clock > 0]])
-    margin = 0.02 * float(np.nanmax(reached, initial=0.0)) if linear_clock else 0.0
-    x_limits = (
-        (-margin, float(np.nanmax(reached)) + margin) if margin > 0 else log_axes.limits_around(reached)
-    )
+    # A table without rows has columns of no number type.
+    reached = np.concatenate([np.asarray(x, np.float64) for x in (curves["x"], ends["x"], clock[clock > 0])])
+    last = float(np.max(reached, initial=0.0, where=np.isfinite(reached)))
+    margin = 0.02 * last if linear_clock else 0.0
+    x_limits = (-margin, last + margin) if margin > 0 else log_axes.limits_around(reached)
     ended = ends.loc[ends["x"] > 0, "y"].dropna()  # the others are marked in the corner
     y_limits, linear = _vertical(curves, ended, data.scale(group, plot.quantity), plot)
     small = small and y_limits[0] <= plot.floor

@@ -120,7 +120,13 @@ def _draw_panel(ax: Axes, portrait: Portrait, looks: Mapping[str, style.Look]) -
 
 def _draw_risk(ax: Axes, portrait: Portrait) -> None:
     """Draw the risk as grey levels, white the lowest of the panel, with numbers on some contours."""
-    heights = levels(float(portrait.risk.min()), float(portrait.risk.max()))
+    low, high = float(portrait.risk.min()), float(portrait.risk.max())
+    if not 0 < low <= high < math.inf:
+        layout.remark(
+            ax, "the risk is 0 everywhere" if high == 0 else "no contours of the risk", 0.5, 0.5, "center"
+        )
+        return
+    heights = levels(low, high)
     drawn: dict[str, Any] = {"levels": heights, "norm": LogNorm(heights[0], heights[-1])}
     ax.contourf(portrait.x, portrait.y, portrait.risk, cmap=_GREYS, **drawn)
     lines = ax.contour(portrait.x, portrait.y, portrait.risk, colors="0.5", linewidths=0.3, **drawn)

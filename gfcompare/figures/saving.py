@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gfcompare.components import require
 from gfcompare.errors import InputError, unknown_name
 from gfcompare.figures.base import Animation, Figure, NothingToDraw
+from gfcompare.paths import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +71,7 @@ def save_all(
             raise unknown_name("figure format", given, ALL_FORMATS)
     drawn = [_configured(cls, options or {}) for cls in every if cls.name in chosen]
     _check_options(options or {}, chosen.values())
-    target = Path(folder)
+    target = user_path(folder)
     require(not target.exists() or target.is_dir(), f"{str(folder)!r} exists and is not a folder.")
     say = tell or (lambda _: None)
     written: list[Path] = []

@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 from gfcompare.errors import unknown_name
 from gfcompare.figures import layout, log_axes, saving, style
 from gfcompare.figures.layout import Page
+from gfcompare.paths import user_path
 from gfcompare.work_precision import summary, uncertainty
 from gfcompare.work_precision.errors import ERRORS
 from gfcompare.work_precision.summary import seeds
@@ -111,7 +112,7 @@ def save(tree: xr.DataTree, folder: str | Path, *, formats: Sequence[str] = savi
     for error in ERRORS:
         figure = draw(tree, error)
         for form in formats:
-            written.append(Path(folder) / f"work_precision_{error}.{form}")
+            written.append(user_path(folder) / f"work_precision_{error}.{form}")
             saving.write(figure, written[-1], form, "Work-precision diagram")
     return written
 

@@ -3,7 +3,8 @@
 Where what lives:
 
 ============== =======================================================================
-`compiled`     how a kernel is compiled, and where its machine code is kept
+`compiled`     how a kernel is compiled
+`cache`        where its machine code is kept
 `sorting`      sorting keys that have moved little since they were last sorted
 `doubles`      arithmetic with twice the digits of float64
 `random`       random streams, one 256-bit state each

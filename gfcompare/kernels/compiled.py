@@ -1,35 +1,11 @@
-"""How the kernels are compiled, and where the machine code is kept between processes."""
+"""How the kernels are compiled."""
 
-import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
-import platformdirs
-from numba import config
 
-
-def source_fingerprint() -> str:
-    """Return a hash of every kernel source file: what the compiled code was made from."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-# Numba looks only at the file of the function itself when it decides whether cached machine code is
-# still valid, but our kernels inline one another across files. One folder for each state of all the
-# sources makes a stale hit impossible.
-_CACHE_ROOT = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("gfcompare")
-_CACHE_DIRECTORY = str(Path(_CACHE_ROOT) / f"kernels-{source_fingerprint()}")
-
-
-def is_cold() -> bool:
-    """Return whether nothing has been compiled yet from these sources on this machine."""
-    return next(Path(_CACHE_DIRECTORY).rglob("*.nbc"), None) is None
-
+from gfcompare.kernels.cache import keep
 
 # Of the fast-math freedoms only contraction (fused multiply-add) is allowed by default: results are
 # the same to the bit from run to run, and NaN and infinity keep their meaning, which the detection
@@ -95,9 +71,6 @@ def leaf_exact(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    previous = config.CACHE_DIR
-    config.CACHE_DIR = _CACHE_DIRECTORY
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    finally:
-        config.CACHE_DIR = previous
+    kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    keep(kernel)
+    return kernel

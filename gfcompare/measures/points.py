@@ -17,6 +17,7 @@ from gfcompare.components import require
 from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
+from gfcompare.paths import user_path
 from gfcompare.tables import read_table
 
 
@@ -244,7 +245,7 @@ class DataSet(PointMeasure):
     @cached_property
     def _parts(self) -> tuple[Array, Array, Array, Array]:
         """Inputs and outputs of the training part, then of the test part."""
-        source = Path(self.source)
+        source = user_path(self.source)
         changed = (
             source.stat().st_mtime_ns if source.is_file() else 0
         )  # a file that was rewritten is read again

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from gfcompare import __version__
 from gfcompare.figures import style
 from gfcompare.figures.data import view
+from gfcompare.paths import user_path
 from gfcompare.report.checks import condensed
 from gfcompare.report.interactive import Interactive, drawn, interactive
 from gfcompare.report.outcomes import closing_table, counts, endings_table
@@ -65,7 +66,7 @@ def write(
         the file
     """
     html = render(tree, checks=checks, statistics=statistics, tell=tell)
-    target = Path(path)
+    target = user_path(path)
 
     def save(temporary: Path) -> None:
         temporary.write_bytes(html.encode())

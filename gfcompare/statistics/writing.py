@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from gfcompare.errors import unknown_name
+from gfcompare.paths import user_path
 from gfcompare.statistics.printing import PLAIN, Marks, is_text, note, printed
 from gfcompare.store import write_whole
 
@@ -47,6 +49,15 @@ LATEX = Marks(
 )
 
 
+def _in_markdown(text: str) -> str:
+    """Return a name as Markdown that shows it: no HTML, no link, no code, no further column."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", PLAIN.name(text)).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[`|\\]|(?<=\])\(", r"\\\g<0>", text)
+
+
+MARKDOWN = replace(PLAIN, name=_in_markdown)
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV, its index first, with every digit of its numbers."""
     return table.to_csv(lineterminator="\n")
@@ -54,8 +65,7 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def to_markdown(table: pd.DataFrame, title: str = "") -> str:
     """Return a table as Markdown, under a heading if it has a title."""
-    texts = printed(table, PLAIN)
-    texts = texts.map(lambda text: text.replace("|", r"\|"))
+    texts = printed(table, MARKDOWN)
     aligned = ["left" if left else "right" for left in is_text(table, texts)]
     body = texts.to_markdown(index=False, disable_numparse=True, colalign=aligned)
     parts = [f"## {title}" if title else "", body, note(table)]
@@ -134,6 +144,6 @@ def save(
     for title, table in tables.items():
         for form in dict.fromkeys(formats):
             text = texts[form](table, title)
-            written.append(Path(folder) / f"{slug(title)}.{form}")
+            written.append(user_path(folder) / f"{slug(title)}.{form}")
             write_whole(written[-1], partial(_write, text=text))
     return written

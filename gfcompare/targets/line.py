@@ -16,6 +16,7 @@ from numpy.polynomial import polynomial
 from gfcompare import piecewise
 from gfcompare.components import require
 from gfcompare.errors import InputError, normalized, unknown_name
+from gfcompare.paths import user_path
 from gfcompare.tables import read_table
 from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows, inner_knots
 
@@ -281,7 +282,7 @@ class Table(Target):
         return [self.y] if isinstance(self.y, str) else list(self.y)
 
     def _points(self) -> tuple[Array, Array]:
-        table = read_table(Path(self.path), (self.x, *self._columns))
+        table = read_table(user_path(self.path), (self.x, *self._columns))
         x = table[normalized(self.x)]
         values = np.stack([table[normalized(column)] for column in self._columns], axis=-1)
         order = np.argsort(x, kind="stable")

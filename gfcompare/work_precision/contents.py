@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gfcompare.components import describe
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
+from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
 from gfcompare.store import open_tree, write_whole
@@ -196,7 +197,8 @@ def read(path: str | Path) -> xr.DataTree:
     InputError
         if there is no such file, or it is another one
     """
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    given = user_path(path)
+    file = given / FILE if given.is_dir() else given
     if not file.is_file():
         raise InputError(f"no work-precision study at {str(path)!r}: expected a folder with {FILE}, or it.")
     tree = open_tree(file)

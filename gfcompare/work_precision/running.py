@@ -12,6 +12,7 @@ import xarray as xr
 
 from gfcompare.components import describe
 from gfcompare.interface import Integrator
+from gfcompare.paths import user_path
 from gfcompare.plugins import integrator
 from gfcompare.runner import Outcome, Progress, Silent, run_study
 from gfcompare.study import ProblemSpec, Study
@@ -65,7 +66,7 @@ def run(
         if nothing in the study can be varied, or a tolerance is out of range
     """
     began = time.perf_counter()
-    folder = Path(output) if output is not None else Path("results") / study.name
+    folder = user_path(output) if output is not None else Path("results") / study.name
     chosen = lines(study, rtol)
     methods = {
         label: method for line in chosen for label, method in zip(line.labels, line.methods, strict=True)
