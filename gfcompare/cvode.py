@@ -35,7 +35,7 @@ _RESIZED = 30.0
 # As in `kernels.ndf`: the largest product of step size and growth rate, steps after which the rate is
 # measured again, how much longer than the last one looked at a step may be, and how much shorter it must
 # become to forget that.
-_GROWTH, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
+_GROWTH, _GROWTH_STEPS, _LONGER, _FORGOTTEN, _LIMITED = 0.5, 10, 4.0, 16.0, 1000
 
 
 @contextlib.contextmanager
@@ -109,6 +109,7 @@ class CvodeRun:
         # The longest step so far for which deviations are known not to grow within it; and the longest
         # allowed where they do, until so many steps have been made.
         self._checked, self._longest, self._until = 0.0, np.inf, 0
+        self._limited = 0
         self._raised: Exception | None = None
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
@@ -202,8 +203,10 @@ class CvodeRun:
             resized = np.max(np.maximum(sizes / self._sizes, self._sizes / sizes)) > _RESIZED
             # Not at once: a save time within this step is read off the solver's interpolant.
             self._lost = resized or self._conserved.strayed(self.y, self._rtol)
-        if self._growth is None:
+        if self._growth is None or self._limited > _LIMITED:
+            self._longest = np.inf
             return
+        self._limited += np.isfinite(self._longest)
         self._checked = min(self._checked, _FORGOTTEN * size)
         if self.steps >= self._until:
             self._longest = np.inf

@@ -104,7 +104,7 @@ def test_is_not_for_points():
             FlowTables(
                 np.zeros((0, 8, 10)),
                 np.zeros((0, 5)),
-                np.zeros((0, 7), dtype=np.int64),
+                np.zeros((0, 8), dtype=np.int64),
                 np.zeros((0, 3)),
                 np.zeros(0),
             ),

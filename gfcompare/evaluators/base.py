@@ -40,9 +40,10 @@ class FlowTables:
     clocks : ndarray, shape (M, 5)
         flow time reached by the steps, step size, the smallest step so far; and two step sizes that growing
         deviations limit
-    counts : ndarray of int64, shape (M, 7)
+    counts : ndarray of int64, shape (M, 8)
         order, steps with this order and size, steps, gradients, steps that were rejected; 1 if direct linear
-        algebra is used; steps at the last look at growth or at the motion that is left
+        algebra is used; steps at the last look at growth or at the motion that is left; steps that growth
+        has limited
     balances : ndarray, shape (M, sum of hidden)
         balancedness of each hidden neuron at the start
     output_sizes : ndarray, shape (M,)

@@ -302,12 +302,10 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
         if converged:
             set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
             error = ERROR[order] * norm(correction, weights)
-            error = max(
-                error,
-                risk_error(
-                    correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
-                ),
+            share = risk_error(
+                correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
             )
+            error = max(error, share)
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
                 accept(differences, order, correction)

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 
 # Size of the errors of displacements relative to delta, for the tolerance of the speed.
 _SCATTER = 0.1
+# The median over seeds and intervals of the distance from the flow, by (n + 1) S, that right flows stay below
+# (docs/theory.md). Seeds without which it says nothing.
+ACCURACY, ACCURACY_SEEDS = 0.03, 8
 # The share of the intervals between save times that has to be followed for a check to say anything.
 _FOLLOWED = 0.5
 # A speed that is known no better than this says nothing.
@@ -61,6 +64,24 @@ def flow(case: Case) -> Finding:
         return inapplicable(case.no_replay)
     distances = np.linalg.norm(case.replays.defects, axis=1)
     return _over_intervals(case, distances, case.replays.errors, "the distance from the flow")
+
+
+def accuracy(case: Case) -> Finding:
+    """Measure the errors of the steps by what the tolerance allows: the median over intervals with motion.
+
+    `verification` judges the median over seeds: one trajectory alone scatters too much to tell a tolerance
+    from one ten times as large.
+    """
+    if case.no_replay:
+        return inapplicable(case.no_replay)
+    replays, delta = case.replays, case.errors
+    moved = replays.followed & (np.linalg.norm(replays.displacements, axis=1) > delta)
+    moved &= replays.errors <= delta  # where the flow spreads states, errors say nothing of the steps
+    if not moved.any():
+        return inapplicable("the flow hardly moves between save times, or spreads states")
+    ratios = np.linalg.norm(replays.defects[moved], axis=1) * SAFETY / delta[moved]
+    detail = f"errors are {np.median(ratios):.3g} of the declared tolerance"
+    return judged(float(np.median(ratios)), ACCURACY, detail)
 
 
 def speed(case: Case) -> Finding:
@@ -212,6 +233,7 @@ def displacement(case: Case) -> Finding:
 
 CHECKS = (
     Check("flow", "each state is where the flow leads from the one before", "parameter", REPLAY, flow),
+    Check("accuracy", "errors are those of the declared tolerance, over seeds", "1", REPLAY, accuracy),
     Check("speed", "the states move as fast as the flow", "1", REPLAY, speed),
     Check("energy", "the risk falls by int |Theta'|^2", "output^2", JENTZEN_RIEKERT, energy),
     Check("risk", "the risk does not rise", "output^2", JENTZEN_RIEKERT, non_increasing),

@@ -10,7 +10,7 @@ import xarray as xr
 from gfcompare.components import check_instance, require
 from gfcompare.study import Study
 from gfcompare.theory import geometry, identities, limits
-from gfcompare.theory.base import Check, Finding, inapplicable
+from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding, inapplicable
 from gfcompare.theory.cases import Case, cases
 from gfcompare.theory.rebuild import Rebuilt
 
@@ -79,7 +79,25 @@ def verify(
             )
         if progress is not None:
             progress(done + 1, total)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return _accuracy_over_seeds(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _accuracy_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Judge the check accuracy by the median over the seeds of each problem and method."""
+    measured = (table["check"] == "accuracy") & table["residual"].notna()
+    for _, rows in table[measured].groupby(["problem", "integrator"], sort=False):
+        count, middle = len(rows), float(rows["residual"].median())
+        if count < identities.ACCURACY_SEEDS:
+            outcome = INAPPLICABLE
+            detail = f"errors are told from those of a looser tolerance by {identities.ACCURACY_SEEDS} seeds"
+        else:
+            outcome = PASS if middle <= identities.ACCURACY else FAIL
+            detail = (
+                f"over {count} seeds, the median error is {middle:.3g} of what the tolerance allows a step"
+            )
+        for column, value in (("residual", middle), ("outcome", outcome), ("detail", detail)):
+            table.loc[rows.index, column] = value
+    return table
 
 
 def _judge(check: Check, case: Case) -> Finding:

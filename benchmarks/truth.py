@@ -1,0 +1,210 @@
+"""Is what the flows say true? python -m benchmarks truth: random problems, both flows, to t = 10^10.
+
+Every trajectory is judged by what needs no trust in the solver: the risk does not rise, balancedness and the
+norms of the rows on M stay, and the end is that of a much tighter run. Other solvers, SUNDIALS CVODE among
+them, are held against the same runs, so that each is a check of the other. Where the flow itself carries
+neighbours apart, measured by a second tight run from a start that is off by 1e-9, an error may be carried as
+far. Counted is what is wrong without a word: a trajectory that ends with a status that says what it could not
+do is a result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+import gfcompare as gfc
+from gfcompare.diagnosis import parameters
+
+FLOWS = ("standard-gf", "normalized-gf")
+RTOLS = (1e-4, 1e-5, 1e-6, 1e-8)
+#: Solvers beside the default one, at the tolerances they are tried at; their runs are shorter.
+OTHERS = {"bdf": (1e-4, 1e-6), "dopri5": (1e-6,)}
+_OTHERS_EVERY, _OTHERS_STEPS = 4, 3000
+_TIGHT = 1e-10
+_OFF = 1e-9
+# Errors are counted beyond so many tolerances.
+_MARGIN = 100.0
+_COLUMNS = ("trajectories", "rises", "off", "stuck", "drift", "false status", "said so")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A problem, its initial networks and the flow time to which it is followed."""
+
+    label: str
+    problem: gfc.Problem
+    theta: np.ndarray
+    end: float
+
+
+def _target(rng: np.random.Generator, a: float, b: float, outputs: int) -> gfc.Target:
+    """Return a random target on [a, b]: of every kind and scale."""
+    scale = 10.0 ** rng.uniform(-4, 3)
+    kind = rng.integers(6) if outputs == 1 else 0
+    if kind == 0:
+        # A polynomial in the interval's own coordinate, of moderate size there.
+        shape = np.polynomial.Polynomial(rng.normal(size=rng.integers(1, 6)), domain=[a, b])
+        first = shape.convert().coef
+        if outputs == 1:
+            return gfc.targets.Polynomial(scale * first)
+        second = np.polynomial.Polynomial(rng.normal(size=4), domain=[a, b]).convert().coef
+        size = max(len(first), len(second))
+        rows = [np.pad(c, (0, size - len(c))) for c in (first, second)]
+        return gfc.targets.Polynomial((scale * np.array(rows)).tolist())
+    if kind == 1:
+        return gfc.targets.Sine(amplitude=scale, frequency=rng.uniform(0.3, 2.0) / (b - a))
+    if kind == 2:
+        return gfc.targets.Step(location=a + (b - a) * rng.uniform(0.2, 0.8), right=scale)
+    if kind == 3:
+        x = np.sort(rng.uniform(a, b, 4))
+        knots = [a, *x.tolist(), b]
+        return gfc.targets.PiecewiseLinear(knots, (scale * rng.normal(size=6)).tolist())
+    if kind == 4:
+        return gfc.targets.Affine(slope=scale / (b - a), intercept=scale * rng.normal())
+    return gfc.targets.Constant(scale * rng.normal())
+
+
+def setting(number: int, seeds: int) -> Setting:
+    """Return a random problem: most with one hidden layer on an interval; deep, in the plane, on points."""
+    rng = np.random.default_rng([20261128, number])
+    kind = ("line",) * 7 + ("deep", "plane", "points")
+    chosen = kind[number % len(kind)]
+    width = float(rng.choice([0.1, 1.0, 1.0, 3.0, 10.0]))
+    a = float(rng.choice([0.0, 0.0, -width / 2, 20.0 * width]))
+    outputs = int(rng.choice([1, 1, 1, 2]))
+    hidden = int(rng.choice([1, 2, 4, 8, 16]))
+    measure: gfc.Measure = gfc.measures.Uniform(a, a + width)
+    end = 1e10
+    if chosen == "plane":
+        target: gfc.Target = gfc.targets.MultivariatePolynomial([[2, 1], [1, 0]], rng.normal(size=2))
+        network = gfc.ReLUNetwork((2, min(hidden, 4), 1))
+        measure, end = gfc.measures.Box(0.0, 1.0, dimension=2), 1e3
+        problem = gfc.Problem(network, target, measure, gfc.Quadrature(nodes=32))
+    else:
+        target = _target(rng, a, a + width, outputs)
+        widths = (1, 3, 3, outputs) if chosen == "deep" else (1, hidden, outputs)
+        if chosen == "points":
+            measure, end = measure.discretize(12, "quantiles"), 1e3
+        if chosen == "deep":
+            end = 1e5
+        problem = gfc.Problem(gfc.ReLUNetwork(widths), target, measure)
+    scale = 10.0 ** rng.choice([0.0, 0.0, 0.0, rng.uniform(-12, 0), rng.uniform(0, 1.5)])
+    he = (
+        gfc.initializations.He(scale=scale) if rng.random() < 0.7 else gfc.initializations.Normal(scale=scale)
+    )
+    theta = np.stack([he.draw(problem.network, np.random.default_rng([number, s])) for s in range(seeds)])
+    label = (
+        f"{number} {chosen} {problem.network.widths} {target.name} [{a:g}, {a + width:g}] scale {scale:.1e}"
+    )
+    return Setting(label, problem, theta, end)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Trajectories of one method: states (M, T, P), risks (M, T), statuses (M,)."""
+
+    theta: np.ndarray
+    risk: np.ndarray
+    status: np.ndarray
+
+
+def _run(case: Setting, flow: str, theta: np.ndarray, end: float, **options: object) -> Run:
+    times = np.concatenate([[0.0], np.geomspace(1e-2, end, 13)])
+    data = gfc.integrate(case.problem, gfc.integrator(flow, **options), theta, times)
+    states = parameters(case.problem.network, data)
+    return Run(states, data["risk"].values, data["status"].values)
+
+
+def _last(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return the last state and risk of each trajectory that has values."""
+    index = np.maximum(np.isfinite(run.risk).sum(axis=1) - 1, 0)
+    rows = np.arange(len(index))
+    return run.theta[rows, index], run.risk[rows, index]
+
+
+def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, rtol: float) -> Counter[str]:
+    """Count what is wrong without a word."""
+    counts: Counter[str] = Counter(trajectories=len(found.status))
+    network = case.problem.network
+    complete = np.isin(found.status, (gfc.Status.REACHED_END, gfc.Status.STATIONARY))
+    counts["said so"] = int((~complete).sum())
+    known = np.isin(tight.status, (gfc.Status.REACHED_END, gfc.Status.STATIONARY))
+    start = found.risk[:, :1]
+    floor = 1e-12 * start + 1e-28
+    with np.errstate(invalid="ignore"):
+        rises = np.diff(found.risk, axis=1) > _MARGIN * rtol * found.risk[:, :-1] + floor
+    counts["rises"] = int(rises.any(axis=1).sum())
+    if flow == "standard-gf":
+        balance = np.concatenate(network.balancedness(found.theta), axis=-1)
+        drift = np.abs(balance - balance[:, :1]).max(axis=-1)
+        counts["drift"] = int((drift > 10 * rtol * (found.theta**2).sum(axis=-1)).any(axis=1).sum())
+    else:
+        counts["drift"] = int((network.distance_to_manifold(found.theta) > 1e-12).any(axis=1).sum())
+    (end, risk), (reference, lowest) = _last(found), _last(tight)
+    error = np.linalg.norm(end - reference, axis=1) / np.linalg.norm(reference, axis=1)
+    allowed = _MARGIN * rtol * np.maximum(1.0, spread)
+    off = complete & known & (error > allowed) & (allowed < 0.1)
+    higher = complete & known & (risk > 1.01 * lowest + 1e-9 * start[:, 0])
+    counts["stuck"] = int((higher & (allowed < 0.1)).sum())
+    counts["off"] = int(off.sum())
+    diverged = (found.status == gfc.Status.DIVERGED) & known
+    stationary = (found.status == gfc.Status.STATIONARY) & off
+    counts["false status"] = int((diverged | stationary).sum())
+    for name, mask in (("rises", rises.any(axis=1)), ("off", off), ("diverged", diverged)):
+        for m in np.flatnonzero(mask).tolist():
+            what = f"{name}: {case.label} seed {m} {flow} rtol {rtol:g}"
+            errors = f"error {error[m]:.1e} of {allowed[m]:.1e}"
+            print(f"{what}: {errors}, risks {risk[m]:.6g} {lowest[m]:.6g}", file=sys.stderr)
+    return counts
+
+
+def campaign(problems: int, seeds: int) -> Iterator[tuple[tuple[str, str, float], Counter[str]]]:
+    """Yield what is counted, by flow, solver and rtol, problem after problem."""
+    for number in range(problems):
+        case = setting(number, seeds)
+        for flow in FLOWS:
+            on_m = flow == "normalized-gf"
+            theta = case.problem.network.normalize(case.theta) if on_m else case.theta
+            end = case.end
+            tight = _run(case, flow, theta, end, rtol=_TIGHT)
+            rng = np.random.default_rng(number)
+            moved = theta * (1.0 + _OFF * rng.choice([-1.0, 1.0], size=theta.shape))
+            moved = case.problem.network.retract(moved) if on_m else moved
+            last, other = _last(tight)[0], _last(_run(case, flow, moved, end, rtol=_TIGHT))[0]
+            spread = np.linalg.norm(other - last, axis=1) / (_OFF * np.linalg.norm(last, axis=1))
+            spread = np.where(np.isfinite(spread), spread, np.inf)
+            for rtol in RTOLS:
+                found = _run(case, flow, theta, end, rtol=rtol)
+                yield (flow, "auto", rtol), judge(case, flow, found, tight, spread, rtol)
+            if not case.problem.smooth or number % _OTHERS_EVERY:
+                continue
+            short = min(end, 1e4)
+            reference = _run(case, flow, theta[:1], short, rtol=_TIGHT)
+            for method, rtols in OTHERS.items():
+                for rtol in rtols if method == "bdf" or case.end > 1e9 else ():
+                    options = {"method": method, "rtol": rtol, "max_steps": _OTHERS_STEPS}
+                    found = _run(case, flow, theta[:1], short, **options)
+                    yield (flow, method, rtol), judge(case, flow, found, reference, spread[:1], rtol)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the campaign and print its table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks truth", description=__doc__)
+    parser.add_argument("--problems", type=int, default=600, help="random problems; 600 by default")
+    parser.add_argument("--seeds", type=int, default=8, help="initial networks of each; 8 by default")
+    options = parser.parse_args(arguments)
+    began, totals = time.perf_counter(), {}
+    for key, counts in campaign(options.problems, options.seeds):
+        totals.setdefault(key, Counter()).update(counts)
+    print(f"{options.problems} problems, {options.seeds} seeds, {time.perf_counter() - began:.0f} s\n")
+    print("| flow | solver | rtol | " + " | ".join(_COLUMNS) + " |")
+    print("|---" * (3 + len(_COLUMNS)) + "|")
+    for (flow, solver, rtol), counts in sorted(totals.items()):
+        print(f"| {flow} | {solver} | {rtol:g} | " + " | ".join(str(counts[c]) for c in _COLUMNS) + " |")
