@@ -1,0 +1,55 @@
+"""`verify` tells over seeds whether errors are those of the tolerance, and passes nothing it did not see."""
+
+from __future__ import annotations
+
+import pytest
+
+import gfcompare as gfc
+from gfcompare import compiled_flow
+from gfcompare.diagnostics import replay
+from gfcompare.theory import verify
+
+
+def run(tmp_path, seeds: int, end: float = 1000.0):
+    study = gfc.Study(
+        "accuracy",
+        targets={"sine": gfc.targets.Sine()},
+        integrators={"flow": gfc.integrator("standard-gf"), "on m": gfc.integrator("normalized-gf")},
+        network=gfc.ReLUNetwork((1, 6, 1)),
+        times=gfc.Times(start=0.1, end=end, count=11),
+        seeds=seeds,
+    )
+    return study.run(tmp_path, jobs=1)
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (10.0, "fail")])
+def test_a_tenfold_looser_tolerance_is_caught(tmp_path, monkeypatch, factor, outcome):
+    start = compiled_flow.CompiledFlow.start.__func__
+
+    def looser(cls, problem, y, velocity, *, rtol, **others):
+        return start(cls, problem, y, velocity, rtol=factor * rtol, **others)
+
+    monkeypatch.setattr(compiled_flow.CompiledFlow, "start", classmethod(looser))
+    table = verify(run(tmp_path, 8))
+    rows = table[table["check"] == "accuracy"]
+    assert len(rows) == 16
+    assert set(rows["outcome"]) == {outcome}
+    assert (table[table["check"].isin(["flow", "speed", "energy"])]["outcome"] == "pass").all()
+
+
+def test_few_seeds_do_not_tell(tmp_path):
+    table = verify(run(tmp_path, 3))
+    rows = table[table["check"] == "accuracy"]
+    assert set(rows["outcome"]) == {"does not apply"}
+    assert rows["detail"].str.contains("8 seeds").all()
+
+
+def test_what_was_mostly_not_followed_does_not_pass(tmp_path, monkeypatch):
+    """The share is said."""
+    tree = run(tmp_path, 1, end=1e6)
+    monkeypatch.setattr(replay, "_MOST_STEPS", 6)
+    table = verify(tree)
+    for check in ("flow", "speed", "energy"):
+        rows = table[table["check"] == check]
+        assert set(rows["outcome"]) == {"does not apply"}
+        assert rows["detail"].str.contains(r"only \d+ of 11 intervals followed").all()
