@@ -175,12 +175,6 @@ def _check_class(kind: Kind, component: object) -> None:
         raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{wanted}")
     if not isinstance(getattr(component, "name", None), str) or not component.name:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
-    # It becomes the name of a method, a variable or a file.
-    if not is_name(component.name) or component.name != normalized(component.name):
-        raise InputError(
-            f"the name {component.name!a} of {component.__name__} must start with a letter, a digit or '_', "
-            f"have no '/', no '\\' and at most {LONGEST_NAME} characters, and be composed Unicode (NFC)"
-        )
     if issubclass(component, Integrator):
         check_follows(component)
     _check_name(component, component.name)
@@ -195,10 +189,11 @@ def _check_class(kind: Kind, component: object) -> None:
 
 def _check_name(component: type[Any], name: str) -> None:
     """Raise InputError unless a name can stand in a study file and name a file, and is no option."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not is_name(name) or name != normalized(name):
         raise InputError(
-            f"{component.__name__} has the name {name!r}; a name has letters, digits, '_', '-', '.' and '+', "
-            "and starts with a letter, a digit or '_'"
+            f"{component.__name__} has the name {name!a}; a name has letters, digits, '_', '-', '.' and '+', "
+            f"starts with a letter, a digit or '_', has at most {LONGEST_NAME} characters, and is composed "
+            "Unicode (NFC)"
         )
     if "name" in component.fields():
         raise InputError(

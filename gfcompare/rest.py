@@ -36,6 +36,9 @@ class Derivatives(Protocol):
     def network(self) -> ReLUNetwork:
         """The architecture."""
 
+    def risk(self, theta: Array) -> Array:
+        """Return the risk, shape (...)."""
+
     def gradient(self, theta: Array) -> Array:
         """Return the gradient, shape (..., P)."""
 
@@ -170,6 +173,10 @@ class Linearized:
             gradients = _without_symmetries(problem.network, theta, gradients)
         components = gradients @ self._modes
         noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
+        # What is added up in a component is at most sqrt(2 L rate), by Cauchy and Schwarz: so much at least
+        # is rounding, also where parameters are 0 and do not move at states near by.
+        risk = float(problem.risk(theta))
+        noise = np.maximum(noise, _EPSILON * np.sqrt(2.0 * risk * np.abs(self.spectrum)))
         known = np.abs(components.mean(axis=0)) > _SIGNIFICANT * noise
         self.speeds, self.noise = np.where(known, components[0], 0.0), np.where(known, 0.0, noise)
         # Eigenvalues are known up to this, shape (n,).

@@ -123,5 +123,5 @@ def test_a_study_in_decomposed_names(tmp_path):
 def test_a_component_with_a_bad_name_is_refused(name):
     """Its name becomes that of a method, a variable or a file."""
     found = type("Odd", (gfc.integrator("gd").__class__,), {"name": name, "__dataclass_fields__": {}})
-    with pytest.raises(gfc.InputError, match="of Odd must start with a letter"):
+    with pytest.raises(gfc.InputError, match="Odd has the name"):
         plugins._check_class("integrators", found)
