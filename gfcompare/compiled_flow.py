@@ -39,7 +39,8 @@ def output_sizes(problem: CountedProblem, theta: Array) -> Array:
     theta : initial parameters, shape (M, P)
     """
     outputs = problem.network.outputs
-    return np.asarray(np.sqrt(problem.risk(theta)) + np.linalg.norm(theta[:, -outputs:], axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(problem.risk(theta)) + np.linalg.norm(theta[:, -outputs:], axis=1))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class Conserved:
         output_size: float,
     ) -> Conserved:
         """Return what is conserved from y, shape (P,), on."""
-        balance = np.concatenate(network.balancedness(y))[None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            balance = np.concatenate(network.balancedness(y))[None]
         return cls(network, flow, balance, output_size if flow is not None else -1.0)
 
     def sizes(self, y: Array) -> Array:

@@ -383,7 +383,7 @@ def test_one_neuron_one_seed(tmp_path):
     targets = {"affine $1$": gfc.targets.Polynomial([0.5, 1.0])}
     found = draw_all(run(tmp_path, targets=targets, network=(1, 1, 1), seeds=1, end=1.0))
     assert set(found) == {*NAMES, "cylinder"}
-    assert "median and quartiles over seeds" not in legend_texts(found["risk"])
+    assert "median and quartiles over all seeds" not in legend_texts(found["risk"])
 
 
 def test_a_method_of_which_every_seed_ends_at_once(ended):

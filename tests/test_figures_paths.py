@@ -462,7 +462,7 @@ def test_the_interval_of_the_median_is_that_of_scipy(count):
 
 def test_few_seeds_have_no_interval(results):
     figure = figures.risk(results["line"], band="median")
-    assert "median over seeds, too few for an interval" in legend_texts(figure)
+    assert "median over all seeds, too few for an interval" in legend_texts(figure)
     assert not figure.axes[0].collections
     values = np.random.default_rng(0).standard_normal((1, 8, 2))
     values[0, 5:, 1] = np.nan

@@ -50,7 +50,7 @@ def merged(function: Callable[..., Any]) -> Any:
 
     What a function calls is optimised again with the function itself: without this, code that is called
     through five functions would be optimised five times, most of the time of a cold start. Only for
-    callers that do not count references: merged into an `entry`, such functions corrupted memory (Numba 0.68).
+    callers that do not count references: merged into an `entry`, they corrupted memory (Numba 0.68).
     """
     return _compile(function, fastmath=set(_CONTRACT), inline="always", _nrt=False)
 

@@ -49,8 +49,8 @@ _TIGHTER = 3.0
 # The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
 # much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
 GROWTH_STEP, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
-# Steps limited by growth after which it is not looked for any more: from a deviation of one rounding a saddle is
-# left within some 75, so this many mean that what is measured at a kink of the gradient is no growth.
+# Steps limited by growth after which it is not looked for any more: from a deviation of one rounding a saddle
+# is left within some 75, so this many mean that what is measured at a kink of the gradient is no growth.
 _LIMITED = 1000
 
 _KAPPA = np.array([0.0, -0.1850, -1.0 / 9.0, -0.0823, -0.0415, 0.0])
