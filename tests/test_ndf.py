@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare import parallel
+from gfcompare.errors import MethodWarning
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.kernels.ndf import FlowSettings
 
@@ -93,9 +94,9 @@ def test_is_what_auto_means_under_a_density(kind):
 def test_is_not_for_points():
     points = gfc.measures.Uniform().discretize(8, "quantiles")
     problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), TARGETS["cubic"], points)
-    data = gfc.integrate(
-        problem, gfc.integrator("standard-gf", method="ndf"), networks(problem, 1), [0.0, 1.0]
-    )
+    flow = gfc.integrator("standard-gf", method="ndf")
+    with pytest.warns(MethodWarning, match="'ndf' is for the standard and the normalised flow"):
+        data = gfc.integrate(problem, flow, networks(problem, 1), [0.0, 1.0])
     assert data["status"].values[0] == gfc.Status.FAILED
     assert "'ndf' is for the standard and the normalised flow" in str(data["message"].values[0])
     assert not problem.has_compiled_flow
