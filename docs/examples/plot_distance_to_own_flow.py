@@ -6,18 +6,14 @@ How far each method is from the standard flow, or on M from the normalised one, 
 
 import gfcompare as gfc
 
-tree = gfc.Study(
-    "own_flow",
+flows = {name: gfc.integrator(name) for name in ("standard-gf", "normalized-gf")}
+on_m = gfc.integrator("gd", step_size=0.05, normalize=True)
+study = gfc.Study(
+    "own flow",
     targets={"sine": gfc.targets.Sine()},
-    integrators={
-        "standard-gf": gfc.integrator("standard-gf"),
-        "normalized-gf": gfc.integrator("normalized-gf"),
-        "gd": gfc.integrator("gd", step_size=0.05),
-        "gd on M": gfc.integrator("gd", step_size=0.05, normalize=True),
-    },
+    integrators={**flows, "gd": gfc.integrator("gd", step_size=0.05), "gd on M": on_m},
     network=gfc.ReLUNetwork((1, 8, 1)),
-    times=gfc.Times(start=0.1, end=100.0, count=7),
     seeds=8,
-).run("results/own_flow")
-figure = gfc.figures.distance_to_own_flow(tree)
-figure.savefig("results/own_flow/distance_to_own_flow.pdf")
+)
+figure = gfc.figures.distance_to_own_flow(study.run("results/own flow"))
+figure.savefig("results/own flow/distance_to_own_flow.pdf")
