@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.measures import Measure
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
@@ -35,6 +36,10 @@ class Derivatives(Protocol):
     @property
     def network(self) -> ReLUNetwork:
         """The architecture."""
+
+    @property
+    def measure(self) -> Measure:
+        """The input measure."""
 
     def risk(self, theta: Array) -> Array:
         """Return the risk, shape (...)."""
@@ -173,10 +178,13 @@ class Linearized:
             gradients = _without_symmetries(problem.network, theta, gradients)
         components = gradients @ self._modes
         noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
-        # What is added up in a component is at most sqrt(2 L rate), by Cauchy and Schwarz: so much at least
-        # is rounding, also where parameters are 0 and do not move at states near by.
-        risk = float(problem.risk(theta))
-        noise = np.maximum(noise, _EPSILON * np.sqrt(2.0 * risk * np.abs(self.spectrum)))
+        # So much at least is rounding, also where parameters are 0 and do not move at states near by.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.sqrt(2.0 * float(problem.risk(theta)))
+            slopes = np.sqrt(self._modes.T**2 @ _slopes(problem, theta, hessian) ** 2)
+            noise = np.maximum(
+                noise, _EPSILON * scale * np.minimum(slopes, np.sqrt(np.abs(self.spectrum)))
+            )
         known = np.abs(components.mean(axis=0)) > _SIGNIFICANT * noise
         self.speeds, self.noise = np.where(known, components[0], 0.0), np.where(known, 0.0, noise)
         # Eigenvalues are known up to this, shape (n,).
@@ -254,6 +262,29 @@ def _size(motion: Array, scale: Array) -> float:
     """Return the root mean square of a motion, each component relative to its tolerance."""
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.sqrt(np.mean((motion / scale) ** 2)))
+
+
+def _slopes(problem: Derivatives, theta: Array, hessian: Array) -> Array:
+    """Return sqrt(2) |df/dz_p| in L2 of the input measure, or more, shape (n,), at theta of shape (P,).
+
+    The sum that makes a component of the gradient is at most sqrt(2 L) times this, by Cauchy and Schwarz. It
+    is exact for the output layer, in which the network is linear. A row's curvature says nothing of it: at a
+    saddle that is the residual's, and as large for a neuron of any size.
+
+    Parameters
+    ----------
+    problem : with one input and one hidden layer
+    theta : shape (P,)
+    hessian : shape (n, n), in the coordinates z
+    """
+    outputs, h = problem.network.outputs, problem.network.hidden[0]
+    linear = outputs * (h + 1)
+    result = np.sqrt(np.abs(np.diagonal(hessian)))
+    columns = np.linalg.norm(theta[-linear:-outputs].reshape(outputs, h), axis=0)
+    reach = np.hypot(1.0, np.abs(problem.measure.box).max())
+    rows = len(result) - linear
+    result[:rows] = np.tile(result[-1] * reach * columns, rows // h)
+    return result
 
 
 def _without_symmetries(network: ReLUNetwork, theta: Array, gradients: Array) -> Array:
