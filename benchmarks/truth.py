@@ -165,9 +165,9 @@ def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, 
     return counts
 
 
-def campaign(problems: int, seeds: int) -> Iterator[tuple[tuple[str, str, float], Counter[str]]]:
+def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str, str, float], Counter[str]]]:
     """Yield what is counted, by flow, solver and rtol, problem after problem."""
-    for number in range(problems):
+    for number in range(first, first + problems):
         case = setting(number, seeds)
         for flow in FLOWS:
             on_m = flow == "normalized-gf"
@@ -199,9 +199,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks truth", description=__doc__)
     parser.add_argument("--problems", type=int, default=600, help="random problems; 600 by default")
     parser.add_argument("--seeds", type=int, default=8, help="initial networks of each; 8 by default")
+    parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
     options = parser.parse_args(arguments)
     began, totals = time.perf_counter(), {}
-    for key, counts in campaign(options.problems, options.seeds):
+    for key, counts in campaign(options.first, options.problems, options.seeds):
         totals.setdefault(key, Counter()).update(counts)
     print(f"{options.problems} problems, {options.seeds} seeds, {time.perf_counter() - began:.0f} s\n")
     print("| flow | solver | rtol | " + " | ".join(_COLUMNS) + " |")

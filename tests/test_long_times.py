@@ -167,3 +167,21 @@ def test_a_slow_mode_is_told_from_rounding_in_stiff_ones():
     near = Linearized(problem, parameters(problem.network, data)[0, -1], False)
     assert not near.at_rest
     assert near.verdict(1e11, np.full(7, 1e-6), 0.0) == "moves"
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-8])
+def test_a_breakpoint_comes_to_rest_on_an_end(rtol):
+    """There the Hessian jumps; Newton's method went to and fro, and 10^6 steps were not enough."""
+    target = gfc.targets.Polynomial([1724.68429042, -12190.77271823, 27194.21695158, -17305.55091795])
+    problem = line(4, target)
+    rows = [[0.104472, -0.415563, -0.785511, -0.953266], [0.994528, 0.909564, -0.618847, 0.302131]]
+    output = [0.508882, -0.696669, 0.514057, -0.795385]
+    theta = problem.network.normalize(np.array([*rows[0], *rows[1], *output, 0.0])[None])
+    data = gfc.integrate(
+        problem, gfc.integrator("normalized-gf", rtol=rtol, max_steps=5000), theta, [1e4, 1e10]
+    )
+    end = parameters(problem.network, data)[0, -1]
+    assert data["status"].values[0] in (gfc.Status.STATIONARY, gfc.Status.REACHED_END)
+    assert data["risk"].values[0] == pytest.approx([115443.58749678] * 2, rel=1e-9)
+    assert -end[4] / end[0] == pytest.approx(1.0, abs=1e-12)
+    assert np.linalg.norm(problem.network.project(end, problem.gradient(end))) < 1e-9

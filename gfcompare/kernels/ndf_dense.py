@@ -23,7 +23,6 @@ from gfcompare.kernels.ndf import (
     FIRST_RATE,
     HIGHEST_ORDER,
     LEAST,
-    NEWTON,
     NEWTON_SHARE,
     RUNNING,
     SAFETY,
@@ -50,6 +49,9 @@ LOOK = 102
 _BETWEEN_LOOKS = 50
 # Iterations for the smallest eigenvalue.
 _ITERATIONS = 6
+# Iterations of Newton's method; the rate from which on it takes a new Hessian; and the slope beyond the
+# minimum along a direction, relative to that at its beginning, from which on a step is taken back.
+_NEWTON, _SLOW, _TOO_FAR = 12, 0.5, 0.5
 # The largest product of `leading` and a growth rate.
 _GROWTH = 0.3
 
@@ -229,12 +231,25 @@ def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
         change[2 * hidden + r] = right[hidden + r]
 
 
+@cold_leaf
+def _take_back(predicted, correction, change, y, share):
+    """Take back a share of the last change."""
+    for p in range(y.shape[0]):
+        correction[p] -= share * change[p]
+        change[p] *= 1.0 - share
+        y[p] = predicted[p] + correction[p]
+
+
 @merged
 def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
     """Solve the equation of a step by Newton's method; return whether it converged.
 
-    The matrix is that at the prediction, made for every step: reused ones would make the numbers depend on
-    where save times interrupt the integration. A Hessian counts as P gradients.
+    The equation says that leading L(y) + |y - given|^2 / 2 is stationary, and the residual is what that falls
+    by. So an iterate that goes too far along its direction is told from the sign of the residual, and is
+    taken back (regula falsi): where a breakpoint comes to rest on an end of the interval, the Hessian
+    jumps, and Newton's method would go to and fro. A Hessian is kept while it serves, within one step:
+    kept for longer, the numbers would depend on where save times interrupt the integration. It counts as P
+    gradients.
     """
     vectors = work.vectors
     weights, y, predicted, history = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED], vectors[_HISTORY]
@@ -249,31 +264,49 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
         y[p] = predicted[p]
         correction[p] = 0.0
     allowed = NEWTON_SHARE / ERROR[order]
-    before = 0.0
-    for iteration in range(NEWTON):
-        line_velocity(data, widths, y, here, memory, normalize)
-        counts[3] += 1
-        if iteration == 0:
+    before, descent = 0.0, 0.0
+    moved, renew, fresh = True, True, False
+    for iteration in range(_NEWTON):
+        if moved:
+            line_velocity(data, widths, y, here, memory, normalize)
+            counts[3] += 1
             for p in range(count):
-                vectors[_FORECAST, p] = here[p]
+                residual[p] = leading * here[p] - history[p] - correction[p]
+            if iteration == 0:
+                for p in range(count):
+                    vectors[_FORECAST, p] = here[p]
+            else:
+                slope = dot(residual, change)
+                if slope < -_TOO_FAR * descent:
+                    share = slope / (slope - descent)
+                    _take_back(predicted, correction, change, y, share)
+                    descent *= 1.0 - share
+                    renew = True
+                    continue
+        if renew:
             counts[3] += count
             if not _prepare(data, theta, here, leading, normalize, work):
                 return False
+            renew, fresh = False, True
         for p in range(count):
-            residual[p] = leading * here[p] - history[p] - correction[p]
             change[p] = residual[p]
         if normalize:
             _substitute_on_rows(theta, memory.norms, here, leading, residual, work, change)
         else:
             _substitute(work.factor, change)
         length = norm(change, weights)
-        if not length < 1e300 or (before > 0.0 and length >= before):
+        if not length < 1e300:
             return False
+        if before > 0.0 and length > _SLOW * before and not fresh:
+            moved, renew = False, True
+            continue
+        descent = dot(residual, change)
         for p in range(count):
             correction[p] += change[p]
             y[p] = predicted[p] + correction[p]
+        moved, fresh = True, False
         rate = length / before if before > 0.0 else FIRST_RATE
-        if length * min(1.0, rate / (1.0 - rate)) <= allowed:
+        if length * (rate / (1.0 - rate) if rate < 0.5 else 1.0) <= allowed:
             return True
         before = length
     return False
