@@ -13,8 +13,9 @@ from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 from gfcompare.rest import LARGEST_DENSE, Linearized, hessian_along
 
-# Rejected steps after which, and the step size beyond which, direct linear algebra serves better than GMRES:
-# differences of gradients have eight digits, and times a step of 1e7 their errors are no longer small.
+# Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct linear
+# algebra serves better than GMRES: differences of gradients have eight digits, and times that their errors are
+# no longer small. They push the state along valleys of minima.
 _PATIENCE, _LATE = 250, 1e7
 
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -93,7 +94,7 @@ class CompiledFlow:
         counts = np.zeros((len(y), COUNTS), dtype=np.int64)
         counts[:, 0] = 1
         clocks = np.full((len(y), CLOCKS), np.inf)
-        clocks[:, 0], clocks[:, 1], clocks[:, 3] = 0.0, first, 64.0 * first
+        clocks[:, 0], clocks[:, 1], clocks[:, 3], clocks[:, 5] = 0.0, first, 64.0 * first, 0.0
         settings = FlowSettings(
             rtol=float(rtol),
             atol=float(absolute),

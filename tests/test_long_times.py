@@ -185,3 +185,26 @@ def test_a_breakpoint_comes_to_rest_on_an_end(rtol):
     assert data["risk"].values[0] == pytest.approx([115443.58749678] * 2, rel=1e-9)
     assert -end[4] / end[0] == pytest.approx(1.0, abs=1e-7)
     assert np.linalg.norm(problem.network.project(end, problem.gradient(end))) < 1e-9
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_nothing_is_pushed_along_a_valley_of_minima(flow):
+    """Constant target far from 0: at the end of a flow, errors of GMRES moved loose runs by 500 rtol."""
+    network = gfc.ReLUNetwork((1, 8, 1))
+    problem = gfc.Problem(network, gfc.targets.Constant(-3.7), gfc.measures.Uniform(2.0, 2.1))
+    theta, times = draw(problem, range(4)), [1e4, 1e10]
+    tight = parameters(network, gfc.integrate(problem, gfc.integrator(flow, rtol=1e-10), theta, times))
+    for rtol in (1e-4, 1e-5):
+        loose = parameters(network, gfc.integrate(problem, gfc.integrator(flow, rtol=rtol), theta, times))
+        errors = np.linalg.norm(loose - tight, axis=-1) / np.linalg.norm(tight, axis=-1)
+        assert (errors < 30 * rtol).all()
+
+
+def test_loose_tolerances_do_not_make_steps_short():
+    """Sine, 1-16-1 on M: what Newton's method left made steps short, and 10^5 of them at rtol = 1e-4."""
+    problem = line(16, gfc.targets.Sine())
+    for rtol in (1e-4, 1e-6):
+        data = gfc.integrate(
+            problem, gfc.integrator("normalized-gf", rtol=rtol), draw(problem, range(40)), [0.0, 1e6]
+        )
+        assert data["steps"].values[:, -1].max() < 3000

@@ -9,7 +9,7 @@ differences of velocities as products, and Sturm's count of eigenvalues of the t
 
 import numpy as np
 
-from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.velocity import velocity, velocity_work
 
 # Length of a difference relative to the parameters; rows that are not much longer have kinks within it, and
@@ -100,8 +100,7 @@ def _ritz_vector(diagonal, beside, steps, shift, x, pivots, basis, result):
             result[p] += x[k] * basis[k, p]
 
 
-@cold_leaf
-def growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal, memory):
+def _growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal, memory):
     """Look for a growth rate of deviations above a bound.
 
     Returns
@@ -187,11 +186,15 @@ def growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal, 
     return (low if growth > 0.5 * low else 0.0), largest, steps + 3
 
 
+growth_rate = merged(_growth_rate)
+_growth_rate_alone = cold_leaf(_growth_rate)
+
+
 @entry
 def measure(data, widths, y, bound, normalize):
     """As `growth_rate`, for Python."""
     memory = velocity_work(data, widths, y.shape[0])
-    return growth_rate(
+    return _growth_rate_alone(
         data,
         widths,
         y,

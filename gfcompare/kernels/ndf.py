@@ -31,7 +31,7 @@ HIGHEST_ORDER = 5
 TABLE_ROWS = HIGHEST_ORDER + 3
 
 _KRYLOV = 24
-NEWTON = 4
+NEWTON = 6
 # Errors allowed: Newton's method relative to that of the step, GMRES relative to that of Newton's method.
 NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
 FIRST_RATE = 0.3
@@ -66,7 +66,7 @@ DENSE = 100
 GROWTH = 101
 
 #: Columns of clocks and counts, see `advance`.
-CLOCKS, COUNTS = 5, 8
+CLOCKS, COUNTS = 6, 8
 
 
 class FlowSettings(NamedTuple):
@@ -77,7 +77,7 @@ class FlowSettings(NamedTuple):
     rtol, atol : tolerances of a step, the absolute one relative to sizes (`tolerances`)
     most_steps : steps after which a trajectory ends
     patience : rejected steps after which direct linear algebra takes over
-    longest : step size from which on it does
+    longest : step size from which on it does, in units of 1 / the fastest rate of the flow
     normalize : the normalised flow
     dense : whether there is an exact Hessian, and it is small enough
     bound : the largest |y|
@@ -273,7 +273,7 @@ def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
 
 @merged
 def _newton_step(data, widths, leading, allowed, normalize, work, memory):
-    """Compute one Newton step; return the gradients that it took.
+    """Compute one Newton step; return the gradients that it took, and change times residual.
 
     (I - leading J) change = leading velocity(y) - history - correction, in components relative to their
     tolerances.
@@ -290,8 +290,12 @@ def _newton_step(data, widths, leading, allowed, normalize, work, memory):
     if not length > 0.0:  # at rest, or not a number: then there is no step
         if not length == 0.0:
             change[0] = np.nan
-        return 1
-    return 1 + _krylov_solve(data, widths, leading, allowed, normalize, work, memory)
+        return 1, 0.0
+    gradients = 1 + _krylov_solve(data, widths, leading, allowed, normalize, work, memory)
+    product = 0.0
+    for p in range(y.shape[0]):
+        product += right[p] * change[p] / weights[p]
+    return gradients, length * product
 
 
 @cold_leaf
@@ -311,6 +315,19 @@ def risk_error(correction, history, forecast, order, size, output_size):
     made = 0.5 * ERROR[order] * ERROR[order] * abs(bend)
     lost = RISK_SHARE * size * speed + RISK_FLOOR * output_size * output_size
     return np.sqrt(made / lost) if made > 0.0 else 0.0
+
+
+@cold_leaf
+def leaves_risk(product, velocity, left, size, order, output_size):
+    """Return whether what Newton's method leaves makes more risk than an error of the step may.
+
+    `product` is the last change times its residual, which is change (I + leading H) change; `left` is the
+    share of the change that is left. An error too large for `risk_error` by this would make steps shorter
+    and shorter until Newton's method is no longer needed.
+    """
+    made = 0.5 * left * left * abs(product) * ALPHA[order] / size
+    lost = RISK_SHARE * size * dot(velocity, velocity) + RISK_FLOOR * output_size * output_size
+    return made > NEWTON_SHARE * lost
 
 
 @cold_leaf
@@ -340,9 +357,10 @@ def _solve(data, widths, differences, order, size, settings, output_size, work, 
     before = 0.0
     gradients = 0
     for iteration in range(NEWTON):
-        gradients += _newton_step(
+        taken, product = _newton_step(
             data, widths, size / ALPHA[order], allowed, settings.normalize, work, memory
         )
+        gradients += taken
         if iteration == 0:
             for p in range(count):
                 vectors[_FORECAST, p] = vectors[_VELOCITY, p]
@@ -354,8 +372,12 @@ def _solve(data, widths, differences, order, size, settings, output_size, work, 
             y[p] = predicted[p] + correction[p]
         # What is left after this iteration, from the rate of convergence; 0.3 before it is known.
         rate = length / before if before > 0.0 else FIRST_RATE
-        if length * min(1.0, rate / (1.0 - rate)) <= allowed:
-            return True, gradients
+        left = min(1.0, rate / (1.0 - rate))
+        if length * left <= allowed:
+            if not settings.dense or not leaves_risk(
+                product, vectors[_VELOCITY], left, size, order, output_size
+            ):
+                return True, gradients
         before = length
     return False, gradients
 
@@ -434,6 +456,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
         memory,
     )
     counts[3] += gradients
+    clock[5] = largest
     if rate == 0.0:
         clock[3] = max(_LONGER * size, GROWTH_STEP / largest if largest > 0.0 else np.inf)
         return False
@@ -453,7 +476,7 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
         order = counts[0]
         if counts[2] >= settings.most_steps:
             return STEP_LIMIT
-        if settings.dense and (counts[4] >= settings.patience or clock[1] > settings.longest):
+        if settings.dense and (counts[4] >= settings.patience or clock[1] * clock[5] > settings.longest):
             return DENSE
         if counts[2] - counts[6] >= _GROWTH_STEPS:
             clock[4] = np.inf
@@ -511,8 +534,9 @@ def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, 
     widths : (L + 1,) int64
     tables : (M, 8, P), backward differences; row 0 is y at the end of the last step, row 1 at the start
         of all the velocity times the step size. Moved on in place, as are clocks and counts
-    clocks : (M, 5), flow time reached by the steps, step size, smallest step so far; the step size from which
-        on a growth rate is looked for, and the longest one allowed by the last that was found
+    clocks : (M, 6), flow time reached by the steps, step size, smallest step so far; the step size from which
+        on a growth rate is looked for, and the longest one allowed by the last that was found; the fastest
+        rate when that was looked for
     counts : (M, 8) int64, order, steps made with this order and size, steps, gradients, rejected steps; 1 if
         direct linear algebra is used, else 0; steps when a growth rate was last found, or motion looked at;
         steps that growth has limited

@@ -35,6 +35,7 @@ from gfcompare.kernels.ndf import (
     choose,
     dot,
     interpolate,
+    leaves_risk,
     norm,
     predict,
     risk_error,
@@ -306,8 +307,10 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
             y[p] = predicted[p] + correction[p]
         moved, fresh = True, False
         rate = length / before if before > 0.0 else FIRST_RATE
-        if length * (rate / (1.0 - rate) if rate < 0.5 else 1.0) <= allowed:
-            return True
+        left = rate / (1.0 - rate) if rate < 0.5 else 1.0
+        if length * left <= allowed:
+            if not leaves_risk(descent, here, left, clock[1], order, output_size):
+                return True
         before = length
     return False
 
