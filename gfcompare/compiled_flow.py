@@ -13,9 +13,9 @@ from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 from gfcompare.rest import LARGEST_DENSE, Linearized, hessian_along
 
-# Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct linear
-# algebra serves better than GMRES: differences of gradients have eight digits, and times that their errors are
-# no longer small. They push the state along valleys of minima.
+# Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
+# linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
+# errors are no longer small. They push the state along valleys of minima.
 _PATIENCE, _LATE = 250, 1e7
 
 _EPSILON = float(np.finfo(np.float64).eps)

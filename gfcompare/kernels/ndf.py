@@ -32,6 +32,9 @@ TABLE_ROWS = HIGHEST_ORDER + 3
 
 _KRYLOV = 24
 NEWTON = 6
+# Length of the differences of velocities relative to the parameters, half of the digits: over the tolerance
+# itself, as is usual, bends of valleys would show. And the least, relative to the tolerance, for y = 0.
+_DIFFERENCE, _LEAST_DIFFERENCE = 1.5e-8, 1e-2
 # Errors allowed: Newton's method relative to that of the step, GMRES relative to that of Newton's method.
 NEWTON_SHARE, _KRYLOV_SHARE = 0.2, 0.1
 FIRST_RATE = 0.3
@@ -246,8 +249,7 @@ def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
     here = vectors[_VELOCITY]
     count = y.shape[0]
     root = np.sqrt(float(count))
-    # A difference over the tolerance, or over half of the digits where that is more.
-    size = root * max(1.0, 1.5e-8 * norm(y, weights))
+    size = root * max(_LEAST_DIFFERENCE, _DIFFERENCE * norm(y, weights))
     length = work.rotations[2, 0]
     columns = 0
     for p in range(count):

@@ -20,7 +20,6 @@ from gfcompare.kernels.ndf import (
     ALPHA,
     DIVERGED,
     ERROR,
-    FIRST_RATE,
     HIGHEST_ORDER,
     LEAST,
     NEWTON_SHARE,
@@ -50,9 +49,9 @@ LOOK = 102
 _BETWEEN_LOOKS = 50
 # Iterations for the smallest eigenvalue.
 _ITERATIONS = 6
-# Iterations of Newton's method; the rate from which on it takes a new Hessian; and the slope beyond the
-# minimum along a direction, relative to that at its beginning, from which on a step is taken back.
-_NEWTON, _SLOW, _TOO_FAR = 12, 0.5, 0.5
+# Velocities that Newton's method may take; the rate from which on it takes a new Hessian; and the slope along
+# a direction, relative to that at its beginning, from which on its end is not where the minimum is.
+_NEWTON, _SLOW, _TOO_FAR = 20, 0.5, 0.5
 # The largest product of `leading` and a growth rate.
 _GROWTH = 0.3
 
@@ -75,6 +74,7 @@ class DenseWork(NamedTuple):
     table: np.ndarray  # (8, P)
     scaling: np.ndarray  # (3, 6, 6)
     smallest: np.ndarray  # (1,): the smallest eigenvalue of the factorised matrix, nearly
+    bracket: np.ndarray  # (6,), see `_go_back`
 
 
 @cold_leaf_sum
@@ -181,6 +181,7 @@ def _dense_work(widths, parameters, coordinates):
         np.empty((TABLE_ROWS, parameters)),
         np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1)),
         np.ones(1),
+        np.empty(6),
     )
 
 
@@ -233,11 +234,25 @@ def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
 
 
 @cold_leaf
-def _take_back(predicted, correction, change, y, share):
-    """Take back a share of the last change."""
+def _go_back(predicted, correction, change, y, slope, bracket):
+    """Move along the last change towards where the residual has no component along it (Illinois method).
+
+    Parameters
+    ----------
+    slope : residual times change here
+    bracket : (6,), the places on both sides and the slopes there, place 0 being where the change began and 1
+        where it ended; the place here; and the side of the last one. Changed
+    """
+    side = 0 if slope > 0.0 else 1
+    bracket[side], bracket[2 + side] = bracket[4], slope
+    if side == bracket[5]:
+        bracket[3 - side] *= 0.5
+    bracket[5] = side
+    place = bracket[0] + (bracket[1] - bracket[0]) * bracket[2] / (bracket[2] - bracket[3])
+    moved = place - bracket[4]
+    bracket[4] = place
     for p in range(y.shape[0]):
-        correction[p] -= share * change[p]
-        change[p] *= 1.0 - share
+        correction[p] += moved * change[p]
         y[p] = predicted[p] + correction[p]
 
 
@@ -246,11 +261,11 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     """Solve the equation of a step by Newton's method; return whether it converged.
 
     The equation says that leading L(y) + |y - given|^2 / 2 is stationary, and the residual is what that falls
-    by. So an iterate that goes too far along its direction is told from the sign of the residual, and is
-    taken back (regula falsi): where a breakpoint comes to rest on an end of the interval, the Hessian
-    jumps, and Newton's method would go to and fro. A Hessian is kept while it serves, within one step:
-    kept for longer, the numbers would depend on where save times interrupt the integration. It counts as P
-    gradients.
+    by. So an iterate that goes too far along its direction is told from the sign of the residual along it,
+    and goes back to where that is small: where a breakpoint comes to rest on an end of the interval, the
+    Hessian jumps, and Newton's method would go to and fro. A Hessian is kept while it serves, within one
+    step: kept for longer, the numbers would depend on where save times interrupt the integration. It counts
+    as P gradients.
     """
     vectors = work.vectors
     weights, y, predicted, history = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED], vectors[_HISTORY]
@@ -265,8 +280,8 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
         y[p] = predicted[p]
         correction[p] = 0.0
     allowed = NEWTON_SHARE / ERROR[order]
-    before, descent = 0.0, 0.0
-    moved, renew, fresh = True, True, False
+    before, descent, bracket = 0.0, 0.0, work.bracket
+    moved, renew, fresh, searching = True, True, False, False
     for iteration in range(_NEWTON):
         if moved:
             line_velocity(data, widths, y, here, memory, normalize)
@@ -278,12 +293,13 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
                     vectors[_FORECAST, p] = here[p]
             else:
                 slope = dot(residual, change)
-                if slope < -_TOO_FAR * descent:
-                    share = slope / (slope - descent)
-                    _take_back(predicted, correction, change, y, share)
-                    descent *= 1.0 - share
-                    renew = True
+                if slope < -_TOO_FAR * descent or (searching and slope > _TOO_FAR * descent):
+                    if not searching:
+                        bracket[0], bracket[2], bracket[4], bracket[5] = 0.0, descent, 1.0, -1.0
+                    _go_back(predicted, correction, change, y, slope, bracket)
+                    searching, renew, before = True, True, 0.0
                     continue
+                searching = False
         if renew:
             counts[3] += count
             if not _prepare(data, theta, here, leading, normalize, work):
@@ -306,11 +322,15 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
             correction[p] += change[p]
             y[p] = predicted[p] + correction[p]
         moved, fresh = True, False
-        rate = length / before if before > 0.0 else FIRST_RATE
-        left = rate / (1.0 - rate) if rate < 0.5 else 1.0
-        if length * left <= allowed:
-            if not leaves_risk(descent, here, left, clock[1], order, output_size):
+        # The rate is not guessed: a velocity costs little beside a Hessian, and at a kink guesses are wrong.
+        if before > 0.0:
+            left = length / (before - length) if length < 0.5 * before else 1.0
+            if length * left <= allowed and not leaves_risk(
+                descent, here, left, clock[1], order, output_size
+            ):
                 return True
+        elif length == 0.0:
+            return True
         before = length
     return False
 
