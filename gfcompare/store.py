@@ -13,7 +13,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.integration import Record
 from gfcompare.interface import Status
 from gfcompare.measures import Points
@@ -233,8 +233,8 @@ def problem_of(group: xr.Dataset) -> Problem:
         _check_risk(problem, group)
     except InputError as error:
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {error}") from None
-    except Exception as error:  # of a target or measure that somebody else wrote
-        cause = f"{type(error).__name__}: {error}"
+    except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
+        cause = cause_of(error)
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {cause}") from error
     return problem
 

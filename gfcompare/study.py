@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
 from gfcompare.diagnosis import checked_names, chosen
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
@@ -59,10 +59,10 @@ class ProblemSpec:
             return Problem(self.network, self.target, self.measure, self.quadrature)
         except InputError as error:
             raise error.within(f"problem {self.name!r}") from None
-        except Exception as error:  # of a target or measure that somebody else wrote
+        except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
             raise InputError(
                 f"problem {self.name!r}: {self.target.name!r} or {self.measure.name!r} raised "
-                f"{type(error).__name__}: {error}"
+                f"{cause_of(error)}"
             ) from error
 
     @property
@@ -151,7 +151,7 @@ class Study:
     """Every method on every target from the same initial networks.
 
     Where one component is expected, a list of them is a grid: the study runs every combination, and
-    names it after what differs, such as ``gd[step_size=0.1]``.
+    names it after what differs, such as ``gd[step 0.1]``.
 
     Parameters
     ----------

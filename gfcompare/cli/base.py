@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -46,7 +45,7 @@ class _Console(Console):
         return super().render_str(printable(text), **options)
 
 
-out = _Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
+out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -26,6 +26,7 @@ from gfcompare.cli.drawing import draw
 from gfcompare.cli.progress import Display
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
+from gfcompare.process_end import ignore_interrupts
 
 
 @app.command()
@@ -70,6 +71,7 @@ def run(
             progress=display,
         )
     except KeyboardInterrupt:
+        ignore_interrupts()
         err.print(
             f"Stopped. {display.finished} of {display.total} cells are finished and kept; "
             "the same command goes on from there."
