@@ -34,6 +34,7 @@ from gfcompare.diagnosis import DiagnosticWarning
 from gfcompare.errors import FOREIGN_ERRORS, InputError, RunError, as_exception, unknown_name
 from gfcompare.failures import CellsFailedError, portable, warn_of_failures, warn_of_methods
 from gfcompare.flow import FlowIntegrator
+from gfcompare.integrated import labelled
 from gfcompare.integration import OnError, Record, check_times, failed_block, run_block
 from gfcompare.interface import CountedProblem, Integrator, check_method
 from gfcompare.kernels.cache import is_cold, is_kept
@@ -42,7 +43,6 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
-from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
 
@@ -137,7 +137,8 @@ def integrate(
     Returns
     -------
     xarray.Dataset
-        over (seed, time), with the variables of docs/schema.md; seed is the row of theta
+        over (seed, time), with the variables and attributes of docs/schema.md; seed is the row of theta.
+        Figures, `gfcompare.validate` and `gfcompare.theory.verify` take it as they take a result
     """
     check_instance(problem, Problem, "the problem")
     check_method(integrator)
@@ -150,7 +151,7 @@ def integrate(
     rngs = [random_stream(seed, m, "method") for m in range(len(rows))]
     record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit, on_error=on_error)
     warn_of_failures(type(integrator).__name__, record.status, record.messages)
-    return trajectories(problem, record, range(len(rows)), integrator)
+    return labelled(problem, integrator, record, range(len(rows)), seed)
 
 
 def _check_on_error(given: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -318,6 +319,7 @@ class Study:
         jobs: int | None = None,
         force: bool = False,
         on_error: OnError = "record",
+        progress: bool = True,
     ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
@@ -328,7 +330,11 @@ class Study:
         force : compute everything, also what is finished
         on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
             each method; or "raise" it when the other cells are finished
+        progress : show on standard error how far it is: a bar at a terminal, lines in a notebook or a file;
+            processes that others have started show nothing
         """
+        from gfcompare.progress import on_standard_error
         from gfcompare.runner import run_study
 
-        return run_study(self, output, jobs=jobs, force=force, on_error=on_error).tree
+        shown = on_standard_error() if progress and multiprocessing.parent_process() is None else None
+        return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree

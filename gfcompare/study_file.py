@@ -52,6 +52,8 @@ def read(path: str | Path) -> dict[str, Any]:
         naming the key, what was given, what is allowed and the nearest valid name
     """
     file = user_path(path)
+    if file.suffix.lower() == ".py" and file.is_file():
+        raise InputError(f"is a Python script and not a study file. Run it with: python {path}")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:

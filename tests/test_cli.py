@@ -16,8 +16,7 @@ from rich.console import Console
 from support import TINY, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import cli, plugins
-from gfcompare.cli import progress
+from gfcompare import cli, plugins, progress
 
 Write = Callable[..., Path]
 COMMANDS = ("run", "plot", "list", "info", "validate", "plugins")

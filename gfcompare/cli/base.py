@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,16 +24,6 @@ app = typer.Typer(
         "and its gradient are integrated exactly. Start with: gfcompare run studies/quickstart.toml"
     ),
 )
-
-
-def at_terminal(file: IO[str] | None) -> bool:
-    """Return whether somebody reads a file at a terminal, where a line can be written over.
-
-    A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
-    has, and the page keeps every state of a line.
-    """
-    seen = file is not None and file.isatty()  # None if it was closed
-    return seen and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
 
 
 class _Console(Console):

@@ -20,8 +20,8 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.layout import Column
-from gfcompare.cli.progress import Display
 from gfcompare.process_end import ignore_interrupts
+from gfcompare.progress import Display
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,10 +23,10 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.drawing import draw
-from gfcompare.cli.progress import Display
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
 from gfcompare.process_end import ignore_interrupts
+from gfcompare.progress import Display
 
 
 @app.command()

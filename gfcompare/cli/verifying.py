@@ -8,7 +8,7 @@ import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
-from gfcompare.cli.progress import activity
+from gfcompare.progress import activity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -61,7 +61,9 @@ def save_all(
         for an unknown name of a figure, a format or an option, before anything is drawn
     """
     from gfcompare.plugins import registry
+    from gfcompare.trees import as_tree
 
+    tree = as_tree(tree)
     known = registry()
     every = known.all("figures")
     wanted = [cls.name for cls in every if cls.by_default] if names is None else list(dict.fromkeys(names))
