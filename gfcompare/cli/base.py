@@ -99,6 +99,14 @@ def load_plugins(files: list[Path] | None) -> None:
             load_file(file)
 
 
+def from_here(path: Path) -> Path:
+    """Return a path as it is shown: from the current folder if it lies below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):  # it lies elsewhere, or the folder was removed
+        return path
+
+
 def count(number: int, what: str) -> str:
     """Return a number of things: one cell, two cells."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -15,6 +15,7 @@ from gfcompare.cli.base import (
     app,
     count,
     err,
+    from_here,
     load_plugins,
     out,
     plain,
@@ -72,10 +73,10 @@ def work_precision(
         out.print(plain(f"left out, with neither tolerance nor step size: {', '.join(left_out)}"))
     computed = count(outcome.computed, "cell")
     out.print(f"{computed} computed, {outcome.reused} found finished, {outcome.seconds:.1f} s")
-    out.print(plain(f"result   {outcome.path}"))
+    out.print(plain(f"result   {from_here(outcome.path)}"))
     from gfcompare.figures.work_precision import save
 
-    paths = save(outcome.tree, outcome.path.parent / "figures")
+    paths = save(outcome.tree, from_here(outcome.path.parent / "figures"))
     out.print(plain(f"figures  {paths[0].parent}/ ({', '.join(sorted({p.suffix[1:] for p in paths}))})"))
     for stem in dict.fromkeys(path.stem for path in paths):
         out.print(f"         {stem}")

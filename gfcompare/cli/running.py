@@ -18,6 +18,7 @@ from gfcompare.cli.base import (
     app,
     count,
     err,
+    from_here,
     load_plugins,
     out,
     plain,
@@ -87,9 +88,9 @@ def run(
         f"{count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
         f"{outcome.seconds:.1f} s"
     )
-    out.print(plain(f"result   {outcome.path}"))
+    out.print(plain(f"result   {from_here(outcome.path)}"))
     if figures:
-        draw(outcome.tree, outcome.path.parent / "figures")
+        draw(outcome.tree, from_here(outcome.path.parent / "figures"))
     if broken := failed_everywhere(outcome.tree):
         names = ", ".join(map(repr, broken))
         err.print(f"[red]error:[/red] {plain(names)} failed on every trajectory (--traceback shows where).")

@@ -130,10 +130,15 @@ def escaped(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def wrapped(name: str, width: int) -> str:
-    """Return a name broken into lines: where the options of a grid begin, and between them if it must be."""
-    if len(name) <= width:
-        return escaped(name)
+def wrapped(name: str, width: int, after: str = "") -> str:
+    """Return a name broken into lines: where the options of a grid begin, and between them if it must be.
+
+    What stands `after` it, such as ``", seed 3"``, has a line of its own unless all is one line.
+    """
+    if len(name + after) <= width:
+        return escaped(name + after)
+    if after:
+        return f"{wrapped(name, width)}\n{escaped(after.lstrip(', '))}"
     start, bracket, options = name.partition("[")
     lines = textwrap.wrap(start, width)
     line = ""
