@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from gfcompare.components import check_instance
 from gfcompare.errors import InputError
 
 #: Attributes of the root group, all text.
@@ -30,13 +31,9 @@ def as_tree(given: xr.DataTree | xr.Dataset) -> xr.DataTree:
     InputError
         if it is neither
     """
-    if isinstance(given, xr.DataTree):
-        return given
     if not isinstance(given, xr.Dataset):
-        raise InputError(
-            f"a result must be what gfcompare.open_study, Study.run or gfcompare.integrate returns, "
-            f"got {type(given).__name__}."
-        )
+        found: xr.DataTree = check_instance(given, xr.DataTree, "a result")
+        return found
     missing = [key for key in ("schema_version", "problem") if key not in given.attrs]
     if missing or "integrator" not in given.coords or "seed" not in given.dims:
         raise InputError(

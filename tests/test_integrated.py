@@ -122,7 +122,7 @@ def test_selections_of_seeds_are_results_and_others_are_refused() -> None:
     for wrong in (data.isel(seed=0), data.drop_attrs(), data.drop_vars("integrator")):
         with pytest.raises(gfc.InputError, match="this dataset is not what"):
             figures.risk(wrong)
-    with pytest.raises(gfc.InputError, match="a result must be what"):
+    with pytest.raises(gfc.InputError, match=r"a result must be a xarray\.DataTree, got 3"):
         gfc.validate(3)  # type: ignore[arg-type]
 
 

@@ -650,7 +650,7 @@ def test_latex_has_booktabs_escaped_names_and_mathematics():
     assert r"100 \% \textless{}\$\textgreater{} \# \{\textasciitilde{}\}" in text
     assert r"a\textbar{}b \& c\_d" in text
     assert r"$\log_{10}$ ratio" in text
-    assert "In every row: against gd[step\\_size=0.1], seeds 7." in text
+    assert "In every row: against gd[step 0.1], seeds 7." in text
     frame = pd.DataFrame({"x": [1.2e-5]}, index=pd.Index(["a"], name="method"))
     assert r"$1.2 \times 10^{-5}$" in statistics.to_latex(frame)
 
