@@ -32,8 +32,8 @@ def as_tree(given: xr.DataTree | xr.Dataset) -> xr.DataTree:
         if it is neither
     """
     if not isinstance(given, xr.Dataset):
-        found: xr.DataTree = check_instance(given, xr.DataTree, "a result")
-        return found
+        tree: xr.DataTree = check_instance(given, xr.DataTree, "a result")
+        return tree
     missing = [key for key in ("schema_version", "problem") if key not in given.attrs]
     if missing or "integrator" not in given.coords or "seed" not in given.dims:
         raise InputError(

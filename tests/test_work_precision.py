@@ -256,7 +256,7 @@ def test_errors_against_another_solver(small: gfc.Study, folder: Path, tree: xr.
     spec, seed = small.problems[0], 1
     runs = gfc.open_study(folder / "work-precision" / "settings")[spec.name].to_dataset().sel(seed=seed)
     start = spec.initial(small.seed, seed)
-    for method, setting, value in (("standard-gf", 1, "rtol=0.0001"), ("gd", 2, "step_size=0.01")):
+    for method, setting, value in (("standard-gf", 1, "rtol 0.0001"), ("gd", 2, "step 0.01")):
         one = runs.sel(integrator=f"{method}[{value}]")
         layers = [(one[f"weight_{k}"].values, one[f"bias_{k}"].values) for k in (1, 2)]
         theta, clock = spec.network.join(layers)[1:], one["flow_time"].values[1:]
