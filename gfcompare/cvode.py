@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gfcompare.conserved import Staying
+from gfcompare.errors import FOREIGN_ERRORS
 from gfcompare.interface import DIVERGENCE_NORM, Array, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
@@ -110,12 +111,12 @@ class CvodeRun:
         # allowed where they do, until so many steps have been made.
         self._checked, self._longest, self._until = 0.0, np.inf, 0
         self._limited = 0
-        self._raised: Exception | None = None
+        self._raised: BaseException | None = None
 
         def right_hand_side(t: float, y: Array, result: Array) -> None:
             try:
                 result[:] = velocity(y)
-            except Exception as error:  # CVODE's interface raises another, without the author's line
+            except FOREIGN_ERRORS as error:  # CVODE's interface raises another, without the author's line
                 self._raised = error
                 raise
 
@@ -154,7 +155,7 @@ class CvodeRun:
     def _step(self, time: float, mode: str, **options: float) -> Any:
         try:
             return self._solver.step(time, mode, **options)
-        except Exception:
+        except FOREIGN_ERRORS:
             if self._raised is not None:
                 raise self._raised from None
             raise

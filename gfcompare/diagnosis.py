@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
-from gfcompare.errors import InputError, known_name
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of, known_name
 from gfcompare.flow import FlowIntegrator
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator
@@ -152,10 +152,10 @@ def _guarded(
         values = found.astype(np.float64)
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         plugin = registry().origin("diagnostics", cls.name)
         warnings.warn(
-            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {type(error).__name__}: {error}",
+            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause_of(error)}",
             DiagnosticWarning,
             stacklevel=2,
         )

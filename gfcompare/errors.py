@@ -28,6 +28,31 @@ class MethodWarning(UserWarning):
     """A method failed on some trajectories: which, how many, and where in its author's file."""
 
 
+#: What somebody else's code may raise where a result is expected: a call of `sys.exit` there ends no run.
+FOREIGN_ERRORS: tuple[type[Exception], type[SystemExit]] = (Exception, SystemExit)
+
+
+class ExitCalledError(RuntimeError):
+    """Somebody else's code called `sys.exit`, which would end the program with the exit code of success."""
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error that ends no process where it is raised: a call of `sys.exit` as `ExitCalledError`."""
+    if isinstance(error, Exception):
+        return error
+    text = f"sys.exit({error.code!r}) was called" if isinstance(error, SystemExit) else repr(error)
+    found = ExitCalledError(text)
+    found.__cause__ = error
+    return found.with_traceback(error.__traceback__)
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the type and the text of an error, for a message."""
+    if isinstance(error, SystemExit):
+        return str(as_exception(error))
+    return f"{type(error).__name__}: {error}"
+
+
 class RunError(RuntimeError):
     """A run could not be finished although its input is right; what was computed is kept."""
 

@@ -46,14 +46,20 @@ def warn_of_methods(tree: xr.DataTree) -> None:
 
 
 def failed_everywhere(tree: xr.DataTree) -> list[str]:
-    """Return the methods that failed on every trajectory of a result."""
+    """Return the methods that failed on every trajectory of a result on which they had something to do.
+
+    One that starts at a critical point ends before any step: it tells nothing of its method.
+    """
     groups = [node.to_dataset() for node in tree.children.values()]
     names = dict.fromkeys(str(m) for data in groups for m in data["integrator"].values)
-    return [
-        name
-        for name in names
-        if all((data["status"].sel(integrator=name) == Status.FAILED).all() for data in groups)
-    ]
+    found = []
+    for name in names:
+        parts = [data.sel(integrator=name) for data in groups]
+        failed = np.concatenate([part["status"].values.ravel() == Status.FAILED for part in parts])
+        idle = np.concatenate([part["steps"].max("time").values.ravel() <= 0 for part in parts])
+        if failed.any() and (failed | idle).all():
+            found.append(name)
+    return found
 
 
 def portable(error: Exception) -> Exception:

@@ -14,6 +14,9 @@ from gfcompare.components import check_instance, identity, plain, require
 from gfcompare.errors import LONGEST_NAME, InputError, is_name, normalized
 from gfcompare.network import ReLUNetwork
 
+# What options are called in the names of a grid; of some the value says enough.
+_CALLED = {"step_size": "step", "batch_size": "batch", "name": "", "widths": ""}
+
 _KINDS_OF_VALUE: dict[type, str] = {
     int: "a whole number",
     float: "a number",
@@ -94,10 +97,15 @@ def labelled(components: list[Any], where: str) -> dict[str, Any]:
     names = [str(o.get("name")) for o in options]
     if len(set(names)) == len(names):
         return dict(zip(names, components, strict=True))
-    labels = [",".join(f"{key}={_short(o[key])}" for key in keys if key in o) for o in options]
+    labels = [", ".join(label(key, o[key]) for key in keys if key in o) for o in options]
     if len(set(labels)) < len(labels) or max(map(len, labels)) > LONGEST_NAME:
         labels = [str(number) for number in range(len(components))]
     return dict(zip(labels, components, strict=True))
+
+
+def label(key: str, value: Any) -> str:
+    """Return what an option and its value are called in the names of a grid: ``step 0.1``."""
+    return f"{_CALLED.get(key, key.replace('_', ' '))} {_short(value)}".strip()
 
 
 def _options(component: Any) -> dict[str, Any]:
@@ -128,6 +136,6 @@ def _short(value: Any) -> str:
 
 
 def joined(name: str, labels: Sequence[str]) -> str:
-    """Return a name with what tells it from its neighbours in a grid: ``gd[step_size=0.1]``."""
-    label = ",".join(part for part in labels if part)
-    return f"{name}[{label}]" if label else name
+    """Return a name with what tells it from its neighbours in a grid: ``gd[step 0.1]``."""
+    text = ", ".join(part for part in labels if part)
+    return f"{name}[{text}]" if text else name

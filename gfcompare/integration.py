@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.conserved import Conserved
-from gfcompare.errors import ContractError, InputError
+from gfcompare.errors import FOREIGN_ERRORS, ContractError, InputError, as_exception, cause_of
 from gfcompare.flow import FlowIntegrator
 from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
 from gfcompare.problem import Problem
@@ -193,9 +193,9 @@ def run_block(
         return block.run()
     except ContractError:  # nothing that this method computes means anything
         raise
-    except Exception as error:  # a plugin may raise anything, and the study must go on
+    except FOREIGN_ERRORS as error:  # a plugin may raise anything, and the study must go on
         if on_error == "raise":
-            raise
+            raise as_exception(error)  # noqa: B904 (it is the error itself, or has it as its cause)
         if len(rows) == 1:
             return block.failed(_describe(error, type(integrator)))
     parts = []
@@ -203,6 +203,22 @@ def run_block(
         rng.bit_generator.state = state
         parts.append(run_block(problem, integrator, rows[m : m + 1], saved, [rng], time_limit=time_limit))
     return _joined(parts)
+
+
+def failed_block(
+    problem: Problem, integrator: Integrator, theta: Array, times: Sequence[float], message: str
+) -> Record:
+    """Return the record of M trajectories that failed before anything was recorded.
+
+    Parameters
+    ----------
+    problem : the problem
+    integrator : the method
+    theta : initial parameters, shape (M, P)
+    times : save times, shape (T,), increasing
+    message : why
+    """
+    return _Block(problem, integrator, theta, check_times(times), (), None).failed(message)
 
 
 class _Block:
@@ -334,15 +350,13 @@ def _joined(parts: Sequence[Record]) -> Record:
     return Record(times=parts[0].times, messages=tuple(m for part in parts for m in part.messages), **fields)
 
 
-def _describe(error: Exception, cls: type[Integrator]) -> str:
+def _describe(error: BaseException, cls: type[Integrator]) -> str:
     """Return the error's type and text, and the innermost line of the author's code, not of a solver's."""
     frames = traceback.extract_tb(error.__traceback__)
     files = _files(cls)
     own = [f for f in frames if f.filename in files or is_own_file(f.filename)]
     place = (own or frames)[-1]
-    return (
-        f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
-    )
+    return f"{cause_of(error)} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
 
 
 def _files(cls: type[Integrator]) -> set[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -270,9 +270,9 @@ class _Finite:
             values = np.asarray(self._function(points), dtype=np.float64)
         except InputError:
             raise
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise InputError(
-                f"{self._name} failed on an array of shape {points.shape} ({type(error).__name__}: {error}). "
+                f"{self._name} failed on an array of shape {points.shape} ({cause_of(error)}). "
                 "It is called with points x of shape (n, d) and must return shape (n,) or (n, K)."
             ) from error
         values = values[:, None] if values.ndim == 1 else values

@@ -144,12 +144,15 @@ class ReLUNetwork:
             for (w, b), before, after in zip(self._slices, self.widths[:-1], self.widths[1:], strict=True)
         )
 
-    def join(self, layers: Sequence[tuple[ArrayLike, ArrayLike]]) -> Array:
-        """Return theta, shape (..., P), from (weight, bias) of each layer: the inverse of `layers`."""
+    def join(self, layers: Sequence[Layer | tuple[ArrayLike, ArrayLike]]) -> Array:
+        """Return theta, shape (..., P), from each layer or its (weight, bias): the inverse of `layers`."""
         if len(layers) != self.depth:
             raise InputError(f"widths {list(self.widths)} have {self.depth} layers, got {len(layers)}.")
+        pairs = [(each.weight, each.bias) if isinstance(each, Layer) else each for each in layers]
+        if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
+            raise InputError("each layer must be (weight, bias), or as `layers` returns it.")
         parts = []
-        for (weight, bias), before, after in zip(layers, self.widths[:-1], self.widths[1:], strict=True):
+        for (weight, bias), before, after in zip(pairs, self.widths[:-1], self.widths[1:], strict=True):
             w, b = np.asarray(weight, dtype=np.float64), np.asarray(bias, dtype=np.float64)
             if w.shape[-2:] != (after, before) or b.shape[-1:] != (after,):
                 raise InputError(

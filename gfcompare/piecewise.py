@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 
 Array = NDArray[np.float64]
 
@@ -320,9 +320,9 @@ class _Checked:
         """Return the values at x, shape (n,), as an array of shape (n, K)."""
         try:
             values = np.asarray(self._function(x), dtype=np.float64)
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise InputError(
-                f"{self._name} failed on an array of {x.size} points ({type(error).__name__}: {error}). "
+                f"{self._name} failed on an array of {x.size} points ({cause_of(error)}). "
                 "It is called with an array x of shape (n,) and must return shape (n,) or (n, K); "
                 "numpy.vectorize(function) makes one of a function of one number."
             ) from error

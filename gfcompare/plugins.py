@@ -28,8 +28,10 @@ from gfcompare.components import Component, class_identity, require, without_add
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import (
+    FOREIGN_ERRORS,
     LONGEST_NAME,
     InputError,
+    cause_of,
     is_name,
     known_name,
     normalized,
@@ -127,7 +129,7 @@ class Registry:
             found, commands = _announced(module)
             for kind, components in found.items():
                 self._check(kind, components)
-        except (Exception, SystemExit) as error:  # a broken plugin must not stop the host
+        except FOREIGN_ERRORS as error:  # a broken plugin must not stop the host
             self.refuse(plugin, _cause(error))
             return
         self.adopt(plugin, found)
@@ -242,7 +244,7 @@ def _results(manager: pluggy.PluginManager, hook: str) -> list[Any]:
 
 def _cause(error: BaseException) -> str:
     """Return an error as text: what gfcompare says itself as it is, anything else with its type."""
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, InputError) else cause_of(error)
 
 
 _registry: Registry | None = None
@@ -257,7 +259,7 @@ def registry() -> Registry:
         for entry_point, plugin in entry_points():
             try:
                 module = entry_point.load()
-            except (Exception, SystemExit) as error:  # anything can go wrong in somebody else's module
+            except FOREIGN_ERRORS as error:  # anything can go wrong in somebody else's module
                 found.refuse(plugin, _cause(error))
                 continue
             found.load(plugin, module)
@@ -302,7 +304,7 @@ def load_file(path: str | Path) -> None:
     try:
         spec.loader.exec_module(module)
         require(not (other := _other_neighbour(file)), other)
-    except (Exception, SystemExit) as error:
+    except FOREIGN_ERRORS as error:
         del sys.modules[name]
         raise InputError(f"--plugin {path}: {_other_neighbour(file) or _cause(error)}") from error
     # Workers of a study get the classes themselves: they cannot import the file by its name.

@@ -64,6 +64,8 @@ class Problem:
         self._measure: Measure = check_instance(measure, Measure, "the measure")
         if quadrature is not None:
             check_instance(quadrature, Quadrature, "the quadrature")
+            if not isinstance(measure, BoxMeasure):
+                raise InputError(_NO_QUADRATURE.format(where=_where(measure)))
         self._quadrature = quadrature or Quadrature()
         _check_inputs(network, target, measure)
         self._density: PiecewisePolynomial | None = None
@@ -440,6 +442,19 @@ class Problem:
 
 
 _NO_LABELS = "the target 'labels' needs a measure on points that has them, such as 'data-set'."
+
+
+_NO_QUADRATURE = (
+    "a quadrature rule is for measures on a box in two or more dimensions; {where}. "
+    "Leave it out ([quadrature] in a study file)."
+)
+
+
+def _where(measure: Measure) -> str:
+    """Return how the risk is evaluated under a measure without quadrature."""
+    if isinstance(measure, PointMeasure):
+        return f"under {measure.name!r} the risk is a sum over points"
+    return f"under {measure.name!r} the risk is integrated exactly"
 
 
 def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -26,14 +27,15 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gfcompare import module_path, parallel, store
+from gfcompare import attempts, module_path, parallel, process_end, store
 from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import check_instance, require
 from gfcompare.diagnosis import DiagnosticWarning
-from gfcompare.errors import InputError, RunError, unknown_name
+from gfcompare.errors import FOREIGN_ERRORS, InputError, RunError, as_exception, unknown_name
 from gfcompare.failures import CellsFailedError, portable, warn_of_failures, warn_of_methods
 from gfcompare.flow import FlowIntegrator
-from gfcompare.integration import OnError, Record, check_times, run_block
+from gfcompare.integrated import labelled
+from gfcompare.integration import OnError, Record, check_times, failed_block, run_block
 from gfcompare.interface import CountedProblem, Integrator, check_method
 from gfcompare.kernels.cache import is_cold, is_kept
 from gfcompare.measures import Uniform
@@ -41,11 +43,17 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
-from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
 
-_DIED = "its worker process died: out of memory, or a crash in compiled code."
+_DIED = (
+    "the process that computed it died each time: out of memory, a crash in compiled code, "
+    "or a call of os._exit"
+)
+# Processes that may die at a cell, in this run and the ones before, where it cannot have one of its own.
+_DEATHS = 2
+# Seconds between two looks at Ctrl-C.
+_PAUSE = 0.1
 
 
 class Progress(Protocol):
@@ -129,7 +137,8 @@ def integrate(
     Returns
     -------
     xarray.Dataset
-        over (seed, time), with the variables of docs/schema.md; seed is the row of theta
+        over (seed, time), with the variables and attributes of docs/schema.md; seed is the row of theta.
+        Figures, `gfcompare.validate` and `gfcompare.theory.verify` take it as they take a result
     """
     check_instance(problem, Problem, "the problem")
     check_method(integrator)
@@ -142,7 +151,7 @@ def integrate(
     rngs = [random_stream(seed, m, "method") for m in range(len(rows))]
     record = run_block(problem, integrator, rows, saved, rngs, time_limit=time_limit, on_error=on_error)
     warn_of_failures(type(integrator).__name__, record.status, record.messages)
-    return trajectories(problem, record, range(len(rows)), integrator)
+    return labelled(problem, integrator, record, range(len(rows)), seed)
 
 
 def _check_on_error(given: str) -> None:
@@ -166,6 +175,13 @@ def run_cell(cell: Cell, on_error: OnError = "record") -> Record:
     )
 
 
+def record_death(cell: Cell, folder: Path, cause: str) -> None:
+    """Write the file of a cell that no process survives: all its trajectories failed."""
+    theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
+    record = failed_block(cell.problem.problem, cell.integrator, theta, cell.times, cause)
+    store.save_cell(store.cell_path(folder, cell), cell, record)
+
+
 def run_study(
     study: Study,
     output: str | Path | None = None,
@@ -178,7 +194,9 @@ def run_study(
     """Run what is not finished of a study, and put all of it into one result file.
 
     Every cell uses one core, so that wall times can be compared, and writes its own file when it is
-    finished: whatever stops the run, at most the running cells are lost, and the same call goes on.
+    finished: whatever stops the run, at most the running cells are lost, and the same call goes on. A cell
+    whose process dies twice is recorded as failed. After a run that died, cells are computed in worker
+    processes even if there is but one.
 
     Parameters
     ----------
@@ -194,7 +212,8 @@ def run_study(
     _check_on_error(on_error)
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
     began = time.perf_counter()
-    folder = user_path(output) if output is not None else Path("results") / study.name
+    # Absolute, because a method may change the current folder.
+    folder = (user_path(output) if output is not None else Path("results") / study.name).absolute()
     store.prepare(folder)
     shown = progress or Silent()
     cells = study.cells()
@@ -209,26 +228,47 @@ def run_study(
     try:
         if todo:
             warm_up(todo, shown)
-            workers = min(jobs or parallel.available_cores(), len(todo))
-            if workers > 1 and multiprocessing.current_process().daemon:  # of a multiprocessing.Pool
-                shown.note("this process may not start others, so the cells are computed in it one by one")
-                workers = 1
-            if workers == 1:
-                with _one_thread():
-                    failed = _compute_here(todo, folder, on_error, shown)
-            else:
-                with module_path.for_workers():
-                    failed = _run_in_pool(todo, folder, workers, on_error, shown)
-            _refuse(failed, folder, on_error)
+            _refuse(_compute_all(todo, folder, jobs, on_error, shown), folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
         shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
     if study.source:
         store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
+    _check_there(cells, folder)
     path = store.merge(study, folder, cells)
     tree = store.open_study(path)
     warn_of_methods(tree)
     return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
+
+
+def _compute_all(
+    todo: Sequence[Cell], folder: Path, jobs: int | None, on_error: OnError, shown: Progress
+) -> Failures:
+    """Compute cells, in this process or in others; return those that could not be."""
+    workers = min(jobs or parallel.available_cores(), len(todo))
+    fatal = [cell for cell in todo if attempts.deaths(store.cell_path(folder, cell))]
+    alone = multiprocessing.current_process().daemon  # of a multiprocessing.Pool
+    if alone and workers > 1:
+        shown.note("this process may not start others, so the cells are computed in it one by one")
+    elif fatal:
+        shown.note(
+            f"a run died while it computed {fatal[0].label}, so the cells are computed in worker processes"
+        )
+    if alone or (workers == 1 and not fatal):
+        with _one_thread():
+            return _compute_here(todo, folder, on_error, shown)
+    with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
+        return _Pool(folder, workers, on_error, shown, raise_if_interrupted).run(todo)
+
+
+def _check_there(cells: Sequence[Cell], folder: Path) -> None:
+    """Raise an error unless all cells have their files."""
+    gone = [cell.label for cell in cells if not store.cell_path(folder, cell).exists()]
+    if gone:
+        raise RunError(
+            f"the files of {len(gone)} cells ({gone[0]}, ...) are not in {folder} any more, although they "
+            "were written: another program has removed them. Run the same command again."
+        )
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -259,18 +299,43 @@ def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: 
     """Compute cells one after the other in this process; return those that raised an error."""
     failed: Failures = []
     for cell in todo:
+        path = store.cell_path(folder, cell)
         try:
-            shown.cell_done(cell, _compute(cell, folder, on_error))
-        except Exception as error:  # the other cells go on
-            failed.append((cell, error))
+            if attempts.deaths(path) >= _DEATHS and on_error == "record":
+                record_death(cell, folder, _DIED)
+                attempts.forget(path)
+                shown.cell_done(cell, 0.0)
+                continue
+            with attempts.computing(path):
+                seconds = _compute(cell, folder, on_error)
+        except FOREIGN_ERRORS as error:  # the other cells go on
+            failed.append((cell, as_exception(error)))
+        else:
+            shown.cell_done(cell, seconds)
     return failed
 
 
 def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
     """Compute a cell and write its file; return the seconds it took."""
     began = time.perf_counter()
-    store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell, on_error))
+    with _folder_kept():
+        store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell, on_error))
     return time.perf_counter() - began
+
+
+@contextmanager
+def _folder_kept() -> Iterator[None]:
+    """Return to the current folder afterwards: no plugin changes it for the ones that come next."""
+    try:
+        before = Path.cwd()
+    except OSError:  # it was removed
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.chdir(before)
 
 
 def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
@@ -372,16 +437,9 @@ def _one_thread() -> Iterator[None]:
         parallel.set_thread_count(before)
 
 
-def _die_with(parent: int) -> None:
-    """Stop this worker when the study's process is gone, killed by whatever: nobody else would."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
 def _start_worker(parent: int, safe_path: bool) -> None:
     module_path.in_worker(safe_path)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=process_end.end_worker_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parallel.set_thread_count(1)
@@ -391,8 +449,11 @@ def _start_worker(parent: int, safe_path: bool) -> None:
 
 
 def _work(payload: bytes) -> tuple[float, list[str]]:
-    """Compute a cell; return the seconds it took and the warnings of diagnostics that raised."""
-    cell, folder, on_error, plugins = cloudpickle.loads(payload)
+    """Compute a cell; return the seconds it took and the warnings of diagnostics that raised.
+
+    With a cause of death it is recorded as failed instead, here because diagnostics may be that cause.
+    """
+    cell, folder, on_error, plugins, death = cloudpickle.loads(payload)
     adopt(plugins)
     said: list[str] = []
     show = warnings.showwarning
@@ -405,76 +466,121 @@ def _work(payload: bytes) -> tuple[float, list[str]]:
 
     warnings.showwarning = collect
     try:
+        if death is not None:
+            record_death(cell, folder, death)
+            return 0.0, said
         return _compute(cell, folder, on_error), said
-    except Exception as error:
-        raise portable(error) from error
+    except BaseException as error:  # sys.exit would end the parent, to which everything is passed on
+        raise portable(as_exception(error)) from error
     finally:
         warnings.showwarning = show
 
 
-def _run_in_pool(
-    todo: Sequence[Cell], folder: Path, workers: int, on_error: OnError, shown: Progress
-) -> Failures:
-    """Compute cells on worker processes; return those that raised an error or killed their worker.
+class _Pool:
+    """Cells on worker processes.
 
     A worker that dies takes the pool with it. Whose fault it was cannot be told, so what was running is
-    computed again one by one, each on a worker of its own, and then the rest goes on.
+    computed again one by one, each on a worker of its own; a cell whose worker dies then is recorded as
+    failed, or raised as an error if that is wanted. Then the rest goes on.
     """
-    left = list(todo)
-    failed: Failures = []
-    while left:
-        suspects = _run_once(left, folder, workers, on_error, shown, failed)
-        if suspects:
-            shown.note(f"a worker process died; computing again what was running, {len(suspects)} cells")
-        for cell in suspects:
-            if _run_once([cell], folder, 1, on_error, shown, failed):
-                failed.append((cell, WorkersLostError(_DIED)))
-        settled = {cell.key for cell, _ in failed}
-        left = [c for c in left if c.key not in settled and not store.cell_path(folder, c).exists()]
-    return failed
 
+    def __init__(
+        self,
+        folder: Path,
+        workers: int,
+        on_error: OnError,
+        shown: Progress,
+        raise_if_interrupted: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._workers = workers
+        self._on_error = on_error
+        self._shown = shown
+        self._raise_if_interrupted = raise_if_interrupted
+        self._failed: Failures = []
+        self._settled: set[str] = set()
+        self._death = ""
 
-def _run_once(
-    todo: Sequence[Cell],
-    folder: Path,
-    workers: int,
-    on_error: OnError,
-    shown: Progress,
-    failed: Failures,
-) -> list[Cell]:
-    """Compute cells in a fresh pool until it is finished or broken; return what was running when it broke."""
-    # loky, unlike the standard library's pool, does not import the user's script again in each worker, so a
-    # study script needs no main guard, and it notices a worker that dies.
-    from loky import ProcessPoolExecutor
+    def run(self, todo: Sequence[Cell]) -> Failures:
+        """Compute cells; return those that raised an error or killed their workers."""
+        while left := [cell for cell in todo if cell.key not in self._settled]:
+            suspects = self._once(left, self._workers)
+            if suspects:
+                self._shown.note(
+                    f"a worker process died; computing again what was running, {len(suspects)} cells"
+                )
+            for cell in suspects:
+                if self._once([cell], 1):
+                    self._give_up(cell)
+        return self._failed
 
-    executor: Any = ProcessPoolExecutor(
-        max_workers=workers, initializer=_start_worker, initargs=(os.getpid(), sys.flags.safe_path)
-    )
-    waiting = deque(todo)
-    running: dict[Future[tuple[float, list[str]]], Cell] = {}
-    orderly = False
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:  # no more than that, to know what was running
-                cell = waiting.popleft()
-                running[executor.submit(_work, cloudpickle.dumps((cell, folder, on_error, carried())))] = cell
-            ready, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                cell = running[future]
-                try:
-                    seconds, said = future.result()
-                except BrokenProcessPool:
-                    return list(running.values())
-                except Exception as error:  # the other cells go on
-                    failed.append((cell, error))
-                else:
-                    shown.cell_done(cell, seconds)
-                    for text in said:
-                        warnings.warn(text, DiagnosticWarning, stacklevel=2)
-                del running[future]
-        orderly = True
-        return []
-    except BrokenProcessPool:  # noticed while handing out work
-        return [*running.values(), cell]
-    finally:
-        executor.shutdown(kill_workers=not orderly)
+    def _give_up(self, cell: Cell) -> None:
+        """Record a cell as failed, or else its error: its workers die."""
+        message = f"{_DIED} ({self._death})" if self._death else _DIED
+        if self._on_error == "raise" or self._once([cell], 1, message):
+            self._settle(cell)
+            self._failed.append((cell, WorkersLostError(f"{message}.")))
+
+    def _settle(self, cell: Cell) -> None:
+        """Have done with a cell, whatever has become of its file: no cell is computed for ever."""
+        self._settled.add(cell.key)
+        attempts.forget(store.cell_path(self._folder, cell))
+
+    def _once(self, todo: Sequence[Cell], workers: int, death: str | None = None) -> list[Cell]:
+        """Compute cells in a fresh pool until it is finished or breaks; return what was running then.
+
+        Parameters
+        ----------
+        todo : the cells
+        workers : the number of processes
+        death : a message with which the cells are recorded as failed, instead of being computed
+        """
+        # loky, unlike the standard library's pool, does not import the user's script again in each worker,
+        # so a study script needs no main guard, and it notices a worker that dies.
+        from loky import ProcessPoolExecutor
+
+        executor: Any = ProcessPoolExecutor(
+            max_workers=workers,
+            initializer=_start_worker,
+            initargs=(os.getpid(), sys.flags.safe_path),
+        )
+        waiting = deque(todo)
+        running: dict[Future[tuple[float, list[str]]], Cell] = {}
+        handed_out: list[Cell] = []
+        orderly = False
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:  # no more than that, to know what was running
+                    cell = waiting.popleft()
+                    handed_out.append(cell)
+                    payload = cloudpickle.dumps((cell, self._folder, self._on_error, carried(), death))
+                    running[executor.submit(_work, payload)] = cell
+                    self._raise_if_interrupted()
+                ready, _ = wait(running, timeout=_PAUSE, return_when=FIRST_COMPLETED)
+                self._raise_if_interrupted()
+                # Those that are finished count, even if a worker has died meanwhile.
+                for future in sorted(ready, key=lambda f: isinstance(f.exception(), BrokenProcessPool)):
+                    self._take(future, running.pop(future))
+            orderly = True
+            return []
+        except BrokenProcessPool as broken:
+            found = re.search(r"exit codes of the workers are \{(.+?)\}", str(broken))
+            self._death = re.sub(r"EXIT\((\d+)\)", r"exit code \1", found[1]) if found else ""
+            return [cell for cell in handed_out if cell.key not in self._settled]
+        finally:
+            executor.shutdown(kill_workers=not orderly)
+
+    def _take(self, future: Future[tuple[float, list[str]]], cell: Cell) -> None:
+        """Take in what became of a cell, or raise BrokenProcessPool."""
+        try:
+            seconds, said = future.result()
+        except BrokenProcessPool:
+            raise
+        except Exception as error:  # the other cells go on
+            self._settle(cell)
+            self._failed.append((cell, error))
+            return
+        self._settle(cell)
+        self._shown.cell_done(cell, seconds)
+        for text in said:
+            warnings.warn(text, DiagnosticWarning, stacklevel=2)

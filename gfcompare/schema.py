@@ -17,7 +17,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare import __version__, diagnosis
-from gfcompare.components import check_instance
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
@@ -25,6 +24,7 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import registry
 from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
+from gfcompare.trees import ROOT_ATTRIBUTES, as_tree
 
 #: Raised when a reader of older files would misunderstand a new one.
 SCHEMA_VERSION = "1.4"
@@ -149,19 +149,6 @@ THEORY_VARIABLES = {
     "theory_statement": Variable(("check",), "U", "what is checked", "1"),
     "theory_reference": Variable(("check",), "U", "where it is proved", "1"),
 }
-
-#: Attributes of the root group, all text.
-ROOT_ATTRIBUTES = (
-    "title",
-    "description",
-    "schema_version",
-    "gfcompare_version",
-    "created",
-    "study",
-    "study_source",
-    "plugins",
-    "environment",
-)
 
 #: Attributes of a problem group.
 GROUP_ATTRIBUTES = (
@@ -361,14 +348,14 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     }
 
 
-def validate(tree: xr.DataTree) -> list[str]:
+def validate(tree: xr.DataTree | xr.Dataset) -> list[str]:
     """Check a result against the schema; return what is wrong, one sentence each, empty if nothing.
 
     Parameters
     ----------
-    tree : a result as `gfcompare.open_study` returns it
+    tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
     """
-    check_instance(tree, xr.DataTree, "a result")
+    tree = as_tree(tree)
     found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]
     version = str(tree.attrs.get("schema_version", ""))
     if version and version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.integration import Record
 from gfcompare.interface import Status
 from gfcompare.measures import Points
@@ -25,6 +25,7 @@ from gfcompare.schema import problem_group, root_attributes, trajectories
 from gfcompare.study import Cell, Study
 from gfcompare.study_file import component
 from gfcompare.targets import Labels
+from gfcompare.trees import as_tree
 
 RESULT = "result.nc"
 STUDY_FILE = "study.toml"
@@ -201,7 +202,8 @@ def open_study(path: str | Path) -> xr.DataTree:
     loaded = open_tree(file)
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
-    return loaded
+    # Trajectories of `gfcompare.integrate` that were saved are no tree.
+    return loaded if loaded.children or "problem" not in loaded.attrs else as_tree(loaded.to_dataset())
 
 
 def open_tree(file: Path) -> xr.DataTree:
@@ -233,8 +235,8 @@ def problem_of(group: xr.Dataset) -> Problem:
         _check_risk(problem, group)
     except InputError as error:
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {error}") from None
-    except Exception as error:  # of a target or measure that somebody else wrote
-        cause = f"{type(error).__name__}: {error}"
+    except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
+        cause = cause_of(error)
         raise InputError(f"problem {name!r} cannot be rebuilt from the result: {cause}") from error
     return problem
 
@@ -267,12 +269,15 @@ def _on_points(group: xr.Dataset, network: ReLUNetwork) -> Problem:
 @lru_cache(maxsize=32)
 def _described(network: ReLUNetwork, target: str, measure: str, evaluation: str) -> Problem:
     """Return a problem from descriptions of its parts, JSON."""
-    rule = {key: json.loads(evaluation).get(key) for key in ("nodes", "coordinate")}
+    how = json.loads(evaluation)
+    rule = (
+        Quadrature(how.get("nodes"), how.get("coordinate")) if how.get("kind") == "preintegration" else None
+    )
     return Problem(
         network,
         component("targets", json.loads(target), "target"),
         component("measures", json.loads(measure), "measure"),
-        Quadrature(**rule),
+        rule,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
 from gfcompare.diagnosis import checked_names, chosen
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
@@ -59,10 +60,10 @@ class ProblemSpec:
             return Problem(self.network, self.target, self.measure, self.quadrature)
         except InputError as error:
             raise error.within(f"problem {self.name!r}") from None
-        except Exception as error:  # of a target or measure that somebody else wrote
+        except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
             raise InputError(
                 f"problem {self.name!r}: {self.target.name!r} or {self.measure.name!r} raised "
-                f"{type(error).__name__}: {error}"
+                f"{cause_of(error)}"
             ) from error
 
     @property
@@ -151,7 +152,7 @@ class Study:
     """Every method on every target from the same initial networks.
 
     Where one component is expected, a list of them is a grid: the study runs every combination, and
-    names it after what differs, such as ``gd[step_size=0.1]``.
+    names it after what differs, such as ``gd[step 0.1]``.
 
     Parameters
     ----------
@@ -318,6 +319,7 @@ class Study:
         jobs: int | None = None,
         force: bool = False,
         on_error: OnError = "record",
+        progress: bool = True,
     ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
@@ -328,7 +330,11 @@ class Study:
         force : compute everything, also what is finished
         on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
             each method; or "raise" it when the other cells are finished
+        progress : show on standard error how far it is: a bar at a terminal, lines in a notebook or a file;
+            processes that others have started show nothing
         """
+        from gfcompare.progress import on_standard_error
         from gfcompare.runner import run_study
 
-        return run_study(self, output, jobs=jobs, force=force, on_error=on_error).tree
+        shown = on_standard_error() if progress and multiprocessing.parent_process() is None else None
+        return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree

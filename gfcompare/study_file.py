@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import FOREIGN_ERRORS, InputError, unknown_name
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
 from gfcompare.measures import Measure
@@ -52,6 +52,8 @@ def read(path: str | Path) -> dict[str, Any]:
         naming the key, what was given, what is allowed and the nearest valid name
     """
     file = user_path(path)
+    if file.suffix.lower() == ".py" and file.is_file():
+        raise InputError(f"is a Python script and not a study file. Run it with: python {path}")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -182,7 +184,7 @@ class _Reader:
                 result.append(cls(**dict(zip(grids, values, strict=True))))
             except InputError as error:
                 raise InputError(" ".join(str(error).split())).within(where) from None
-            except Exception as error:  # of a class that somebody else wrote
+            except FOREIGN_ERRORS as error:  # of a class that somebody else wrote
                 text = " ".join(str(error).split())
                 raise InputError(f"{where}: {type(error).__name__}: {text}") from error
         return result
@@ -322,7 +324,7 @@ def _hints(cls: type[Any], where: str) -> dict[str, Any]:
     """Return the types of a dataclass's fields, or raise InputError if its author made that impossible."""
     try:
         return typing.get_type_hints(cls)
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         raise InputError(
             f"{where}: the types of the fields of {cls.__name__} cannot be found ({error}); "
             "its module must import them at run time."

@@ -108,7 +108,7 @@ def _iterates(problem: gfc.CountedProblem, theta: gfc.Array, options: dict[str, 
                 found.put(
                     minimize(fun, theta, jac=True, method="L-BFGS-B", callback=report, options=settings)
                 )
-        except Exception as error:  # to be raised in the caller's thread
+        except BaseException as error:  # to be raised in the caller's thread, which waits for it
             found.put(error)
 
     threading.Thread(target=work, daemon=True).start()
@@ -116,7 +116,7 @@ def _iterates(problem: gfc.CountedProblem, theta: gfc.Array, options: dict[str, 
         while True:
             turn.put(True)
             item = found.get()
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             yield item
     finally:

@@ -16,8 +16,7 @@ from rich.console import Console
 from support import TINY, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import cli, plugins
-from gfcompare.cli import progress
+from gfcompare import cli, plugins, progress
 
 Write = Callable[..., Path]
 COMMANDS = ("run", "plot", "list", "info", "validate", "plugins")
@@ -165,7 +164,7 @@ def test_info_of_a_study(study_file: Write) -> None:
     assert "4 save times from 0 to 1 (flow time)" in out
     assert "2 seeds, study seed 0, 2 cells" in out
     assert "problem sine: sine, network 1-3-1 (10 parameters), uniform, he" in out
-    assert "method gd[step_size=0.1]: gd (step_size = 0.1, normalize = False)" in out
+    assert "method gd[step 0.1]: gd (step_size = 0.1, normalize = False)" in out
 
 
 def test_validate(ran: tuple[Path, subprocess.CompletedProcess[str]], study_file: Write) -> None:

@@ -339,7 +339,7 @@ def test_distances_are_to_the_standard_flow_of_smallest_tolerance(tmp_path: Path
         assert (distance.isel(time=0) < 1e-14).all()
         assert (distance.sel(integrator="coarse").isel(time=-1) > 0).all()
         late = distance.isel(time=-1)
-        ratio = late.sel(integrator="gd[step_size=0.02]") / late.sel(integrator="gd[step_size=0.002]")
+        ratio = late.sel(integrator="gd[step 0.02]") / late.sel(integrator="gd[step 0.002]")
         np.testing.assert_allclose(ratio, 10.0, rtol=0.3)  # descent is of order 1
         assert (late.sel(integrator="normalized-gf") > 1e-3).any()
 

@@ -69,7 +69,7 @@ def test_study_with_names_that_look_like_markup():
     read = Read(study._repr_html_())
     assert "<b>bold</b> & 'quoted'" in read.text
     assert "b" not in [tag for tag, _ in read.tags]
-    for part in ("Study small", "20, from study seed 0", "gd[step_size=0.1]", "step_size = 0.01", "1-3-1"):
+    for part in ("Study small", "20, from study seed 0", "gd[step 0.1]", "step_size = 0.01", "1-3-1"):
         assert part in read.text
     assert [tag for tag, _ in read.tags].count("svg") == 2
     assert " 8 " in read.text  # cells: 2 targets, 2 methods, 2 blocks of seeds

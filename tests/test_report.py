@@ -190,7 +190,7 @@ def test_closing_table_is_the_summary(small_tree: xr.DataTree) -> None:
     assert list(shown) == frame.index.tolist()
     for key, row in frame.iterrows():
         assert shown[key][2] == tables.real(row["median"])  # type: ignore[index]
-    assert shown["sine", "gd[step_size=5]"][2:5] == ["∞", "∞ – ∞", "100\u202f%"]
+    assert shown["sine", "gd[step 5]"][2:5] == ["∞", "∞ – ∞", "100\u202f%"]
     assert shown["sine", "sgd"][5].endswith("*")
     assert not shown["sine", "standard-gf"][5].endswith("*")
 
@@ -203,7 +203,7 @@ def test_endings_have_every_outcome_and_message(small_tree: xr.DataTree) -> None
         words.replace(" ", "_"): count for words, count, _ in outcomes.counts(small_tree)
     }
     (row,) = [row for row in table.rows if row[0] == "sine" and row[2] == "diverged"]
-    assert row[1:5] == ["gd[step_size=5]", "diverged", "18", "0–17"]
+    assert row[1:5] == ["gd[step 5]", "diverged", "18", "0–17"]
     assert row[6].startswith("seed 0: |theta| left 1e+10")
 
 
@@ -229,7 +229,7 @@ def test_checks_are_condensed_without_losing_a_failure(small_tree: xr.DataTree) 
     assert pd.read_csv(io.StringIO(found.table.csv)).shape == frame.shape
     assert [row[3] for row in found.details.rows if row[6] == "fail"] == ["3", "3"]
     assert len(found.details.rows) == 2 * 2 * 2
-    others = "gd[step_size=0.05], gd[step_size=5], gd on M, sgd"
+    others = "gd[step 0.05], gd[step 5], gd on M, sgd"
     assert found.inapplicable.rows[1] == ["energy", "not a flow", others, tables.cell(2 * 4 * 18)]
     (said,) = [check.statement for check in CHECKS if check.name == "energy"]
     assert found.statements[0] == ("energy", f"{said}. arXiv:1806.00900.")

@@ -213,23 +213,23 @@ def test_single_seeds_and_all_of_them(visit: Any, small_page: Path, small_tree: 
     opened = visit(small_page)
     group = small_tree["sine"].to_dataset()
     show(opened, seeds="7")
-    one = group.sel(integrator="gd[step_size=0.05]", seed=7)
-    drawn = named(opened, "curves", "gd[step_size=0.05]")
+    one = group.sel(integrator="gd[step 0.05]", seed=7)
+    drawn = named(opened, "curves", "gd[step 0.05]")
     np.testing.assert_allclose(drawn["y"], one["risk"].values[1:], rtol=1e-6)
     np.testing.assert_allclose(drawn["x"], one["flow_time"].values[1:], rtol=1e-6)
     assert not [trace for trace in traces(opened, "curves") if trace["meta"] == "band"]
     show(opened, seeds="all")
-    drawn = named(opened, "curves", "gd[step_size=0.05]")
+    drawn = named(opened, "curves", "gd[step 0.05]")
     assert drawn["y"].count(None) == 18
     assert len(drawn["y"]) == 18 * (4 + 1)
 
 
 def test_early_ends_are_marked_and_counted(visit: Any, small_page: Path, small_tree: xr.DataTree) -> None:
     opened = visit(small_page)
-    assert "gd[step_size=5] (18/18 diverged)" in opened.inner_text("#curves-figure .methods")
+    assert "gd[step 5] (18/18 diverged)" in opened.inner_text("#curves-figure .methods")
     (marks,) = [trace for trace in traces(opened, "curves") if trace["meta"] == "ended"]
     assert len(marks["x"]) == 18
-    risk = small_tree["sine"]["risk"].sel(integrator="gd[step_size=5]").values
+    risk = small_tree["sine"]["risk"].sel(integrator="gd[step 5]").values
     last = [row[np.isfinite(row)][-1] for row in risk]
     for text, value in zip(marks["hovertext"], last, strict=True):
         assert "diverged" in text
@@ -293,7 +293,7 @@ def test_zooming(visit: Any, small_page: Path) -> None:
 def test_hovering_tells_values(visit: Any, small_page: Path) -> None:
     opened = visit(small_page)
     show(opened, seeds="2")
-    for method in ("normalized-gf", "gd[step_size=0.05]", "gd[step_size=5]", "gd on M", "sgd"):
+    for method in ("normalized-gf", "gd[step 0.05]", "gd[step 5]", "gd on M", "sgd"):
         opened.get_by_label(method).first.uncheck()
     drawn = named(opened, "curves", "standard-gf")
     place = opened.evaluate(
@@ -366,7 +366,7 @@ def test_fitted_functions_move_with_time(visit: Any, small_page: Path, small_tre
     opened.locator("#functions-figure").get_by_label("sgd", exact=True).uncheck()
     assert "sgd" not in {trace["meta"] for trace in traces(opened, "functions")}
     opened.locator("#functions-time").fill("4")
-    assert "gd[step_size=5]: diverged" in opened.inner_text("#functions-readout")
+    assert "gd[step 5]: diverged" in opened.inner_text("#functions-readout")
 
 
 def test_playing(visit: Any, small_page: Path) -> None:

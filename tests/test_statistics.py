@@ -526,7 +526,7 @@ def test_tables_of_a_study(small_tree):
         assert diverged.loc[str(method), "diverged"] == expected
         assert diverged.loc[str(method), "share"] == expected / 18
     assert diverged["diverged"].max() == 18
-    assert found["Paired differences of the final risk"].loc[("sine", "gd[step_size=5]"), "higher"] == 18
+    assert found["Paired differences of the final risk"].loc[("sine", "gd[step 5]"), "higher"] == 18
 
 
 def test_seeds_in_any_order_give_the_same_tables(small_tree):
@@ -639,7 +639,7 @@ def awkward():
     return tree_of(**{r"50% of $x_1$ & {more} ~ # \ ^": group(risks), "q|r": group(risks)})
 
 
-NAMES = ["gd[step_size=0.1]", "a|b & c_d", "100 % <$> # {~} ^ \\"]
+NAMES = ["gd[step 0.1]", "a|b & c_d", "100 % <$> # {~} ^ \\"]
 
 
 def test_latex_has_booktabs_escaped_names_and_mathematics():
@@ -650,7 +650,7 @@ def test_latex_has_booktabs_escaped_names_and_mathematics():
     assert r"100 \% \textless{}\$\textgreater{} \# \{\textasciitilde{}\}" in text
     assert r"a\textbar{}b \& c\_d" in text
     assert r"$\log_{10}$ ratio" in text
-    assert "In every row: against gd[step\\_size=0.1], seeds 7." in text
+    assert "In every row: against gd[step 0.1], seeds 7." in text
     frame = pd.DataFrame({"x": [1.2e-5]}, index=pd.Index(["a"], name="method"))
     assert r"$1.2 \times 10^{-5}$" in statistics.to_latex(frame)
 
@@ -687,7 +687,7 @@ def test_markdown_shows_names_as_they_are():
     assert escaped("<script>x</script>") == "&lt;script&gt;x&lt;/script&gt;"
     assert escaped("a|b & c &lt;") == r"a\|b & c &amp;lt;"
     assert escaped("[x](javascript:y) `z`") == r"[x]\(javascript:y) \`z\`"
-    assert escaped("gd[step_size=0.1]") == "gd[step_size=0.1]"
+    assert escaped("gd[step 0.1]") == "gd[step 0.1]"
 
 
 def test_csv_has_every_digit(tmp_path, small_tree):
@@ -714,7 +714,7 @@ def test_command_writes_and_shows_every_table(small_folder, tmp_path):
     )
     for title in ["Final risk and cost", *TITLES]:
         assert f"\n{title}\n" in "\n" + done.stdout
-    assert "gd[step_size=5]" in done.stdout
+    assert "gd[step 5]" in done.stdout
     assert "Warning" not in done.stderr
 
 
@@ -827,11 +827,11 @@ def test_profiles_end_at_the_share_solved(small_tree):
 
 
 def test_differences_that_are_infinite_are_counted_at_the_edge(small_tree):
-    figure = figures.paired_differences(small_tree, problems=["sine"], methods=["gd[step_size=5]", "sgd"])
+    figure = figures.paired_differences(small_tree, problems=["sine"], methods=["gd[step 5]", "sgd"])
     (ax,) = figure.axes
     assert "18/18" in [text.get_text() for text in ax.texts]
     assert "seeds on which only one reached the end" in legend_texts(figure)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["gd[step_size=5]", "sgd"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gd[step 5]", "sgd"]
     dots = sum(len(part.get_offsets()) for part in ax.collections)
     assert dots == 18
     assert figure.get_supxlabel() == "final risk divided by that of standard-gf"

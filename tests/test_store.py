@@ -87,7 +87,7 @@ def test_states_and_diagnostics_belong_together(small_tree: xr.DataTree, small_s
 
 
 def test_a_diverged_trajectory_is_kept_up_to_its_end(small_tree: xr.DataTree) -> None:
-    data = small_tree["sine"].to_dataset().sel(integrator="gd[step_size=5]")
+    data = small_tree["sine"].to_dataset().sel(integrator="gd[step 5]")
     lost = data["status"] == gfc.Status.DIVERGED
     assert lost.any()
     one = data.isel(seed=int(np.argmax(lost.values)))

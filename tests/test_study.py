@@ -124,17 +124,17 @@ def test_python_and_toml_give_the_same_study(tmp_path: Path) -> None:
     assert len(set(keys(read))) == len(keys(read)) == 3 * 2 * 2 * 5 * 2
     assert read.source == EVERYTHING
     assert list(read.integrators) == [
-        "standard-gf[rtol=1e-06]",
-        "standard-gf[rtol=1e-08]",
-        "gd[step_size=0.1]",
-        "gd[step_size=polynomial(initial=0.5;power=1)]",
+        "standard-gf[rtol 1e-06]",
+        "standard-gf[rtol 1e-08]",
+        "gd[step 0.1]",
+        "gd[step polynomial(initial=0.5;power=1)]",
         "steps",
     ]
     assert [p.name for p in read.problems][:4] == [
-        "sine[widths=1-3-1,scale=0.1]",
-        "sine[widths=1-3-1,scale=1]",
-        "sine[widths=1-4-1,scale=0.1]",
-        "sine[widths=1-4-1,scale=1]",
+        "sine[1-3-1, scale 0.1]",
+        "sine[1-3-1, scale 1]",
+        "sine[1-4-1, scale 0.1]",
+        "sine[1-4-1, scale 1]",
     ]
 
 
@@ -181,36 +181,36 @@ GD = "[integrators.gd]\nstep_size = 0.1"
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ("[integrators.gd]\nstep_size = [0.1, 0.01]", ["gd[step_size=0.1]", "gd[step_size=0.01]"]),
+        ("[integrators.gd]\nstep_size = [0.1, 0.01]", ["gd[step 0.1]", "gd[step 0.01]"]),
         ("[integrators.gd]\nstep_size = [0.1]", ["gd"]),
-        ("[integrators.gd]\nstep_size = [1, 2]", ["gd[step_size=1]", "gd[step_size=2]"]),
+        ("[integrators.gd]\nstep_size = [1, 2]", ["gd[step 1]", "gd[step 2]"]),
         (
             "[integrators.gd]\nstep_size = [0.1, 0.01]\nnormalize = [false, true]",
             [
-                "gd[step_size=0.1,normalize=false]",
-                "gd[step_size=0.1,normalize=true]",
-                "gd[step_size=0.01,normalize=false]",
-                "gd[step_size=0.01,normalize=true]",
+                "gd[step 0.1, normalize false]",
+                "gd[step 0.1, normalize true]",
+                "gd[step 0.01, normalize false]",
+                "gd[step 0.01, normalize true]",
             ],
         ),
         (
             "[integrators.gd]\nstep_size = [{initial = 0.1}, {boundaries = [5], values = [1, 2]}]",
             [
-                "gd[step_size=polynomial(initial=0.1)]",
-                "gd[step_size=piecewise-constant(boundaries=5;values=1-2)]",
+                "gd[step polynomial(initial=0.1)]",
+                "gd[step piecewise-constant(boundaries=5;values=1-2)]",
             ],
         ),
         (
             "[integrators.gd]\nstep_size = [0.1, 0.10000000001]",
-            ["gd[step_size=0.1]", "gd[step_size=0.10000000001]"],
+            ["gd[step 0.1]", "gd[step 0.10000000001]"],
         ),
         ("[[integrators.m]]\nname = 'gd'\n[[integrators.m]]\nname = 'sgd'", ["m[gd]", "m[sgd]"]),
         (
             "[[integrators.m]]\nname = 'gd'\nstep_size = [0.1, 0.2]\n[[integrators.m]]\nname = 'sgd'",
             [
-                "m[name=gd,step_size=0.1]",
-                "m[name=gd,step_size=0.2]",
-                "m[name=sgd,step_size=0.01,batch_size=32]",
+                "m[gd, step 0.1]",
+                "m[gd, step 0.2]",
+                "m[sgd, step 0.01, batch 32]",
             ],
         ),
     ],
@@ -222,17 +222,17 @@ def test_grids_of_methods(study_file: Write, given: str, names: list[str]) -> No
 @pytest.mark.parametrize(
     ("old", "new", "last", "names"),
     [
-        ("[1, 3, 1]", "[[1, 3, 1], [1, 5, 1]]", "", ["sine[widths=1-3-1]", "sine[widths=1-5-1]"]),
+        ("[1, 3, 1]", "[[1, 3, 1], [1, 5, 1]]", "", ["sine[1-3-1]", "sine[1-5-1]"]),
         ("[1, 3, 1]", "[[1, 3, 1]]", "", ["sine"]),
         ("[targets.sine]", "[targets.constant]\nvalue = [1.0]", "", ["constant"]),
-        ("[targets.sine]", "[targets.teacher]\nseed = [1, 2]", "", ["teacher[seed=1]", "teacher[seed=2]"]),
+        ("[targets.sine]", "[targets.teacher]\nseed = [1, 2]", "", ["teacher[seed 1]", "teacher[seed 2]"]),
         (
             "[targets.sine]",
             "[targets.polynomial]\ncoefficients = [[[1, 2]], [[3, 4]]]",
             "",
-            ["polynomial[coefficients=1-2]", "polynomial[coefficients=3-4]"],
+            ["polynomial[coefficients 1-2]", "polynomial[coefficients 3-4]"],
         ),
-        ("", "", "[measure]\nname = 'uniform'\nlower = [-1, 0.5]", ["sine[lower=-1]", "sine[lower=0.5]"]),
+        ("", "", "[measure]\nname = 'uniform'\nlower = [-1, 0.5]", ["sine[lower -1]", "sine[lower 0.5]"]),
         (
             "",
             "",
@@ -249,7 +249,7 @@ def test_grids_of_methods(study_file: Write, given: str, names: list[str]) -> No
             "[1, 3, 1]",
             "[[1, 3, 1], [1, 5, 1]]",
             "[initialization]\nname = 'he'\nscale = [1, 2]",
-            [f"sine[widths=1-{h}-1,scale={s}]" for h in (3, 5) for s in (1, 2)],
+            [f"sine[1-{h}-1, scale {s}]" for h in (3, 5) for s in (1, 2)],
         ),
     ],
 )
@@ -719,8 +719,8 @@ BAD: list[tuple[str, str, str]] = [
     ("[1, 3, 1]", "[[1, 3, 1], [1, 3, 1]]", "network.widths: the grid has the same value twice:..."),
     (
         GD,
-        "[integrators.gd]\nstep_size = [1, 2]\n[integrators.'gd[step_size=1]']\nname = 'gd'",
-        "integrators: the name 'gd[step_size=1]' occurs twice.",
+        "[integrators.gd]\nstep_size = [1, 2]\n[integrators.'gd[step 1]']\nname = 'gd'",
+        "integrators: the name 'gd[step 1]' occurs twice.",
     ),
     *(
         (

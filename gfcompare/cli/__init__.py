@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gfcompare import __version__
+from gfcompare import __version__, process_end
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
     precision,
     reporting,
@@ -25,7 +25,7 @@ from gfcompare.cli import (  # noqa: F401  (they add their commands)
     verifying,
 )
 from gfcompare.cli.base import app, err, out, plain
-from gfcompare.errors import InputError, RunError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, RunError, cause_of
 from gfcompare.sources import name_and_version
 
 
@@ -57,9 +57,9 @@ def _add_third_party_commands(arguments: Sequence[str]) -> None:
             clash = taken & {_command_name(c) for c in app.registered_commands if c not in before}
             if clash:
                 raise InputError(f"the command {min(clash)!r} exists already")
-        except (Exception, SystemExit) as error:  # a broken plugin must not stop the others
+        except FOREIGN_ERRORS as error:  # a broken plugin must not stop the others
             app.registered_commands[:] = before
-            cause = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            cause = str(error) if isinstance(error, InputError) else cause_of(error)
             registry().refuse(plugin, f"its commands cannot be added: {cause}")
         taken |= {_command_name(c) for c in app.registered_commands}
 
@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     1 is for what is nobody's input: workers that died, a full disk, a method that failed on every
     trajectory. What was computed is kept.
     """
+    if arguments is None:  # this process is there for the command alone
+        process_end.end_at_interrupt()
     _prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning
@@ -108,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         err.print(f"[red]error:[/red] {plain(str(error))}")
         code = 1
     except KeyboardInterrupt:
+        process_end.ignore_interrupts()
         err.print("Stopped.")
         code = 130
+    except SystemExit as end:
+        code = end.code
+    if arguments is None:
+        process_end.end_in_spite_of_threads(code if isinstance(code, int) else int(code is not None))
     sys.exit(code)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,16 +26,6 @@ app = typer.Typer(
 )
 
 
-def at_terminal(file: IO[str] | None) -> bool:
-    """Return whether somebody reads a file at a terminal, where a line can be written over.
-
-    A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
-    has, and the page keeps every state of a line.
-    """
-    seen = file is not None and file.isatty()  # None if it was closed
-    return seen and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
-
-
 class _Console(Console):
     """A console on which text from a file, a plugin or an error can do nothing but be read."""
 
@@ -46,7 +34,7 @@ class _Console(Console):
         return super().render_str(printable(text), **options)
 
 
-out = _Console(highlight=False, soft_wrap=True, width=None if at_terminal(sys.stdout) else 120)
+out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -109,6 +97,14 @@ def load_plugins(files: list[Path] | None) -> None:
 
         for file in files:
             load_file(file)
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as it is shown: from the current folder if it lies below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):  # it lies elsewhere, or the folder was removed
+        return path
 
 
 def count(number: int, what: str) -> str:

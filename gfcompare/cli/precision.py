@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gfcompare.cli import layout
 from gfcompare.cli.base import (
     Jobs,
     PluginFiles,
@@ -14,11 +15,14 @@ from gfcompare.cli.base import (
     app,
     count,
     err,
+    from_here,
     load_plugins,
     out,
     plain,
 )
-from gfcompare.cli.progress import Display
+from gfcompare.cli.layout import Column
+from gfcompare.process_end import ignore_interrupts
+from gfcompare.progress import Display
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,6 +63,7 @@ def work_precision(
     try:
         outcome = run(loaded, output, rtol=tuple(rtol or ()), jobs=jobs, progress=display)
     except KeyboardInterrupt:
+        ignore_interrupts()
         finished = count(sum(shown.finished for shown in displays), "finished cell")
         err.print(f"Stopped. {finished} kept; the same command goes on from there.")
         raise typer.Exit(130) from None
@@ -68,10 +73,10 @@ def work_precision(
         out.print(plain(f"left out, with neither tolerance nor step size: {', '.join(left_out)}"))
     computed = count(outcome.computed, "cell")
     out.print(f"{computed} computed, {outcome.reused} found finished, {outcome.seconds:.1f} s")
-    out.print(plain(f"result   {outcome.path}"))
+    out.print(plain(f"result   {from_here(outcome.path)}"))
     from gfcompare.figures.work_precision import save
 
-    paths = save(outcome.tree, outcome.path.parent / "figures")
+    paths = save(outcome.tree, from_here(outcome.path.parent / "figures"))
     out.print(plain(f"figures  {paths[0].parent}/ ({', '.join(sorted({p.suffix[1:] for p in paths}))})"))
     for stem in dict.fromkeys(path.stem for path in paths):
         out.print(f"         {stem}")
@@ -79,33 +84,32 @@ def work_precision(
 
 def print_table(tree: xr.DataTree) -> None:
     """Print the medians of a work-precision study, the observed orders, and how sure the reference is."""
-    from rich.table import Table
-
     from gfcompare.work_precision import orders, summary, uncertainty
     from gfcompare.work_precision.errors import ERRORS
 
     order = orders(tree)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("problem", overflow="fold")
-    table.add_column("method", overflow="fold")
-    for column in ("setting", "theta", "function", "risk", "failed", "gradients", "time", "order"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = [Column("problem", "name"), Column("method", "name")]
+    headings = ("setting", "theta", "function", "risk", "failed", "gradients", "time", "order")
+    columns += map(Column, headings)
+    rows = []
     previous: tuple[str, str] | None = None
     for row in summary(tree).to_dict("records"):
         line = row["problem"], row["method"]
         sampled = row["gradients"] == 0 and row["sample gradients"] > 0
-        table.add_row(
-            plain(line[0]) if previous is None or line[0] != previous[0] else "",
-            plain(line[1]) if line != previous else "",
-            f"{row['option']} {row['value']:.3g}",
-            *(f"{row[error]:.1e}" for error in ERRORS),
-            f"{100 * row['failed']:.0f} %",
-            f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
-            f"{row['seconds']:.2g} s",
-            f"{order[line]:.2f}" if line != previous and order[line] == order[line] else "",
+        rows.append(
+            (
+                plain(line[0]) if previous is None or line[0] != previous[0] else "",
+                plain(line[1]) if line != previous else "",
+                f"{row['option']} {row['value']:.3g}",
+                *(f"{row[error]:.1e}" for error in ERRORS),
+                f"{100 * row['failed']:.0f} %",
+                f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
+                f"{row['seconds']:.2g} s",
+                f"{order[line]:.2f}" if line != previous and order[line] == order[line] else "",
+            )
         )
         previous = line
-    out.print(table)
+    layout.print_table(out, columns, rows)
     out.print(
         "theta, function, risk: relative errors, medians over seeds, infinite where too many failed; "
         "gradients: evaluations for one seed, * at one sample point; time: of one core for one seed; "

@@ -18,14 +18,16 @@ from gfcompare.cli.base import (
     app,
     count,
     err,
+    from_here,
     load_plugins,
     out,
     plain,
 )
 from gfcompare.cli.drawing import draw
-from gfcompare.cli.progress import Display
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
+from gfcompare.process_end import ignore_interrupts
+from gfcompare.progress import Display
 
 
 @app.command()
@@ -70,6 +72,7 @@ def run(
             progress=display,
         )
     except KeyboardInterrupt:
+        ignore_interrupts()
         err.print(
             f"Stopped. {display.finished} of {display.total} cells are finished and kept; "
             "the same command goes on from there."
@@ -85,9 +88,9 @@ def run(
         f"{count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
         f"{outcome.seconds:.1f} s"
     )
-    out.print(plain(f"result   {outcome.path}"))
+    out.print(plain(f"result   {from_here(outcome.path)}"))
     if figures:
-        draw(outcome.tree, outcome.path.parent / "figures")
+        draw(outcome.tree, from_here(outcome.path.parent / "figures"))
     if broken := failed_everywhere(outcome.tree):
         names = ", ".join(map(repr, broken))
         err.print(f"[red]error:[/red] {plain(names)} failed on every trajectory (--traceback shows where).")

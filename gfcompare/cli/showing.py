@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
+from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.tables import print_component, print_study, print_summary
 from gfcompare.errors import InputError, unknown_name
 
@@ -33,17 +34,13 @@ def list_(
     if name is not None:
         print_component(registry().get(kind, name))  # type: ignore[arg-type]
         return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "what it is", "from"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for component in sorted(registry().all(kind), key=lambda c: c.name):  # type: ignore[arg-type]
         origin = registry().origin(kind, component.name)  # type: ignore[arg-type]
-        table.add_row(
-            component.name, plain(component.summary()), plain(f"{origin.distribution} {origin.version}")
+        rows.append(
+            (component.name, plain(component.summary()), plain(f"{origin.distribution} {origin.version}"))
         )
-    out.print(table)
+    print_table(out, [Column("name", "name"), Column("what it is", "text"), Column("from", "text")], rows)
 
 
 @app.command()
@@ -96,14 +93,14 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
 def plugins(plugin: PluginFiles = None) -> None:
     """List the plugins that were found, what each supplies, and why one is not used."""
     load_plugins(plugin)
-    from rich.table import Table
-
     from gfcompare.plugins import registry
 
     found = registry()
-    table = Table(box=None, pad_edge=False)
-    for column in ("plugin", "distribution", "version", "supplies"):
-        table.add_column(column, overflow="fold")
+    columns = [
+        Column("plugin", "name"),
+        *(Column(c, "text") for c in ("distribution", "version", "supplies")),
+    ]
+    rows = []
     for entry in found.plugins:
         supplied = [
             f"{name} ({kind})"
@@ -112,8 +109,8 @@ def plugins(plugin: PluginFiles = None) -> None:
             if found.origin(kind, name) == entry  # type: ignore[arg-type]
         ]
         text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied) or "commands"
-        table.add_row(*map(plain, (entry.name, entry.distribution, entry.version, text)))
-    out.print(table)
+        rows.append(list(map(plain, (entry.name, entry.distribution, entry.version, text))))
+    print_table(out, columns, rows)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.cli.base import count, out, plain
+from gfcompare.cli.layout import Column, print_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,30 +18,28 @@ _FILES_SHOWN = 12
 
 def print_summary(tree: xr.DataTree) -> None:
     """Print the closing table, and what ended early."""
-    from rich.table import Table
-
     from gfcompare.report.summary import summary, unfinished
 
     frame = summary(tree)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("problem", overflow="fold")
-    table.add_column("method", overflow="fold")
-    for column in ("final risk", "quartiles", "failed", "gradients", "time"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = [Column("problem", "name"), Column("method", "name")]
+    columns += map(Column, ("final risk", "quartiles", "failed", "gradients", "time"))
+    rows = []
     previous = None
     for (problem, method), row in zip(frame.index.tolist(), frame.to_dict("records"), strict=True):
         sampled = row["gradients"] == 0 and row["sample gradients"] > 0
-        table.add_row(
-            plain(problem) if problem != previous else "",
-            plain(method),
-            _number(row["median"]),
-            f"{_number(row['lower'])} .. {_number(row['upper'])}",
-            f"{100 * row['unfinished']:.0f} %",
-            f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
-            f"{row['seconds']:.2g} s",
+        rows.append(
+            (
+                plain(problem) if problem != previous else "",
+                plain(method),
+                _number(row["median"]),
+                f"{_number(row['lower'])} .. {_number(row['upper'])}",
+                f"{100 * row['unfinished']:.0f} %",
+                f"{row['sample gradients']:,.0f} *" if sampled else f"{row['gradients']:,.0f}  ",
+                f"{row['seconds']:.2g} s",
+            )
         )
         previous = problem
-    out.print(table)
+    print_table(out, columns, rows)
     out.print(
         "final risk: median over all seeds; failed: seeds that diverged or failed, counted as infinite risk; "
         "gradients: evaluations for one seed, * at one sample point; time: of one core for one seed."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, a_path, app, load_plugins, out, plain
+from gfcompare.cli.layout import Column, print_table
 from gfcompare.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -75,16 +76,14 @@ def _closing(tree: xr.DataTree) -> pd.DataFrame:
 
 def _show(title: str, frame: pd.DataFrame) -> None:
     """Print a table with its title and what its columns mean."""
-    from rich.table import Table
-
     from gfcompare.statistics.printing import is_text, note, printed
 
     texts = printed(frame)
-    shown = Table(box=None, pad_edge=False)
-    for column, text in zip(texts.columns, is_text(frame, texts), strict=True):
-        shown.add_column(plain(str(column)), justify="left" if text else "right", no_wrap=not text)
-    for row in texts.itertuples(index=False):
-        shown.add_row(*(plain(str(value)) for value in row))
+    columns = [
+        Column(str(heading), "value" if not text else "name" if k < frame.index.nlevels else "text")
+        for k, (heading, text) in enumerate(zip(texts.columns, is_text(frame, texts), strict=True))
+    ]
+    rows = [[plain(str(value)) for value in row] for row in texts.itertuples(index=False)]
     out.print(f"[bold]{plain(title)}[/bold]")
-    out.print(shown)
+    print_table(out, columns, rows)
     out.print(plain(note(frame)) + "\n")

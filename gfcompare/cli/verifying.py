@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
-from gfcompare.cli.progress import activity
+from gfcompare.cli.layout import Column, print_table
+from gfcompare.progress import activity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,28 +73,26 @@ def verify(
 
 def _print_table(frame: pd.DataFrame) -> None:
     """Print a row for each check and method."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("check", no_wrap=True)
-    table.add_column("method", overflow="fold")
-    for column in ("passed", "failed", "left out", "residual", "tolerance"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("nearest to failing", overflow="fold")
+    columns = [Column("check", "name"), Column("method", "name")]
+    columns += map(Column, ("passed", "failed", "left out", "residual", "tolerance"))
+    columns.append(Column("nearest to failing", "text"))
+    rows = []
     previous = None
     for row in frame.to_dict("records"):
-        table.add_row(
-            plain(row["check"]) if row["check"] != previous else "",
-            plain(row["method"]),
-            str(row["passed"]),
-            f"[red]{row['failed']}[/red]" if row["failed"] else "0",
-            str(row["left out"]),
-            f"{row['residual']:.2g}",
-            f"{row['tolerance']:.2g}",
-            plain(f"{row['problem']}, seed {row['seed']}"),
+        rows.append(
+            (
+                plain(row["check"]) if row["check"] != previous else "",
+                plain(row["method"]),
+                str(row["passed"]),
+                f"[red]{row['failed']}[/red]" if row["failed"] else "0",
+                str(row["left out"]),
+                f"{row['residual']:.2g}",
+                f"{row['tolerance']:.2g}",
+                plain(f"{row['problem']}, seed {row['seed']}"),
+            )
         )
         previous = row["check"]
-    out.print(table)
+    print_table(out, columns, rows)
     out.print(
         "passed, failed, left out: trajectories of all problems and seeds; residual and tolerance: of the "
         "one nearest to failing."

@@ -107,12 +107,14 @@ class Selection(Figure):
     def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""
 
-    def draw(self, tree: xr.DataTree, ax: matplotlib.axes.Axes | None = None) -> matplotlib.figure.Figure:
+    def draw(
+        self, tree: xr.DataTree | xr.Dataset, ax: matplotlib.axes.Axes | None = None
+    ) -> matplotlib.figure.Figure:
         """Return the figure, or the one that `ax` belongs to if it is drawn there.
 
         Parameters
         ----------
-        tree : a result as `gfcompare.open_study` returns it
+        tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
         ax : an axis to draw into; for a figure that has a single panel
 
         Raises
@@ -123,9 +125,10 @@ class Selection(Figure):
             for a name that the result does not have, or more than one panel for `ax`
         """
         from gfcompare.figures import sketch, style
+        from gfcompare.trees import as_tree
 
         with style.context():
-            return sketch.draw(self.sketch(tree), self.size, ax)
+            return sketch.draw(self.sketch(as_tree(tree)), self.size, ax)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Drawn(Shown, total=False):
     split: bool
 
 
-def draw(kind: type[Selection], tree: xr.DataTree, options: Any) -> matplotlib.figure.Figure:
+def draw(kind: type[Selection], tree: xr.DataTree | xr.Dataset, options: Any) -> matplotlib.figure.Figure:
     """Draw a figure; options are its own, and perhaps an axis."""
     own = dict(options)
     ax = own.pop("ax", None)

@@ -43,7 +43,7 @@ def sketch(view: data.View, plot: Plot, size: style.Size = None) -> Sketch:
         for ax, (name, panel) in zip(axes, panels.items(), strict=True):
             draw_panel(ax, panel, looks, plot)
             labels.write(ax, named.get(name, {}), looks)
-            ax.set_title(style.wrapped(name, 66 // columns))
+            ax.set_title(style.wrapped(name, frame.title_width(0.78)))
         frame.label(x=clock_label(view, plot.clock), y=quantity_label(view, panels, plot, rows))
 
     return Sketch([Section(rows, columns, height, draw, columns == 1)], legend)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.clocks import Clock as Clock  # figures find it here
-from gfcompare.components import check_instance
 from gfcompare.errors import known_name
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
@@ -22,6 +21,7 @@ from gfcompare.statistics.intervals import FEWEST, LEVEL
 from gfcompare.trajectories import COMPLETE, by_samples
 from gfcompare.trajectories import clock_values as clock_values
 from gfcompare.trajectories import finite as finite
+from gfcompare.trees import as_tree
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class View:
     all_methods: tuple[str, ...]
 
 
-def view(tree: xr.DataTree, problems: Sequence[str] = (), methods: Sequence[str] = ()) -> View:
+def view(tree: xr.DataTree | xr.Dataset, problems: Sequence[str] = (), methods: Sequence[str] = ()) -> View:
     """Return the part of a result with some problems and methods; with none named, all of them.
 
     Raises
@@ -50,7 +50,7 @@ def view(tree: xr.DataTree, problems: Sequence[str] = (), methods: Sequence[str]
     InputError
         if the result has no such problem or method
     """
-    check_instance(tree, xr.DataTree, "a result")
+    tree = as_tree(tree)
     groups = {str(name): node.to_dataset() for name, node in tree.children.items()}
     every = tuple(dict.fromkeys(str(m) for data in groups.values() for m in data["integrator"].values))
     shown_problems = _chosen("problem", problems, tuple(groups))

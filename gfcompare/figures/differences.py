@@ -34,12 +34,12 @@ def sketch(tree: xr.DataTree, view: data.View, baseline: str | None, size: style
     seeds = {name: log_ratios(tree[name].to_dataset(), against) for name in problems}
     looks = style.looks(view.all_methods)
     rows, columns = layout.shape(len(problems), size)
-    height = max(0.9, 0.35 + 0.26 * len(methods))
+    height = layout.height_of_rows(methods, 0.26, rows)
 
     def draw(frame: Frame) -> None:
         for ax, name in zip(layout.used(frame.axes, len(problems)), problems, strict=True):
             _draw_panel(ax, table.loc[[name]].droplevel("problem"), seeds[name], methods, looks)
-            ax.set_title(style.wrapped(name, 60 // columns))
+            ax.set_title(style.wrapped(name, frame.title_width(0.71)))
         frame.label(x=f"final risk divided by that of {style.escaped(against)}")
 
     legend = _legend(table.loc[problems], seeds)
@@ -67,7 +67,7 @@ def _draw_panel(
             estimate = table.loc[[method], list(_NAMES)].to_numpy(dtype=np.float64)[0]
             _draw_interval(ax, row, estimate, looks[method])
     ax.set(xlabel="", ylabel="", yticks=range(len(methods)))
-    ax.set_yticklabels([style.wrapped(method, 22) for method in methods])
+    ax.set_yticklabels(layout.row_labels(methods))
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)

@@ -28,13 +28,13 @@ def sketch(view: data.View, size: style.Size = None) -> Sketch:
     tables = {name: table for name, (table, _) in prepared.items()}
     looks = style.looks(view.all_methods)
     rows, columns = layout.shape(len(tables), size)
-    height = max(0.9, 0.35 + 0.22 * len(view.methods))
+    height = layout.height_of_rows(view.methods, 0.22, rows)
 
     def draw(frame: Frame) -> None:
         panels = layout.used(frame.axes, len(tables))
         for ax, (name, (table, limits)) in zip(panels, prepared.items(), strict=True):
             _draw_panel(ax, table, limits, view.methods, looks)
-            ax.set_title(style.wrapped(name, 66 // columns))
+            ax.set_title(style.wrapped(name, frame.title_width(0.78)))
         attrs = next(iter(view.groups.values()))["risk"].attrs
         small = any((table["risk"] == _FLOOR).any() for table in tables.values())
         note = f"0 drawn at {style.power(round(np.log10(_FLOOR)))}" if small else ""
@@ -77,7 +77,7 @@ def _draw_panel(
         _draw_box(ax, row, part, looks[method])
         _draw_seeds(ax, row, part, looks[method])
     ax.set(xlabel="", ylabel="", yticks=range(len(methods)))
-    ax.set_yticklabels([style.wrapped(method, 22) for method in methods])
+    ax.set_yticklabels(layout.row_labels(methods))
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)

@@ -52,7 +52,7 @@ def sketch(view: View, size: style.Size, projection: Literal["plane", "cylinder"
         named = None
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             panels = layout.used(line, len(methods))
-            above = [_title(lines[name, m], m, columns) for m in methods]
+            above = [_title(lines[name, m], m, frame.title_width()) for m in methods]
             for ax, method in zip(panels, methods, strict=True):
                 _draw_plane(ax, lines[name, method], circles[name], windows[name], looks[method])
                 if above != titles:
@@ -65,10 +65,13 @@ def sketch(view: View, size: style.Size, projection: Literal["plane", "cylinder"
         frame.label(x="angle of ($w$, $b$) (radian)", y="outgoing weight $v$ (parameter)")
 
     def draw_cylinders(frame: Frame) -> None:
+        width = frame.title_width()
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             for ax, method in zip(layout.used(line, len(methods)), methods, strict=True):
                 _draw_cylinder(ax, lines[name, method], circles[name], windows[name], looks[method])
-                ax.set_title(f"{style.wrapped(name, 40)}: {_title(lines[name, method], method, columns)}")
+                title = _title(lines[name, method], method, width)
+                one_line = "\n" not in title and len(name) + 2 + len(title) <= width
+                ax.set_title(f"{style.wrapped(name, width)}:{' ' if one_line else chr(10)}{title}")
 
     if projection == "cylinder":
         options: dict[str, Any] = {"subplot_kw": {"projection": "3d"}}
@@ -80,8 +83,8 @@ def sketch(view: View, size: style.Size, projection: Literal["plane", "cylinder"
     return Sketch([section], _legend(lines, projection))
 
 
-def _title(found: FlowLines, method: str, columns: int) -> str:
-    return style.wrapped(method, 80 // columns) + (" (on M)" if found.on_manifold else " (mapped to M)")
+def _title(found: FlowLines, method: str, width: int) -> str:
+    return style.wrapped(method, width, " (on M)" if found.on_manifold else " (mapped to M)")
 
 
 def _draw_plane(ax: Axes, found: FlowLines, zones: Zones, window: Window, look: style.Look) -> None:

@@ -150,7 +150,7 @@ def breakpoint_section(choice: Choice, legend: Legend) -> Section:
             for ax, method in zip(panels, methods, strict=True):
                 paths = single.breakpoint_paths(group, method, seed)
                 _draw_paths(ax, group, paths, single.ended(group, method, seed), looks[method])
-            above = [style.wrapped(method, 84 // columns) for method in methods]
+            above = [style.wrapped(method, frame.title_width()) for method in methods]
             titles = layout.title_columns(panels, above, titles)
             if name != named:  # once for the rows of a problem
                 text = row_title(name, seed, group, None)

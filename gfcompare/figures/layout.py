@@ -34,6 +34,9 @@ _PLAIN = re.compile(r"[\\${}^_]")
 # Height of all rows together in inches, and the least share of its usual height that a row keeps.
 _PAGE, _LOWEST = 8.5, 0.7
 
+# Characters in a line of a row's label, and its height in inches.
+_ROW_LABEL, _ROW_LINE = 22, 0.13
+
 
 class Page(Figure):
     """A matplotlib figure that keeps the style of gfcompare wherever it is drawn or saved.
@@ -172,6 +175,27 @@ def page(
 def squeezed(height: float) -> float:
     """Return by how much rows become lower: a page of a paper has about nine inches."""
     return max(min(1.0, _PAGE / height), _LOWEST)
+
+
+def row_labels(names: Sequence[str]) -> list[str]:
+    """Return names as labels of rows within a panel."""
+    return [style.wrapped(name, _ROW_LABEL) for name in names]
+
+
+def height_of_rows(names: Sequence[str], usual: float, panels: int) -> float:
+    """Return the height in inches of a panel with a row for each name.
+
+    Parameters
+    ----------
+    names : of the rows
+    usual : height of a row with a name of one line
+    panels : how many panels stand one below the other
+    """
+    lines = max((label.count("\n") + 1 for label in row_labels(names)), default=1)
+    needed = max(usual, _ROW_LINE * lines + 0.06 if lines > 1 else 0.0)
+    if needed > usual and squeezed(panels * needed * len(names)) < 1.0:
+        needed = max(usual, needed / _LOWEST)
+    return max(0.9, 0.35 + needed * len(names))
 
 
 def sheet(width: float, height: float, legend: Legend) -> Page:

@@ -36,7 +36,9 @@ def sketch(view: data.View, plot: Plot, size: style.Size = None) -> Sketch:
             axes = layout.used(line, len(methods))
             for ax, method in zip(axes, methods, strict=True):
                 _draw_panel(ax, panels[name], method, looks, plot)
-            titles = layout.title_columns(axes, [style.wrapped(m, 84 // columns) for m in methods], titles)
+            titles = layout.title_columns(
+                axes, [style.wrapped(m, frame.title_width()) for m in methods], titles
+            )
             if name != named:
                 layout.margin_title(axes[-1], style.wrapped(name, 20), beside=len(axes) < columns)
                 named = name

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gfcompare.clocks import Clock
 
 
-def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against flow time: median over all seeds, with a band.
 
     A cross marks where a trajectory ended early: from there it counts as infinite, and a line stops where
@@ -24,7 +24,7 @@ def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figur
     return draw(builtin.Risk, tree, options)
 
 
-def risk_by_gradients(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def risk_by_gradients(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against gradient evaluations.
 
     For methods that never evaluate the population gradient, gradients at one sample point are counted.
@@ -32,12 +32,12 @@ def risk_by_gradients(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib
     return draw(builtin.RiskByGradients, tree, options)
 
 
-def risk_by_wall_time(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def risk_by_wall_time(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against the wall time that one core has spent on a trajectory."""
     return draw(builtin.RiskByWallTime, tree, options)
 
 
-def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def test_risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw training risk (solid) and test risk (dashed) against flow time, where points were held out.
 
     Raises
@@ -48,7 +48,7 @@ def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.
     return draw(builtin.TestRisk, tree, options)
 
 
-def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def quadrature_error(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw an estimated bound of the relative error of the gradient against flow time, on boxes.
 
     Raises
@@ -59,22 +59,22 @@ def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.
     return draw(builtin.QuadratureError, tree, options)
 
 
-def gradient_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def gradient_norm(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the generalised gradient against flow time."""
     return draw(builtin.GradientNorm, tree, options)
 
 
-def parameter_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def parameter_norm(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the parameters against flow time."""
     return draw(builtin.ParameterNorm, tree, options)
 
 
-def final_risk(tree: xr.DataTree, **options: Unpack[Shown]) -> matplotlib.figure.Figure:
+def final_risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Shown]) -> matplotlib.figure.Figure:
     """Draw the distribution of the final risk over seeds."""
     return draw(builtin.FinalRisk, tree, options)
 
 
-def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def distance_to_flow(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw how far each method is from the standard gradient flow, against flow time.
 
     This is the variable of the same name: the distance of the parameters, seed by seed from the same initial
@@ -88,7 +88,9 @@ def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.
     return draw(builtin.DistanceToFlow, tree, options)
 
 
-def distance_to_own_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def distance_to_own_flow(
+    tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]
+) -> matplotlib.figure.Figure:
     """Draw how far each method is from the gradient flow it approximates, against flow time.
 
     That is the standard flow, or the normalised one for methods on M: the distance of the parameters, seed by
@@ -102,7 +104,7 @@ def distance_to_own_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplot
     return draw(builtin.DistanceToOwnFlow, tree, options)
 
 
-def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def balancedness_drift(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the drift of the balancedness against flow time, for the methods that do not live on M.
 
     Raises
@@ -113,7 +115,9 @@ def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotli
     return draw(builtin.BalancednessDrift, tree, options)
 
 
-def distance_to_manifold(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
+def distance_to_manifold(
+    tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]
+) -> matplotlib.figure.Figure:
     """Draw the distance from M against flow time, for the methods that live on M.
 
     Raises

@@ -78,7 +78,8 @@ def sketch(choice: Choice, portrayed: Callable[[xr.Dataset, int], Portrait]) -> 
         for ax, ((on, name), portrait) in zip(panels, portraits.items(), strict=True):
             _draw_panel(ax, portrait, looks)
             which = " (on M)" if on and (False, name) in portraits else ""
-            ax.set_title(f"{style.wrapped(name, 50 // columns)}, seed {choice.seeds[name]}{which}")
+            ends = f", seed {choice.seeds[name]}{which}"
+            ax.set_title(style.wrapped(name, frame.title_width(0.9), ends))
         frame.note(_what_is_drawn(choice, portraits))
 
     section = Section(rows, columns, 1.9 if columns > 1 else 2.3, draw, columns == 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.components import require
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of, unknown_name
 from gfcompare.figures.base import Animation, Figure, NothingToDraw
 from gfcompare.paths import user_path
 
@@ -61,7 +61,9 @@ def save_all(
         for an unknown name of a figure, a format or an option, before anything is drawn
     """
     from gfcompare.plugins import registry
+    from gfcompare.trees import as_tree
 
+    tree = as_tree(tree)
     known = registry()
     every = known.all("figures")
     wanted = [cls.name for cls in every if cls.by_default] if names is None else list(dict.fromkeys(names))
@@ -119,10 +121,10 @@ def _save(
                 _write_still(figure, tree, folder, forms, written)
     except NothingToDraw as reason:
         say(f"{figure.name}: skipped: {reason}")
-    except Exception as error:  # one figure, perhaps somebody else's, must not lose the others
+    except FOREIGN_ERRORS as error:  # one figure, perhaps somebody else's, must not lose the others
         if strict and isinstance(error, InputError):
             raise
-        text = f"figure {figure.name!r} is not drawn: {type(error).__name__}: {error}"
+        text = f"figure {figure.name!r} is not drawn: {cause_of(error)}"
         warnings.warn(text, FigureWarning, stacklevel=3)
     for path in written:
         say(f"{figure.name}: {path}")

@@ -46,7 +46,7 @@ def fit_section(choice: Choice, legend: Legend) -> Section:
                 _draw_points(ax, table, space.value_range(group, seed, index, output), looks[method])
                 if table["network"].isna().all():
                     layout.remark(ax, single.gone(group, method, seed), 0.5, 0.5, "center")
-            above = [style.wrapped(method, 84 // columns) for method in methods]
+            above = [style.wrapped(method, frame.title_width()) for method in methods]
             titles = layout.title_columns(panels, above, titles)
             more = f", $t$ = {style.number(float(group['time'][index]))}"
             text = row_title(name, seed, group, output, more)

@@ -18,6 +18,8 @@ from gfcompare.figures.layout import Legend
 
 # Most height in inches that a row gets for its box aspect.
 _TALLEST = 1.8
+# Characters of a title in an inch, and above a panel that is not on a page of ours.
+_CHARACTERS, _ALONE = 12.4, 60
 
 
 class Frame:
@@ -41,6 +43,13 @@ class Frame:
             self._figure.supxlabel(style.typeset(x))
         if y:
             self._figure.supylabel(style.typeset(y))
+
+    def title_width(self, share: float = 1.0) -> int:
+        """Return how many characters have room in a line above a panel, or in a share of its column."""
+        if self._figure is None:
+            return _ALONE
+        figure: Any = self._figure
+        return max(8, int(share * _CHARACTERS * figure.bbox.width / figure.dpi / self.axes.shape[1]))
 
     def note(self, text: str) -> None:
         """Write below all panels what they have in common; a single panel has no room for it."""

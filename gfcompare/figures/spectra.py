@@ -72,7 +72,9 @@ def sketch(choice: Choice) -> Sketch:
                     layout.remark(ax, early, 0.97, 0.5, "right")
                 elif not len(spectra[name, method].times):
                     layout.remark(ax, "no values", 0.5, 0.5, "center")
-            titles = layout.title_columns(panels, [style.wrapped(m, 84 // columns) for m in methods], titles)
+            titles = layout.title_columns(
+                panels, [style.wrapped(m, frame.title_width()) for m in methods], titles
+            )
             if name != named:
                 text = functions.row_title(name, choice.seeds[name], groups[name], None)
                 layout.margin_title(panels[-1], text, beside=len(panels) < columns)

@@ -130,12 +130,28 @@ def escaped(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def wrapped(name: str, width: int) -> str:
-    """Return a name broken into lines, preferably where the options of a grid begin."""
-    if len(name) <= width:
-        return escaped(name)
-    broken = name.replace("[", "\n[").replace(", ", ",\n") if "[" in name else textwrap.fill(name, width)
-    return escaped(broken)
+def wrapped(name: str, width: int, after: str = "") -> str:
+    """Return a name broken into lines: where the options of a grid begin, and between them if it must be.
+
+    What stands `after` it, such as ``", seed 3"``, has a line of its own unless all is one line.
+    """
+    if len(name + after) <= width:
+        return escaped(name + after)
+    if after:
+        return f"{wrapped(name, width)}\n{escaped(after.lstrip(', '))}"
+    start, bracket, options = name.partition("[")
+    lines = textwrap.wrap(start, width)
+    line = ""
+    for option in (bracket + options).split(", ") if bracket else ():
+        longer = f"{line}, {option}" if line else option
+        comma = 0 if option.endswith("]") else 1
+        if line and len(longer) + comma > width:
+            lines += textwrap.wrap(f"{line},", width)
+            line = option
+        else:
+            line = longer
+    lines += textwrap.wrap(line, width)
+    return escaped("\n".join(lines))
 
 
 def label(long_name: str, units: str, note: str = "", *, width: int = 200) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
 from gfcompare.components import require
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.kernels import random
 from gfcompare.lines import Bundle, Lines
 from gfcompare.measures.base import Array, Measure, Streams, check_interval
@@ -220,9 +220,9 @@ class BoxDensity(BoxMeasure):
         """Return the density, up to a factor, shape (n,), at points x, shape (n, d)."""
         try:
             values = np.asarray(self.function(x), dtype=np.float64)
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise InputError(
-                f"the density failed on an array of shape {x.shape} ({type(error).__name__}: {error}). "
+                f"the density failed on an array of shape {x.shape} ({cause_of(error)}). "
                 "It is called with points x of shape (n, d) and must return shape (n,)."
             ) from error
         if values.ndim == 0:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from gfcompare.components import check_instance
 from gfcompare.errors import unknown_name
 from gfcompare.medians import median, quantile
 from gfcompare.trajectories import Array, final_values, finite
+from gfcompare.trees import as_tree
 
 # A function value is known to some hundred times the machine precision, its square to the square of that.
 _RELATIVE = 100 * np.finfo(np.float64).eps
 _SQUARES = ("risk", "test_risk")
 
 
-def groups(tree: xr.DataTree) -> dict[str, xr.Dataset]:
+def groups(tree: xr.DataTree | xr.Dataset) -> dict[str, xr.Dataset]:
     """Return the data of each problem."""
-    check_instance(tree, xr.DataTree, "a result")
+    tree = as_tree(tree)
     return {str(name): node.to_dataset() for name, node in tree.children.items()}
 
 

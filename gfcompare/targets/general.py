@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gfcompare import piecewise
 from gfcompare.components import require
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.lines import Lines
 from gfcompare.targets.base import Array, Numbers, SpaceTarget, Target, broadcast, coefficient_rows
 
@@ -182,10 +182,9 @@ class Function(SpaceTarget):
         expected = f"It is called with an array x of shape {shape} and must return shape (n,) or (n, K)"
         try:
             values = np.asarray(self.function(argument), dtype=np.float64)
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise InputError(
-                f"{self.called} failed on an array of shape {argument.shape} "
-                f"({type(error).__name__}: {error}). {expected}."
+                f"{self.called} failed on an array of shape {argument.shape} ({cause_of(error)}). {expected}."
             ) from error
         if values.ndim == 0:
             values = np.full(len(points), float(values))

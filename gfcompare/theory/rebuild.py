@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from gfcompare.errors import InputError
+from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.interface import Integrator
 from gfcompare.problem import Problem
 from gfcompare.store import unchecked_problem_of
@@ -39,8 +39,8 @@ class Rebuilt:
             problem = unchecked_problem_of(self._tree[name].to_dataset())
         except InputError as error:
             return None, str(error)
-        except Exception as error:  # of a target or measure that somebody else wrote
-            return None, f"{type(error).__name__}: {error}"
+        except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
+            return None, cause_of(error)
         return problem, ""
 
     def method(self, name: str) -> tuple[Integrator | None, str]:
@@ -54,6 +54,6 @@ class Rebuilt:
             return None, f"the result does not say what the method was: no {error}"
         except InputError as error:
             return None, f"{error} If it is of a plugin in a file, load it with --plugin."
-        except Exception as error:  # of a method that somebody else wrote
-            return None, f"{type(error).__name__}: {error}"
+        except FOREIGN_ERRORS as error:  # of a method that somebody else wrote
+            return None, cause_of(error)
         return method, ""

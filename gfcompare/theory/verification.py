@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pandas as pd
 import xarray as xr
 
-from gfcompare.components import check_instance, require
+from gfcompare.components import require
 from gfcompare.study import Study
 from gfcompare.theory import geometry, identities, limits
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding, inapplicable
 from gfcompare.theory.cases import Case, cases
 from gfcompare.theory.rebuild import Rebuilt
+from gfcompare.trees import as_tree
 
 #: Every check, in the order of tables and files.
 CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)
@@ -26,7 +27,7 @@ COLUMNS = (
 
 
 def verify(
-    tree: xr.DataTree,
+    tree: xr.DataTree | xr.Dataset,
     *,
     study: Study | None = None,
     seeds: int | None = REPLAYED_SEEDS,
@@ -36,7 +37,7 @@ def verify(
 
     Parameters
     ----------
-    tree : a result as `gfcompare.open_study` returns it
+    tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
     study : the study that made it; only needed where the result cannot say what was run, because a target, a
         measure or a method is a Python function or class of a script
     seeds : of how many seeds, the first ones of each problem and method, the flow is followed anew from
@@ -57,7 +58,7 @@ def verify(
     InputError
         if `seeds` is not positive
     """
-    check_instance(tree, xr.DataTree, "a result")
+    tree = as_tree(tree)
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
     total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     rows = []

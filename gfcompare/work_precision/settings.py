@@ -12,7 +12,7 @@ from typing import Any
 
 from gfcompare.components import identity, require
 from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
-from gfcompare.grids import joined
+from gfcompare.grids import joined, label
 from gfcompare.interface import Integrator
 from gfcompare.study import ProblemSpec, Study
 from gfcompare.times import Times
@@ -46,8 +46,8 @@ class Line:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each setting is called, such as ``gd[step_size=0.1]``."""
-        return tuple(joined(self.name, (f"{self.varied}={value!r}",)) for value in self.values)
+        """What each setting is called, such as ``gd[step 0.1]``."""
+        return tuple(joined(self.name, (label(self.varied, value),)) for value in self.values)
 
     @property
     def on_manifold(self) -> bool:
@@ -146,7 +146,7 @@ def _stripped(name: str, varied: str) -> str:
     found = re.fullmatch(r"([^\[]*)\[(.*)\]", name)
     if found is None:
         return name
-    return joined(found[1], [part for part in found[2].split(",") if not part.startswith(f"{varied}=")])
+    return joined(found[1], [part for part in found[2].split(", ") if not part.startswith(label(varied, ""))])
 
 
 def _value(method: Any, varied: str) -> float:

@@ -1,15 +1,16 @@
-"""What a command shows of its progress."""
+"""What commands, scripts and notebooks show of their progress."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from gfcompare.cli.base import at_terminal
+from gfcompare.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 # Lines are this share of all cells apart, or this many seconds: 20 for a short run, one a minute for a long.
 _SHARE, _SECONDS = 0.05, 60.0
+
+
+def at_terminal(file: IO[str] | None) -> bool:
+    """Return whether somebody reads a file at a terminal, where a line can be written over.
+
+    A command in a notebook (``!gfcompare``) writes to a terminal too, one of 80 columns whatever the page
+    has, and the page keeps every state of a line.
+    """
+    seen = file is not None and file.isatty()  # None if it was closed
+    return seen and "JPY_PARENT_PID" not in os.environ  # which Jupyter sets for its kernels
 
 
 def _has_lines_to_write_over(console: Console) -> bool:
@@ -33,6 +44,11 @@ def activity(console: Console, text: str) -> Iterator[Callable[[str], object]]:
         return
     with console.status(text) as status:
         yield status.update
+
+
+def on_standard_error() -> Display:
+    """Return what shows the progress of a run on standard error."""
+    return Display(Console(stderr=True, highlight=False, soft_wrap=True))
 
 
 class Display:
@@ -84,7 +100,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def cell_done(self, cell: Cell, seconds: float) -> None:
         """Move on by a cell."""

@@ -1,0 +1,67 @@
+"""Cells at which a process died without a word: remembered beside the finished ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+_MARK = ".running"
+
+
+def _mark(path: Path) -> Path:
+    return path.with_suffix(_MARK)
+
+
+@contextmanager
+def computing(path: Path) -> Iterator[None]:
+    """Leave a mark beside a cell's file while it is computed; only a process that dies leaves it for good.
+
+    Parameters
+    ----------
+    path : of the cell's file
+    """
+    process = psutil.Process()
+    said = {
+        "host": platform.node(),
+        "pid": process.pid,
+        "started": process.create_time(),
+        "deaths": deaths(path),
+    }
+    mark = _mark(path)
+    mark.write_text(json.dumps(said), encoding="utf-8")
+    try:
+        yield
+    finally:
+        if process.pid == os.getpid():  # and not a copy of it that a plugin has made by os.fork
+            forget(path)
+
+
+def deaths(path: Path) -> int:
+    """Return how many processes in a row died while they computed a cell, as far as marks tell."""
+    try:
+        said = json.loads(_mark(path).read_text(encoding="utf-8"))
+        before, host, pid, started = (said[key] for key in ("deaths", "host", "pid", "started"))
+        return int(before) + (not _runs(str(host), int(pid), float(started)))
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, TypeError, KeyError):  # a mark that was not written to its end
+        return 1
+
+
+def forget(path: Path) -> None:
+    """Remove the mark of a cell."""
+    _mark(path).unlink(missing_ok=True)
+
+
+def _runs(host: str, pid: int, started: float) -> bool:
+    """Return whether a process goes on. On another machine it does not: that costs a worker process."""
+    try:
+        return host == platform.node() and abs(psutil.Process(pid).create_time() - started) < 1.0
+    except psutil.Error:
+        return False

@@ -1,0 +1,112 @@
+"""How processes end: Ctrl-C at a moment that loses nothing, and threads that somebody else left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+# Seconds that threads have to end after the main thread, and between two looks at a process.
+_GRACE, _PAUSE = 2.0, 0.5
+# Seconds after one Ctrl-C in which another is the same: a plugin that ignores it can be stopped later.
+_SAME = 1.0
+_last = -_SAME
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back; yield what raises the KeyboardInterrupt if it was pressed, however often.
+
+    Raised in the middle of starting or stopping processes it would leave locks and pipes in a state for
+    which others wait for ever. The caller asks several times a second, and stops its processes within the
+    context: pressing Ctrl-C once more then changes nothing. In threads other than the main one, where
+    Python does not handle signals, and where Ctrl-C does not raise an error, nothing changes.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield lambda: None
+        return
+    pressed: list[tuple[int, FrameType | None]] = []
+
+    def raise_if_pressed() -> None:
+        if pressed:
+            before(*pressed[0])
+
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
+    try:
+        yield raise_if_pressed
+    finally:
+        ending = bool(pressed) and before is _interrupt
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ending else before)
+    raise_if_pressed()  # after the last question
+
+
+def end_at_interrupt() -> None:
+    """Let Ctrl-C end this program, and pressed again meanwhile change nothing about how it ends."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as by nohup
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _last
+    before, _last = _last, time.monotonic()
+    if _last - before >= _SAME:
+        raise KeyboardInterrupt
+
+
+def ignore_interrupts() -> None:
+    """Let Ctrl-C do nothing any more, if this is a program that it has ended."""
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_worker_with(parent: int) -> None:
+    """End this process when its parent is gone, or when it has nothing more to do; start it in a thread.
+
+    A parent that was killed can tell its workers nothing. A worker that was told to end does not, while a
+    thread runs that a plugin has started, and its parent waits for it.
+    """
+    while os.getppid() == parent:
+        if not threading.main_thread().is_alive():
+            _wait_for(_others())
+            os._exit(0)
+        time.sleep(_PAUSE)
+    os._exit(1)
+
+
+def end_in_spite_of_threads(code: int) -> None:
+    """Let this process end with an exit code soon after its main thread, even if other threads go on."""
+    if _others():
+        threading.Thread(target=_end_after_main_thread, args=(code,), daemon=True).start()
+
+
+def _end_after_main_thread(code: int) -> None:
+    while threading.main_thread().is_alive():
+        time.sleep(_PAUSE / 10)
+    left = _wait_for(_others())
+    if not left:
+        return
+    with suppress(Exception):  # of streams that are closed
+        names = ", ".join(repr(thread.name) for thread in left)
+        print(f"ended, although threads that a plugin has started still run: {names}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _others() -> list[threading.Thread]:
+    """Return the threads for which Python waits before a process ends."""
+    return [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+
+
+def _wait_for(threads: list[threading.Thread]) -> list[threading.Thread]:
+    """Give threads some time to end; return those that have not."""
+    until = time.monotonic() + _GRACE
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return [thread for thread in threads if thread.is_alive()]
