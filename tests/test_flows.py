@@ -97,15 +97,16 @@ def test_normalized_flow_equals_scipy(outputs):
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_error_falls_with_the_tolerance(name):
-    """And stays near it: at most two orders of magnitude above rtol, at t = 3."""
-    case = setting("sine", count=3, seed=3)
+    """And stays near it: at most two orders of magnitude above rtol, at t = 3; of 40 networks."""
+    case = setting("sine", count=40, seed=3)
     times = [3.0]
     exact, _ = flow(case, name, times, rtol=1e-12, atol=1e-14)
     errors = []
     for rtol in (1e-3, 1e-5, 1e-7, 1e-9):
         found, _ = flow(case, name, times, rtol=rtol)
-        errors.append(np.abs(found - exact).max())
-        assert errors[-1] < 300 * rtol
+        sizes = np.abs(found - exact).max(axis=(1, 2))
+        assert sizes.max() < 300 * rtol
+        errors.append(np.median(sizes))
     assert all(b < a / 10 for a, b in itertools.pairwise(errors))
 
 
