@@ -113,11 +113,12 @@ class Evaluator(abc.ABC):
         algebra `kernels.ndf_dense.advance`.
         """
         results = np.empty_like(tables.differences[:, 0])
-        advance = ndf_dense.advance if dense else ndf.advance
+        stage = ndf_dense if dense else ndf
+        data, parameters = self.flow_data(), results.shape[1]
 
         def work(rows: slice) -> None:
-            advance(
-                self.flow_data(),
+            stage.advance(
+                data,
                 self._widths,
                 tables.differences[rows],
                 tables.clocks[rows],
@@ -128,6 +129,7 @@ class Evaluator(abc.ABC):
                 settings,
                 results[rows],
                 ends[rows],
+                *stage.scratch(data, self._widths, parameters, settings),
             )
 
         self._share(len(results), 1000 * self.cost, work)

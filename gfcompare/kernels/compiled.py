@@ -26,6 +26,14 @@ def entry(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath=set(_CONTRACT), no_cfunc_wrapper=True)
 
 
+def bare_entry(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that Python calls, with its scratch memory, and that must not allocate.
+
+    Without reference counting, so that what it calls once may be `merged` into it.
+    """
+    return _compile(function, fastmath=set(_CONTRACT), _nrt=False, no_cfunc_wrapper=True)
+
+
 def allocator(function: Callable[..., Any]) -> Any:
     """Compile a kernel that other kernels call and that may allocate."""
     return _compile(function, fastmath=set(_CONTRACT), **{**INTERNAL, "_nrt": True, "forceinline": False})
@@ -50,8 +58,10 @@ def merged(function: Callable[..., Any]) -> Any:
 
     What a function calls is optimised again with the function itself: without this, code that is called
     through five functions would be optimised five times, most of the time of a cold start. Only for
-    callers that do not count references: merged into an `entry`, they corrupted memory (Numba 0.68).
+    callers that do not count references: merged into an `entry`, they corrupted memory (Numba 0.68). Of a
+    kernel that is compiled for itself too, this is another one.
     """
+    function = getattr(function, "py_func", function)
     return _compile(function, fastmath=set(_CONTRACT), inline="always", _nrt=False)
 
 

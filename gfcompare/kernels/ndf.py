@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry, merged
+from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.growth import growth_rate
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
-from gfcompare.kernels.velocity import velocity, velocity_work
+from gfcompare.kernels.velocity import velocity, velocity_memory
 
 HIGHEST_ORDER = 5
 #: Rows of a table of backward differences: orders 0 to 5, and two more to estimate errors with.
@@ -121,10 +121,9 @@ class NdfWork(NamedTuple):
     scaling: np.ndarray  # (3, 6, 6)
 
 
-@allocator
-def ndf_work(parameters):
-    """Return the scratch memory."""
-    return NdfWork(
+def scratch(data, widths, parameters, settings):
+    """Return the scratch memory of `advance`, made in Python: its own, and that of the velocity."""
+    work = NdfWork(
         np.empty((_VECTORS, parameters)),
         np.empty((_KRYLOV + 1, parameters)),
         np.zeros((_KRYLOV + 1, _KRYLOV)),
@@ -132,6 +131,7 @@ def ndf_work(parameters):
         np.empty((TABLE_ROWS, parameters)),
         np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1)),
     )
+    return work, velocity_memory(data, widths, parameters)
 
 
 @cold_leaf_sum
@@ -470,7 +470,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
     return False
 
 
-@cold_leaf
+@merged
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
@@ -526,8 +526,10 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
     return RUNNING
 
 
-@entry
-def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends):
+@bare_entry
+def advance(
+    data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends, work, memory
+):
     """Advance M trajectories to flow time `time`.
 
     Parameters
@@ -548,8 +550,8 @@ def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, 
     settings : FlowSettings
     results : (M, P), receives y at `time`
     ends : (M,) int64, RUNNING where a trajectory goes on; others are not touched; receives what became of it
+    work, memory : see `scratch`
     """
-    work, memory = ndf_work(results.shape[1]), velocity_work(data, widths, results.shape[1])
     for m in range(tables.shape[0]):
         if ends[m] == RUNNING:
             ends[m] = _advance(

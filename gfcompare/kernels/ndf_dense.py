@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, entry, merged
+from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, merged
 from gfcompare.kernels.line import PACKED_ORDERS
 from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
 from gfcompare.kernels.ndf import (
@@ -41,7 +41,7 @@ from gfcompare.kernels.ndf import (
     stay,
 )
 from gfcompare.kernels.tolerances import set_weights
-from gfcompare.kernels.velocity import line_velocity, line_velocity_work
+from gfcompare.kernels.velocity import line_velocity, velocity_memory
 
 #: So many steps have been made that it may pay to see what motion is left.
 LOOK = 102
@@ -163,16 +163,16 @@ def _fill(theta, here, leading, work):
         row[hidden + r] += 1.0
 
 
-@allocator
-def _dense_work(widths, parameters, coordinates):
-    hidden = widths[1]
+def scratch(data, widths, parameters, settings):
+    """Return the scratch memory of `advance`, made in Python: its own, and that of the velocity."""
+    hidden = int(widths[1])
+    coordinates = parameters - hidden if settings.normalize else parameters
     orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
-    for i in range(hidden):
-        orders[0, i] = i
-    return DenseWork(
+    orders[0] = np.arange(hidden)
+    work = DenseWork(
         orders,
         np.empty((PACKED_HESSIAN_ROWS, hidden)),
-        np.empty((4, widths[2])),
+        np.empty((4, int(widths[2]))),
         np.empty((6, hidden + 1)),
         np.empty((parameters, parameters)),
         np.empty((coordinates, coordinates)),
@@ -183,6 +183,7 @@ def _dense_work(widths, parameters, coordinates):
         np.ones(1),
         np.empty(6),
     )
+    return work, velocity_memory(data, widths, parameters)
 
 
 @merged
@@ -335,7 +336,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     return False
 
 
-@cold_leaf
+@merged
 def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
@@ -387,16 +388,14 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
     return RUNNING
 
 
-@entry
-def advance(data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends):
+@bare_entry
+def advance(
+    data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends, work, memory
+):
     """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
 
     data : line.LineData
     """
-    parameters = results.shape[1]
-    coordinates = parameters - widths[1] if settings.normalize else parameters
-    work = _dense_work(widths, parameters, coordinates)
-    memory = line_velocity_work(data, widths, parameters)
     for m in range(tables.shape[0]):
         if ends[m] == RUNNING:
             ends[m] = _advance(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf
+from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.line import PACKED_ORDERS, PACKED_ROWS, LineData, gradient_into, packed_line_work
 from gfcompare.kernels.line_set import (
@@ -60,9 +60,7 @@ class DeepVelocity(NamedTuple):
     gradient: DeepWork
 
 
-@allocator
-def line_velocity_work(data, widths, parameters):
-    """Return the scratch memory for `line_velocity`."""
+def _line_work(data, widths, parameters):
     hidden = widths[1]
     orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
     for i in range(hidden):
@@ -83,7 +81,11 @@ def _deep_work(data, widths, parameters):
     return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
 
 
-@cold_leaf
+# Into what has no other callers: compiled once less.
+_gradient_into = merged(gradient_into)
+
+
+@merged
 def line_velocity(data, widths, y, result, memory, normalize):
     """Write the velocity of the flow at y, (P,), into `result`: one input, one hidden layer."""
     hidden = memory.norms.shape[0]
@@ -99,7 +101,7 @@ def line_velocity(data, widths, y, result, memory, normalize):
             norms[i] = norm
             theta[i] = share * y[i]
             theta[hidden + i] = share * y[hidden + i]
-    gradient_into(
+    _gradient_into(
         data.integrals,
         theta,
         result,
@@ -165,7 +167,7 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
 
 
 _KINDS = {
-    LineData: (line_velocity_work, line_velocity),
+    LineData: (allocator(_line_work), line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
 }
@@ -181,7 +183,7 @@ def velocity(data, widths, y, result, memory, normalize):
     raise NotImplementedError("for compiled code")
 
 
-_INLINED: Any = {"error_model": "numpy", **INTERNAL}
+_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
 
 
 @overload(velocity_work, jit_options={"error_model": "numpy"})
@@ -190,7 +192,7 @@ def _choose_work(data, widths, parameters):
     return lambda data, widths, parameters: work(data, widths, parameters)
 
 
-@overload(velocity, jit_options=_INLINED)
+@overload(velocity, jit_options=_INTERNAL)
 def _choose_velocity(data, widths, y, result, memory, normalize):
     at = _KINDS[data.instance_class][1]
 
@@ -198,3 +200,15 @@ def _choose_velocity(data, widths, y, result, memory, normalize):
         at(data, widths, y, result, memory, normalize)
 
     return chosen
+
+
+@entry
+def _memory(data, widths, parameters):
+    return velocity_work(data, widths, parameters)
+
+
+def velocity_memory(data, widths, parameters):
+    """Return the scratch memory for `velocity`, made in Python."""
+    if isinstance(data, LineData):  # no compiled code for a few arrays
+        return _line_work(data, widths, parameters)
+    return _memory(data, widths, parameters)
