@@ -27,11 +27,13 @@ RTOLS = (1e-4, 1e-5, 1e-6, 1e-8)
 #: Solvers beside the default one, at the tolerances they are tried at; their runs are shorter.
 OTHERS = {"bdf": (1e-4, 1e-6), "dopri5": (1e-6,)}
 _OTHERS_EVERY, _OTHERS_STEPS = 4, 3000
+#: Steps of every other run, far more than nearly all take.
+_STEPS = 30_000
 _TIGHT = 1e-10
 _OFF = 1e-9
 # Errors are counted beyond so many tolerances.
 _MARGIN = 100.0
-_COLUMNS = ("trajectories", "rises", "off", "stuck", "drift", "false status", "said so")
+_COLUMNS = ("trajectories", "judged", "rises", "off", "stuck", "drift", "false status", "said so")
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Run:
 
 def _run(case: Setting, flow: str, theta: np.ndarray, end: float, **options: object) -> Run:
     times = np.concatenate([[0.0], np.geomspace(1e-2, end, 13)])
+    options = {"max_steps": _STEPS, **options}
     data = gfc.integrate(case.problem, gfc.integrator(flow, **options), theta, times)
     states = parameters(case.problem.network, data)
     return Run(states, data["risk"].values, data["status"].values)
@@ -154,6 +157,7 @@ def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, 
     higher = complete & known & (risk > 1.01 * lowest + 1e-9 * start[:, 0])
     counts["stuck"] = int((higher & (allowed < 0.1)).sum())
     counts["off"] = int(off.sum())
+    counts["judged"] = int((complete & known & (allowed < 0.1)).sum())
     diverged = (found.status == gfc.Status.DIVERGED) & known
     stationary = (found.status == gfc.Status.STATIONARY) & off
     counts["false status"] = int((diverged | stationary).sum())
