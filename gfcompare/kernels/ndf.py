@@ -47,8 +47,9 @@ WORTH_IT = 1.2  # the step size is raised if it grows by at least this factor
 # this, for the same median cost.
 RISK_SHARE, RISK_FLOOR = 1e-3, 1e-14
 # By how much that may tighten the tolerance where direct linear algebra cannot take over: what GMRES and
-# Newton's method leave is an error too, which no step size makes smaller.
-_TIGHTER = 3.0
+# Newton's method leave is an error too, which no step size makes smaller. And the iteration from which on
+# Newton's method need not leave less there than the tolerance asks for.
+_TIGHTER, _ENOUGH = 30.0, 2
 # The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
 # much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
 GROWTH_STEP, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
@@ -376,9 +377,8 @@ def _solve(data, widths, differences, order, size, settings, output_size, work, 
         rate = length / before if before > 0.0 else FIRST_RATE
         left = min(1.0, rate / (1.0 - rate))
         if length * left <= allowed:
-            if not settings.dense or not leaves_risk(
-                product, vectors[_VELOCITY], left, size, order, output_size
-            ):
+            enough = not settings.dense and iteration >= _ENOUGH
+            if enough or not leaves_risk(product, vectors[_VELOCITY], left, size, order, output_size):
                 return True, gradients
         before = length
     return False, gradients
