@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gfcompare import sources
+from gfcompare.component_class import check_declaration
 from gfcompare.errors import InputError
 
 
@@ -58,6 +59,8 @@ def check_instance(value: object, kind: type[Any], what: str) -> Any:
     what : what the value should be, such as ``"the target"``
     """
     if isinstance(value, kind):
+        if isinstance(value, Component):
+            check_declaration(type(value))
         return value
     if isinstance(value, type):
         got = f"the class {value.__name__}"

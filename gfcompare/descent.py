@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components import require
 from gfcompare.errors import ContractError, InputError, unknown_name
-from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status, escape
 from gfcompare.returned import check_block, check_step
 
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
@@ -188,8 +188,8 @@ class StepMethod(Integrator, abc.ABC):
                 for m in np.flatnonzero(lost):
                     times[m] = state.time[m] + float(sizes[: taken[m]].sum())
                 messages = [
-                    f"|theta| left {DIVERGENCE_NORM:g} at step {n}, flow time {t:.6g}"
-                    for n, t in zip(done, times, strict=True)
+                    f"{escape(row)} at step {n}, flow time {t:.6g}"
+                    for row, n, t in zip(theta, done, times, strict=True)
                 ]
             state = state.moved(theta=theta, memory=memory, steps=done, time=times)
             if lost.any():
@@ -205,6 +205,14 @@ class StepMethod(Integrator, abc.ABC):
                 return state.ended(state.running, Status.STEP_LIMIT, message)
             reached = clock
         return state
+
+
+def check_step_method(cls: type[StepMethod]) -> None:
+    """Raise InputError unless a class of step methods says how it makes a step and has a step size."""
+    own = any(getattr(cls, key) is not getattr(StepMethod, key) for key in ("step", "steps", "advance"))
+    require(own, f"{cls.__name__} does not define step (or steps, for many steps in one call)")
+    has = "step_size" in cls.fields() or hasattr(cls, "step_size")
+    require(has, f"{cls.__name__} has no option step_size; write step_size: float = 0.01")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ from typing import Any, Literal
 import pluggy
 
 from gfcompare import hookspecs, sources
+from gfcompare.component_class import check_declaration
 from gfcompare.components import Component, class_identity, require, without_addresses
+from gfcompare.descent import StepMethod, check_step_method
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import (
@@ -183,8 +185,11 @@ def _check_class(kind: Kind, component: object) -> None:
     if inspect.isabstract(component):
         missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
         raise InputError(f"{component.__name__} does not define {missing}")
-    if "__dataclass_fields__" not in vars(component):
-        raise InputError(f"{component.__name__} is not a dataclass; put @dataclass(frozen=True) before it")
+    check_declaration(component)
+    if issubclass(component, StepMethod):
+        check_step_method(component)
+    if kind == "figures" and not isinstance(getattr(component, "title", None), str):
+        raise InputError(f"{component.__name__} has no class attribute 'title' that is text")
 
 
 def _check_name(component: type[Any], name: str) -> None:

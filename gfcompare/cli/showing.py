@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
+from gfcompare.cli.extending import add_commands
 from gfcompare.cli.tables import print_component, print_study, print_summary
 from gfcompare.errors import InputError, unknown_name
 
@@ -101,6 +102,7 @@ def plugins(plugin: PluginFiles = None) -> None:
     from gfcompare.plugins import registry
 
     found = registry()
+    commands = add_commands()
     table = Table(box=None, pad_edge=False)
     for column in ("plugin", "distribution", "version", "supplies"):
         table.add_column(column, overflow="fold")
@@ -111,9 +113,7 @@ def plugins(plugin: PluginFiles = None) -> None:
             for name in found.names(kind)  # type: ignore[arg-type]
             if found.origin(kind, name) == entry  # type: ignore[arg-type]
         ]
-        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied) or "commands"
+        supplied += commands.get(entry, ())
+        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied)
         table.add_row(*map(plain, (entry.name, entry.distribution, entry.version, text)))
     out.print(table)
-
-
-# ---------------------------------------------------------------------------------------------------
