@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from gfcompare import sources
 from gfcompare.component_class import check_declaration
 from gfcompare.errors import InputError
+from gfcompare.option_types import check_options, checking_options
 
 
 class Component:
@@ -25,6 +26,14 @@ class Component:
     """
 
     name: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__post_init__" in vars(cls):  # the dataclass's __init__ will call it
+            cls.__post_init__ = checking_options(cls.__post_init__)  # type: ignore[assignment, method-assign]
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def options(self) -> dict[str, Any]:
         """Return the fields that take part in the identity of the component, by name."""

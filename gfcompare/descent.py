@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gfcompare.components import require
 from gfcompare.errors import ContractError, InputError, unknown_name
 from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status, escape
+from gfcompare.option_types import check_options
 from gfcompare.returned import check_block, check_step
 
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
@@ -42,6 +43,7 @@ class PolynomialDecay:
     schedule: Literal["polynomial"] = "polynomial"
 
     def __post_init__(self) -> None:
+        check_options(self)
         require(self.initial > 0, f"initial must be positive, got {self.initial}.")
         require(self.power >= 0, f"power must not be negative, got {self.power}.")
         require(self.scale > 0, f"scale must be positive, got {self.scale}.")
@@ -67,6 +69,7 @@ class PiecewiseConstant:
     schedule: Literal["piecewise-constant"] = "piecewise-constant"
 
     def __post_init__(self) -> None:
+        check_options(self)
         require(
             len(self.values) == len(self.boundaries) + 1,
             f"{len(self.boundaries)} boundaries need one value more, got {len(self.values)} values.",

@@ -376,6 +376,8 @@ def integrator(name: str, /, **options: Any) -> Integrator:
             raise unknown_name(f"option of {name!r}:", option, fields)
     try:
         found: Integrator = cls(**options)
+    except InputError as error:
+        raise error.within(f"integrator {name!r}") from None
     except TypeError as error:  # a required option is missing
         raise InputError(f"integrator {name!r}: {error}") from None
     return found
@@ -384,7 +386,7 @@ def integrator(name: str, /, **options: Any) -> Integrator:
 def provenance(component: object) -> dict[str, Any]:
     """Return where a component's class comes from, down to the code: what its numbers depend on."""
     cls = type(component)
-    origin = _origin(cls)
+    origin = origin_of(cls)
     # A file is known by its content: moving it changes nothing.
     about = (cls.__module__, "") if origin is None else (Path(origin.distribution).name, origin.version)
     return {
@@ -417,13 +419,13 @@ def hashed_files(cls: type[Any]) -> sources.Hashes:
             found |= sources.reachable(module)
         elif module.partition(".")[0] not in (GROUP, *sys.stdlib_module_names):
             found |= sources.module_file(module)
-    origin = _origin(cls)
+    origin = origin_of(cls)
     if origin is not None and origin.distribution != GROUP:
         found |= sources.distribution_files(origin.distribution)
     return found
 
 
-def _origin(cls: type[Any]) -> Plugin | None:
+def origin_of(cls: type[Any]) -> Plugin | None:
     """Return the plugin that announces a class, if one does."""
     for kind in KINDS:
         if cls in registry().all(kind):

@@ -42,6 +42,7 @@ from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
+from gfcompare.sending import check_sendable
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
 
@@ -217,6 +218,7 @@ def run_study(
                 with _one_thread():
                     failed = _compute_here(todo, folder, on_error, shown)
             else:
+                check_sendable(todo)
                 with module_path.for_workers():
                     failed = _run_in_pool(todo, folder, workers, on_error, shown)
             _refuse(failed, folder, on_error)

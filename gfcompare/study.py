@@ -22,7 +22,7 @@ from gfcompare.grids import check_type, checked_name, expanded, joined, labelled
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
 from gfcompare.interface import Integrator, check_method
-from gfcompare.markup import architecture, component, table, target_with_curves
+from gfcompare.markup import architecture, component, in_words, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -261,6 +261,21 @@ class Study:
             for name, integrator in self.integrators.items()
             for block in blocks
         )
+
+    def __repr__(self) -> str:
+        """Return what the study runs: a line for each problem and each method."""
+        times = self.times.array()
+        lines = [
+            f"<Study {self.name!r}: seeds {self.seeds}, save times {len(times)} from {times[0]:g} to "
+            f"{times[-1]:g}, cells {len(self.cells())}"
+        ]
+        lines += [
+            f"  problem {spec.name!r}: network {architecture(spec.network)}; target {in_words(spec.target)}; "
+            f"measure {in_words(spec.measure)}; initialization {in_words(spec.initialization)}"
+            for spec in self.problems
+        ]
+        lines += [f"  method {name!r}: {in_words(method)}" for name, method in self.integrators.items()]
+        return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the problems, with small curves of the targets, and the methods."""

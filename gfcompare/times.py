@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components import require
 from gfcompare.integration import check_times
+from gfcompare.option_types import check_options
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ class Times:
     values: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if self.values and self.spacing != "given":
+        check_options(self)
+        if len(self.values) and self.spacing != "given":
             object.__setattr__(self, "spacing", "given")
         if self.spacing == "given":
             require(len(self.values) > 0, "spacing 'given' needs values, such as values = [1.0, 10.0].")
-            check_times(np.asarray(self.values, dtype=np.float64))
+            check_times(self.values)
             return
         require(
             self.spacing in ("log", "linear"), f"spacing must be log, linear or given, got {self.spacing!r}."

@@ -3,7 +3,8 @@
 ``gfcompare.figures.risk(tree).savefig("risk.pdf")`` draws one, `save_all` draws every registered one. Every
 function takes the options of `Shown`, by keyword, besides its own:
 
-- problems, methods : names of those that are shown; none means all;
+- problems, methods : names of those that are shown, that of a grid, such as "gd", for all of it; none means
+  all;
 - size : "column" (3.4 inches) or "text" (6.8 inches); by default what suits the figure;
 - ax : an axis of another figure to draw into, for a figure of a single panel.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from gfcompare.figures import builtin, statistics
-from gfcompare.figures.calls import Drawn, Shown, draw
+from gfcompare.figures.calls import Drawn, Shown, draw, lists_options
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gfcompare.clocks import Clock
 
 
+@lists_options
 def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against flow time: median over all seeds, with a band.
 
@@ -24,6 +25,7 @@ def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figur
     return draw(builtin.Risk, tree, options)
 
 
+@lists_options
 def risk_by_gradients(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against gradient evaluations.
 
@@ -32,11 +34,13 @@ def risk_by_gradients(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib
     return draw(builtin.RiskByGradients, tree, options)
 
 
+@lists_options
 def risk_by_wall_time(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against the wall time that one core has spent on a trajectory."""
     return draw(builtin.RiskByWallTime, tree, options)
 
 
+@lists_options
 def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw training risk (solid) and test risk (dashed) against flow time, where points were held out.
 
@@ -48,6 +52,7 @@ def test_risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.
     return draw(builtin.TestRisk, tree, options)
 
 
+@lists_options
 def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw an estimated bound of the relative error of the gradient against flow time, on boxes.
 
@@ -59,21 +64,25 @@ def quadrature_error(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.
     return draw(builtin.QuadratureError, tree, options)
 
 
+@lists_options
 def gradient_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the generalised gradient against flow time."""
     return draw(builtin.GradientNorm, tree, options)
 
 
+@lists_options
 def parameter_norm(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the parameters against flow time."""
     return draw(builtin.ParameterNorm, tree, options)
 
 
+@lists_options
 def final_risk(tree: xr.DataTree, **options: Unpack[Shown]) -> matplotlib.figure.Figure:
     """Draw the distribution of the final risk over seeds."""
     return draw(builtin.FinalRisk, tree, options)
 
 
+@lists_options
 def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw how far each method is from the standard gradient flow, against flow time.
 
@@ -88,6 +97,7 @@ def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.
     return draw(builtin.DistanceToFlow, tree, options)
 
 
+@lists_options
 def distance_to_own_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw how far each method is from the gradient flow it approximates, against flow time.
 
@@ -102,6 +112,7 @@ def distance_to_own_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplot
     return draw(builtin.DistanceToOwnFlow, tree, options)
 
 
+@lists_options
 def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the drift of the balancedness against flow time, for the methods that do not live on M.
 
@@ -113,6 +124,7 @@ def balancedness_drift(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotli
     return draw(builtin.BalancednessDrift, tree, options)
 
 
+@lists_options
 def distance_to_manifold(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the distance from M against flow time, for the methods that live on M.
 
@@ -124,6 +136,7 @@ def distance_to_manifold(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplot
     return draw(builtin.DistanceToManifold, tree, options)
 
 
+@lists_options
 def time_to_target(
     tree: xr.DataTree,
     *,
@@ -148,6 +161,7 @@ def time_to_target(
     return draw(statistics.TimeToTarget, tree, {"targets": targets, "clock": clock, **options})
 
 
+@lists_options
 def performance_profile(
     tree: xr.DataTree,
     *,
@@ -157,12 +171,14 @@ def performance_profile(
 ) -> matplotlib.figure.Figure:
     """Draw the performance profiles: on which share of instances a method is within a factor of the best.
 
+    Only the problems and methods that are shown are compared.
+
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
     targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
     clock : the cost, "gradients", "wall_time" or "flow_time"; None means the first two
-    options : see `Shown`; only the problems and methods that are shown are compared
+    options : see `Shown`
 
     Raises
     ------
@@ -172,6 +188,7 @@ def performance_profile(
     return draw(statistics.PerformanceProfile, tree, {"targets": targets, "clock": clock, **options})
 
 
+@lists_options
 def paired_differences(
     tree: xr.DataTree,
     *,
