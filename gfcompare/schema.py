@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare import __version__, diagnosis
+from gfcompare import __version__, diagnosis, swept
 from gfcompare.components import check_instance
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
@@ -27,7 +27,7 @@ from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,22 @@ def problem_group(
         "lower": lower,
         "upper": upper,
     }
-    return annotated(data, meanings)
+    return with_options(annotated(data, meanings), descriptions["integrators"])
+
+
+def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """Return the group of a problem with the options that the study varies as coordinates.
+
+    Parameters
+    ----------
+    data : the group
+    descriptions : of the methods, name and options as plain data
+    """
+    for name, values in swept.coordinates(descriptions).items():
+        option = name.removeprefix(swept.PREFIX)
+        about = {"long_name": f"option {option} of the method, NaN if it has none", "units": "1"}
+        data = data.assign_coords({name: ("integrator", values, about)})
+    return data
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:

@@ -65,7 +65,16 @@ def lists_options(function: _Draw) -> _Draw:
     function.__doc__ = text
     given = inspect.signature(function)
     own = [p for p in given.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    more = [inspect.Parameter(key, own[0].KEYWORD_ONLY, default=v) for key, v in _DEFAULTS[kind].items()]
+    types = Drawn.__annotations__
+    more = [
+        inspect.Parameter(
+            key,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=getattr(types[key], "__forward_arg__", types[key]),
+        )
+        for key, default in _DEFAULTS[kind].items()
+    ]
     function.__signature__ = given.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
     return function
 

@@ -83,6 +83,29 @@ def final_risk(tree: xr.DataTree, **options: Unpack[Shown]) -> matplotlib.figure
 
 
 @lists_options
+def risk_by_option(
+    tree: xr.DataTree, *, option: str | None = None, **options: Unpack[Shown]
+) -> matplotlib.figure.Figure:
+    """Draw the final risk against an option that is varied, such as the step size: a line for each grid.
+
+    Medians over all seeds with their quartiles; seeds that ended early count as infinite, and their share is
+    marked. Methods without the option are horizontal lines.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    option : of the methods; None means the first that is varied
+    options : see `Shown`
+
+    Raises
+    ------
+    NothingToDraw
+        if no option of a method is varied in the study
+    """
+    return draw(builtin.RiskByOption, tree, {"option": option, **options})
+
+
+@lists_options
 def distance_to_flow(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw how far each method is from the standard gradient flow, against flow time.
 
