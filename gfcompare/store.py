@@ -199,6 +199,11 @@ def open_study(path: str | Path) -> xr.DataTree:
     if not file.is_file():
         raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")
     loaded = open_tree(file)
+    if "work_precision_version" in loaded.attrs:
+        raise InputError(
+            f"{file}: this is a work-precision study, which gfcompare info and gfcompare plot show; "
+            "in Python gfcompare.work_precision.read opens it."
+        )
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
     return loaded

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import (
     Jobs,
     PluginFiles,
@@ -134,10 +135,14 @@ def plot(
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
     from gfcompare.store import open_study, result_path
+    from gfcompare.work_precision import located
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
+    if (study := located(result)) is not None:
+        precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
+        return
     tree = open_study(result)
     file = result_path(result) if result.is_dir() else result
     draw(tree, output or file.parent / "figures", figure, formats, options or ())

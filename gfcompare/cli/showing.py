@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
 from gfcompare.cli.extending import add_commands
 from gfcompare.cli.tables import print_component, print_study, print_summary
@@ -51,6 +52,12 @@ def list_(
 def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
+    if path.suffix != ".toml":
+        from gfcompare.work_precision import located
+
+        if (file := located(path)) is not None:
+            precision.show(file)
+            return
     from gfcompare.portraits import evaluation_text
     from gfcompare.store import is_result, open_study
 
