@@ -244,7 +244,7 @@ def trajectories(
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    values |= diagnosis.along(problem, record, method, diagnostics)
+    values |= diagnosis.along(problem, record.theta, record.flow_time, method, diagnostics)
     for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
 from gfcompare.diagnosis import checked_names, chosen
-from gfcompare.errors import InputError
+from gfcompare.errors import LONGEST_NAME, InputError, known_names
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
@@ -247,6 +248,42 @@ class Study:
             return cls(**study_file.read(path))
         except InputError as error:
             raise error.within(str(path)) from None
+
+    def part(self, *, seeds: int | None = None, only: Sequence[str] = ()) -> Study:
+        """Return the study with fewer or more seeds, or with some of its methods: to try something out.
+
+        It has a name of its own, such as ``quickstart-seeds-4-only-gd``, so that by default its results do
+        not replace those of the whole study.
+
+        Parameters
+        ----------
+        seeds : number of initial networks; None means as many as the study has
+        only : names of methods, that of a grid for all of it; none means all
+
+        Raises
+        ------
+        InputError
+            for a name that the study does not have, or a wrong number of seeds
+        """
+        methods = {full: None for name in only for full in known_names("method", name, [*self.integrators])}
+        labels = [] if seeds is None else [f"seeds-{seeds}"]
+        labels += [f"only-{'-'.join(only)}"] if only else []
+        if seeds is not None:
+            check_type(seeds, int, "seeds")
+            require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
+        result = copy.copy(self)
+        result.seeds = self.seeds if seeds is None else int(seeds)
+        if methods:
+            result.integrators = {n: method for n, method in self.integrators.items() if n in methods}
+        if labels:
+            result.name = checked_name("-".join([self.name, *labels])[:LONGEST_NAME].rstrip(), "name")
+            words = [f"seeds = {result.seeds}"] if seeds is not None else []
+            words += [f"only {', '.join(only)}"] if only else []
+            note = f"# Of this study a part was run: {'; '.join(words)}.\n"
+            result.source = (
+                note + self.source if self.source else ""
+            )  # of a study made in Python there is none
+        return result
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the units of work, in the order of problems, methods and seeds."""

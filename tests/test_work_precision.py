@@ -612,10 +612,10 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
     assert [path.name for path in (copy / "figures").iterdir()] == ["work_precision_risk.svg"]
     assert gfcompare("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
     assert len(list((tmp_path / "all").iterdir())) == 3
-    wrong = (
-        "unknown figure of a work-precision study 'work_precision_risk'. Did you mean 'work_precision_risk'?"
+    refused(
+        gfcompare("plot", copy, "--figure", "work_precision_rsk"),
+        "unknown figure of a work-precision study 'work_precision_rsk'. Did you mean 'work_precision_risk'?",
     )
-    refused(gfcompare("plot", copy, "--figure", "work_precision_risk"), wrong)
     refused(gfcompare("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'")
     refused(gfcompare("plot", copy, "--option", "size=column"), "a work-precision study have no options")
     refused(gfcompare("table", copy / contents.FILE), "this is a work-precision study")

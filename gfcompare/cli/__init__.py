@@ -16,6 +16,7 @@ import typer
 
 from gfcompare import __version__
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
+    diagnosing,
     precision,
     reporting,
     running,

@@ -34,6 +34,16 @@ def run(
     study: StudyFile,
     output: ResultFolder = None,
     jobs: Jobs = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Run this method only; the name of a grid means all of it. May be repeated.",
+        ),
+    ] = None,
     figures: Annotated[
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
@@ -52,14 +62,15 @@ def run(
     Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
     stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
     is computed again if anything changed that determines its numbers, such as a method's source: see
-    gfcompare info STUDY. The exit code is 1 if a method failed on every trajectory.
+    gfcompare info STUDY. With --seeds or --only the results have a folder of their own, such as
+    results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory.
     """
     load_plugins(plugin)
     from gfcompare.failures import failed_everywhere
     from gfcompare.runner import run_study
     from gfcompare.study import Study
 
-    loaded = Study.from_toml(study)
+    loaded = Study.from_toml(study).part(seeds=seeds, only=only or ())
     display = Display(err)
     try:
         outcome = run_study(
