@@ -27,6 +27,9 @@ class Component:
 
     name: ClassVar[str]
 
+    #: Libraries whose version can change its numbers, besides those that its file imports by name.
+    libraries: ClassVar[tuple[str, ...]] = ()
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__post_init__" in vars(cls):  # the dataclass's __init__ will call it

@@ -43,6 +43,7 @@ from gfcompare.measures import Measure
 from gfcompare.module_path import add_folder
 from gfcompare.paths import user_path
 from gfcompare.targets import Target
+from gfcompare.versions import versions
 
 GROUP = "gfcompare"
 
@@ -385,7 +386,7 @@ def integrator(name: str, /, **options: Any) -> Integrator:
 
 def provenance(component: object) -> dict[str, Any]:
     """Return where a component's class comes from, down to the code: what its numbers depend on."""
-    cls = type(component)
+    cls: type[Any] = type(component)
     origin = origin_of(cls)
     # A file is known by its content: moving it changes nothing.
     about = (cls.__module__, "") if origin is None else (Path(origin.distribution).name, origin.version)
@@ -395,7 +396,15 @@ def provenance(component: object) -> dict[str, Any]:
         "distribution": about[0],
         "version": about[1],
         "code": code_identity(cls),
+        "libraries": versions({*cls.libraries, *_imported(cls)} if isinstance(component, Component) else ()),
     }
+
+
+def _imported(cls: type[Any]) -> frozenset[str]:
+    """Return the top-level names that the file of a component imports, none for gfcompare's own modules."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    own = cls.__module__.partition(".")[0] == GROUP
+    return frozenset() if own or not file or not Path(file).is_file() else sources.imports_of(Path(file))
 
 
 def code_identity(cls: type[Any]) -> list[Any]:

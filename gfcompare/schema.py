@@ -25,6 +25,7 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import registry
 from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
+from gfcompare.versions import NUMERICAL, versions
 
 #: Raised when a reader of older files would misunderstand a new one.
 SCHEMA_VERSION = "1.5"
@@ -359,7 +360,7 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     ]
     environment = {
         "python": platform.python_version(),
-        "numpy": np.__version__,
+        **versions([*NUMERICAL, *_methods_libraries()]),
         "machine": platform.machine(),
         "system": platform.system(),
     }
@@ -374,6 +375,11 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
         "plugins": json.dumps(used),
         "environment": json.dumps(environment),
     }
+
+
+def _methods_libraries() -> list[str]:
+    """Return the libraries that methods name, such as torch."""
+    return [name for cls in registry().all("integrators") for name in cls.libraries]
 
 
 def validate(tree: xr.DataTree) -> list[str]:

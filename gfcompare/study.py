@@ -34,6 +34,7 @@ from gfcompare.schema import SCHEMA_VERSION
 from gfcompare.sources import fingerprint
 from gfcompare.targets import Target
 from gfcompare.times import Times
+from gfcompare.versions import NUMERICAL, versions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,6 +117,7 @@ class Cell:
             "schema": SCHEMA_VERSION,
             "gfcompare": __version__,
             "sources": fingerprint(),
+            "libraries": versions(NUMERICAL),
             "study seed": self.study_seed,
             "problem": self.problem.identity(),
             "integrator": identity(self.integrator.options()) | provenance(self.integrator),
