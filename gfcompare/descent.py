@@ -35,6 +35,14 @@ class PolynomialDecay:
     initial : the first step size
     power : exponent of the decay; 1/2 and 1 are usual
     scale : steps after which the decay sets in
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.PolynomialDecay(0.5, power=1.0).step_sizes(0, 4).round(4))
+    [0.5    0.25   0.1667 0.125 ]
+    >>> gfc.integrator("gd", step_size=gfc.PolynomialDecay(0.1)).name
+    'gd'
     """
 
     initial: float
@@ -62,6 +70,12 @@ class PiecewiseConstant:
     ----------
     boundaries : increasing step numbers at which the step size changes
     values : one step size more than boundaries
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.PiecewiseConstant([2], [0.1, 0.01]).step_sizes(0, 4))
+    [0.1  0.1  0.01 0.01]
     """
 
     boundaries: Sequence[int]
@@ -126,6 +140,26 @@ class StepMethod(Integrator, abc.ABC):
 
     A subclass is a frozen dataclass with a field `step_size`, and writes `step`; all trajectories take
     their steps together. Methods that can make many steps in one call override `steps` instead.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from typing import ClassVar
+    >>> import gfcompare as gfc
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(gfc.StepMethod):
+    ...     '''Steps along the signs of the gradient.'''
+    ...
+    ...     name: ClassVar[str] = "sign-descent"
+    ...     step_size: float = 0.01
+    ...
+    ...     def step(self, problem, theta, memory, step_size):
+    ...         gradient = problem.gradient(theta)
+    ...         return theta - step_size * gradient / (abs(gradient) + 1e-12), memory
+    >>> problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
+    >>> data = gfc.integrate(problem, SignDescent(), [1.0, -1.0, 0.1, 0.9, 0.5, -0.5, 0.0], [0.0, 1.0])
+    >>> print(data["steps"].values)
+    [[  0 100]]
     """
 
     step_size: StepSize

@@ -52,6 +52,13 @@ def diagnose(
     ------
     InputError
         for an unknown name, a diagnostic that no problem has, and a problem that the result does not hold
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.diagnose(gfc.open_study("results/quickstart"), ["sharpness"])
+    >>> tree["sine"]["sharpness"].dims
+    ('integrator', 'seed', 'time')
     """
     check_instance(tree, xr.DataTree, "a result")
     added = additions(tree, names, study=study, progress=progress)

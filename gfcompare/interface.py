@@ -38,7 +38,16 @@ DIVERGENCE_NORM = 1e10
 
 
 class Status(enum.IntEnum):
-    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result."""
+    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.Status.REACHED_END.complete, gfc.Status.DIVERGED.complete
+    (True, False)
+    >>> gfc.Status.STEP_LIMIT.advice
+    'The method used up its steps; raise max_steps, the tolerance or the step size.'
+    """
 
     RUNNING = 0
     REACHED_END = 1

@@ -368,6 +368,15 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     ------
     InputError
         for an unknown name or option, or a value out of range
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.integrator("standard-gf", rtol=1e-8).rtol
+    1e-08
+    >>> gfc.integrator("gd", stepsize=0.1)
+    Traceback (most recent call last):
+    gfcompare.errors.InputError: unknown option of 'gd': 'stepsize'. Did you mean 'step_size'? ...
     """
     require(isinstance(name, str), f"the name of a method must be text, such as 'gd', got {name!r}.")
     cls = registry().get("integrators", name)

@@ -54,6 +54,17 @@ class Problem:
     ------
     InputError
         if network, target and measure disagree on d or K, or a value of the target is no finite number
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 1, 1))
+    >>> problem = gfc.Problem(network, gfc.targets.Constant(0.0), gfc.measures.Uniform(0.0, 1.0))
+    >>> theta = [1.0, 0.0, 1.0, 0.0]  # N(x) = x on [0, 1]
+    >>> print(f"{problem.risk(theta):.6f}")  # the integral of x^2
+    0.333333
+    >>> print(problem.gradient(theta).round(6))
+    [0.666667 1.       0.666667 1.      ]
     """
 
     def __init__(

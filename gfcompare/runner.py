@@ -131,6 +131,18 @@ def integrate(
     -------
     xarray.Dataset
         over (seed, time), with the variables of docs/schema.md; seed is the row of theta
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> problem = gfc.Problem(gfc.ReLUNetwork((1, 1, 1)), gfc.targets.Constant(1.0), gfc.measures.Uniform())
+    >>> flow = gfc.integrator("standard-gf", rtol=1e-8)
+    >>> data = gfc.integrate(problem, flow, [1.0, 0.5, 0.5, 0.0], [0.0, 1.0, 100.0])
+    >>> data["risk"].dims
+    ('seed', 'time')
+    >>> start, _, end = data["risk"].values[0]
+    >>> bool(end < 1e-3 * start)
+    True
     """
     check_instance(problem, Problem, "the problem")
     check_method(integrator)

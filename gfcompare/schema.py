@@ -388,6 +388,12 @@ def validate(tree: xr.DataTree) -> list[str]:
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.validate(gfc.open_study("results/quickstart"))
+    []
     """
     check_instance(tree, xr.DataTree, "a result")
     found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]

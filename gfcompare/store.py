@@ -191,6 +191,14 @@ def open_study(path: str | Path) -> xr.DataTree:
     ------
     InputError
         if there is no such file or it is not a result of gfcompare
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> risk = tree["sine"]["risk"].sel(integrator="standard-gf")
+    >>> risk.median("seed", skipna=False).dims
+    ('time',)
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a result is opened by its path, got {path!r:.80}.")

@@ -173,6 +173,28 @@ class Study:
     diagnostics : names of the quantities to be computed along the trajectories, besides risk and
         gradient_norm; by default all that are cheap
     source : the text of the study file, kept in the results
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> study = gfc.Study(
+    ...     "first",
+    ...     targets={"sine": gfc.targets.Sine()},
+    ...     integrators={
+    ...         "standard-gf": gfc.integrator("standard-gf"),
+    ...         "gd": [gfc.integrator("gd", step_size=s) for s in (0.1, 0.01)],
+    ...     },
+    ...     network=gfc.ReLUNetwork((1, 4, 1)),
+    ...     times=gfc.Times(end=10.0, count=11),
+    ...     seeds=2,
+    ... )
+    >>> list(study.integrators)
+    ['standard-gf', 'gd[step_size=0.1]', 'gd[step_size=0.01]']
+    >>> tree = study.run("results/first", jobs=1)
+    >>> tree["sine"]["risk"].dims
+    ('integrator', 'seed', 'time')
+    >>> bool((tree["sine"]["risk"].isel(time=-1) < tree["sine"]["risk"].isel(time=0)).all())
+    True
     """
 
     def __init__(
@@ -266,6 +288,18 @@ class Study:
         ------
         InputError
             for a name that the study does not have, or a wrong number of seeds
+
+        Examples
+        --------
+        >>> import gfcompare as gfc
+        >>> study = gfc.Study(
+        ...     "whole",
+        ...     targets={"sine": gfc.targets.Sine()},
+        ...     integrators={name: gfc.integrator(name) for name in ("standard-gf", "gd")},
+        ... )
+        >>> part = study.part(seeds=2, only=["gd"])
+        >>> part.name, part.seeds, list(part.integrators)
+        ('whole-seeds-2-only-gd', 2, ['gd'])
         """
         methods = {full: None for name in only for full in known_names("method", name, [*self.integrators])}
         labels = [] if seeds is None else [f"seeds-{seeds}"]

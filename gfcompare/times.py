@@ -24,6 +24,16 @@ class Times:
     start, end : first and last time; `start` is not used with linear spacing, which starts at 0
     count : number of times from start to end
     values : the times themselves, with spacing "given"
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.Times(start=1.0, end=100.0, count=3).array())
+    [  0.   1.  10. 100.]
+    >>> print(gfc.Times(spacing="linear", end=1.0, count=3).array())
+    [0.  0.5 1. ]
+    >>> print(gfc.Times(values=[2.0, 3.0]).array())
+    [0. 2. 3.]
     """
 
     spacing: Literal["log", "linear", "given"] = "log"

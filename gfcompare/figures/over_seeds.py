@@ -21,6 +21,12 @@ def risk(tree: xr.DataTree, **options: Unpack[Drawn]) -> matplotlib.figure.Figur
 
     A cross marks where a trajectory ended early: from there it counts as infinite, and a line stops where
     the median does.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> gfc.figures.risk(tree, problems=["sine"], size="column").savefig("risk.pdf")
     """
     return draw(builtin.Risk, tree, options)
 
