@@ -46,21 +46,14 @@ def warn_of_methods(tree: xr.DataTree) -> None:
 
 
 def failed_everywhere(tree: xr.DataTree) -> list[str]:
-    """Return the methods that failed on every trajectory of a result, or of a work-precision study.
-
-    In the latter a negative status is a setting that a method does not have.
-    """
+    """Return the methods that failed on every trajectory of a result."""
     groups = [node.to_dataset() for node in tree.children.values()]
     names = dict.fromkeys(str(m) for data in groups for m in data["integrator"].values)
     return [
         name
         for name in names
-        if all(_all_failed(data["status"].sel(integrator=name).values) for data in groups)
+        if all((data["status"].sel(integrator=name) == Status.FAILED).all() for data in groups)
     ]
-
-
-def _all_failed(status: NDArray[np.integer]) -> bool:
-    return bool(((status == Status.FAILED) | (status < 0)).all())
 
 
 def portable(error: Exception) -> Exception:

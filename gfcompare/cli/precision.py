@@ -57,10 +57,10 @@ def work_precision(
     on every trajectory.
     """
     load_plugins(plugin)
-    from gfcompare.failures import failed_everywhere
     from gfcompare.study import Study
     from gfcompare.work_precision import run
     from gfcompare.work_precision.settings import varied_option
+    from gfcompare.work_precision.summary import failed_everywhere
 
     displays: list[Display] = []
 
