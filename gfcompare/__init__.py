@@ -34,6 +34,7 @@ _HOMES = {
     "Study": "study",
     "Target": "targets",
     "Times": "times",
+    "diagnose": "diagnosing",
     "integrate": "runner",
     "integrator": "plugins",
     "open_study": "store",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     )
     from gfcompare.components import Component
     from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
+    from gfcompare.diagnosing import diagnose
     from gfcompare.diagnostics import Diagnostic
     from gfcompare.errors import InputError
     from gfcompare.flow import FlowIntegrator
@@ -110,6 +112,7 @@ __all__ = [
     "Times",
     "__version__",
     "critical_points",
+    "diagnose",
     "diagnostics",
     "figures",
     "hookimpl",

@@ -114,6 +114,22 @@ def known_name(kind: str, given: str, known: Sequence[str]) -> str:
     raise unknown_name(kind, given, known)
 
 
+def known_names(kind: str, given: str, known: Sequence[str]) -> list[str]:
+    """Return the known name that is the given text, or all of a grid: ``gd`` means ``gd[step 0.1]``, ...
+
+    Raises
+    ------
+    InputError
+        if there is none, with the nearest one
+    """
+    bases = {name: normalized(name.partition("[")[0]) for name in known if name.endswith("]")}
+    if normalized(given) not in map(normalized, known):
+        found = [name for name, base in bases.items() if base == normalized(given)]
+        if found:
+            return found
+    return [known_name(kind, given, [*known, *dict.fromkeys(bases.values())])]
+
+
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> InputError:
     """Return the error for a name that does not exist, with the nearest one that does.
 

@@ -49,6 +49,17 @@ class ReLUNetwork:
     Parameters
     ----------
     widths : the sizes (d, H_1, ..., H_{L-1}, K) of input, hidden layers and output
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 3, 1))
+    >>> network.parameter_count
+    10
+    >>> one = gfc.ReLUNetwork((1, 1, 1))  # theta = (w, b, v, c)
+    >>> one.realize([1.0, -0.5, 2.0, 0.25], [[0.0], [1.0]])  # v max(w x + b, 0) + c
+    array([[0.25],
+           [1.25]])
     """
 
     widths: tuple[int, ...]

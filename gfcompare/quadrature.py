@@ -46,6 +46,15 @@ class Quadrature:
         has reached 4096
     coordinate : the coordinate that is integrated exactly, counted from 1. By default the one with
         which 64 nodes are the most accurate
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> square = gfc.measures.Box([0.0, 0.0], [1.0, 1.0])
+    >>> network, target = gfc.ReLUNetwork((2, 4, 1)), gfc.targets.RadialBump([0.5, 0.5])
+    >>> problem = gfc.Problem(network, target, square, gfc.Quadrature(nodes=32))
+    >>> problem.rule.nodes
+    32
     """
 
     nodes: int | None = None

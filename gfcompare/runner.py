@@ -43,6 +43,7 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
+from gfcompare.sending import check_sendable
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
 
@@ -139,6 +140,18 @@ def integrate(
     xarray.Dataset
         over (seed, time), with the variables and attributes of docs/schema.md; seed is the row of theta.
         Figures, `gfcompare.validate` and `gfcompare.theory.verify` take it as they take a result
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> problem = gfc.Problem(gfc.ReLUNetwork((1, 1, 1)), gfc.targets.Constant(1.0), gfc.measures.Uniform())
+    >>> flow = gfc.integrator("standard-gf", rtol=1e-8)
+    >>> data = gfc.integrate(problem, flow, [1.0, 0.5, 0.5, 0.0], [0.0, 1.0, 100.0])
+    >>> data["risk"].dims
+    ('seed', 'time')
+    >>> start, _, end = data["risk"].values[0]
+    >>> bool(end < 1e-3 * start)
+    True
     """
     check_instance(problem, Problem, "the problem")
     check_method(integrator)
@@ -257,6 +270,7 @@ def _compute_all(
     if alone or (workers == 1 and not fatal):
         with _one_thread():
             return _compute_here(todo, folder, on_error, shown)
+    check_sendable(todo)
     with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
         return _Pool(folder, workers, on_error, shown, raise_if_interrupted).run(todo)
 
@@ -512,7 +526,8 @@ class _Pool:
             for cell in suspects:
                 if self._once([cell], 1):
                     self._give_up(cell)
-        return self._failed
+        order = [cell.key for cell in todo]  # not that in which they happened to end
+        return sorted(self._failed, key=lambda failure: order.index(failure[0].key))
 
     def _give_up(self, cell: Cell) -> None:
         """Record a cell as failed, or else its error: its workers die."""

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare import __version__, diagnosis
+from gfcompare import __version__, diagnosis, swept
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
@@ -25,9 +25,10 @@ from gfcompare.plugins import registry
 from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
 from gfcompare.trees import ROOT_ATTRIBUTES, as_tree
+from gfcompare.versions import NUMERICAL, versions
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def trajectories(
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    values |= diagnosis.along(problem, record, method, diagnostics)
+    values |= diagnosis.along(problem, record.theta, record.flow_time, method, diagnostics)
     for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {
@@ -319,7 +320,22 @@ def problem_group(
         "lower": lower,
         "upper": upper,
     }
-    return annotated(data, meanings)
+    return with_options(annotated(data, meanings), descriptions["integrators"])
+
+
+def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """Return the group of a problem with the options that the study varies as coordinates.
+
+    Parameters
+    ----------
+    data : the group
+    descriptions : of the methods, name and options as plain data
+    """
+    for name, values in swept.coordinates(descriptions).items():
+        option = name.removeprefix(swept.PREFIX)
+        about = {"long_name": f"option {option} of the method, NaN if it has none", "units": "1"}
+        data = data.assign_coords({name: ("integrator", values, about)})
+    return data
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
@@ -331,7 +347,7 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     ]
     environment = {
         "python": platform.python_version(),
-        "numpy": np.__version__,
+        **versions([*NUMERICAL, *_methods_libraries()]),
         "machine": platform.machine(),
         "system": platform.system(),
     }
@@ -348,12 +364,23 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     }
 
 
+def _methods_libraries() -> list[str]:
+    """Return the libraries that methods name, such as torch."""
+    return [name for cls in registry().all("integrators") for name in cls.libraries]
+
+
 def validate(tree: xr.DataTree | xr.Dataset) -> list[str]:
     """Check a result against the schema; return what is wrong, one sentence each, empty if nothing.
 
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.validate(gfc.open_study("results/quickstart"))
+    []
     """
     tree = as_tree(tree)
     found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]

@@ -192,6 +192,14 @@ def open_study(path: str | Path) -> xr.DataTree:
     ------
     InputError
         if there is no such file or it is not a result of gfcompare
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> risk = tree["sine"]["risk"].sel(integrator="standard-gf")
+    >>> risk.median("seed", skipna=False).dims
+    ('time',)
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a result is opened by its path, got {path!r:.80}.")
@@ -200,6 +208,11 @@ def open_study(path: str | Path) -> xr.DataTree:
     if not file.is_file():
         raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")
     loaded = open_tree(file)
+    if "work_precision_version" in loaded.attrs:
+        raise InputError(
+            f"{file}: this is a work-precision study, which gfcompare info and gfcompare plot show; "
+            "in Python gfcompare.work_precision.read opens it."
+        )
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
     # Trajectories of `gfcompare.integrate` that were saved are no tree.

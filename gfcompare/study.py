@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
 from gfcompare.diagnosis import checked_names, chosen
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.errors import FOREIGN_ERRORS, LONGEST_NAME, InputError, cause_of, known_names
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
 from gfcompare.interface import Integrator, check_method
-from gfcompare.markup import architecture, component, table, target_with_curves
+from gfcompare.markup import architecture, component, in_words, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -34,6 +35,7 @@ from gfcompare.schema import SCHEMA_VERSION
 from gfcompare.sources import fingerprint
 from gfcompare.targets import Target
 from gfcompare.times import Times
+from gfcompare.versions import NUMERICAL, versions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,6 +118,7 @@ class Cell:
             "schema": SCHEMA_VERSION,
             "gfcompare": __version__,
             "sources": fingerprint(),
+            "libraries": versions(NUMERICAL),
             "study seed": self.study_seed,
             "problem": self.problem.identity(),
             "integrator": identity(self.integrator.options()) | provenance(self.integrator),
@@ -171,6 +174,28 @@ class Study:
     diagnostics : names of the quantities to be computed along the trajectories, besides risk and
         gradient_norm; by default all that are cheap
     source : the text of the study file, kept in the results
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> study = gfc.Study(
+    ...     "first",
+    ...     targets={"sine": gfc.targets.Sine()},
+    ...     integrators={
+    ...         "standard-gf": gfc.integrator("standard-gf"),
+    ...         "gd": [gfc.integrator("gd", step_size=s) for s in (0.1, 0.01)],
+    ...     },
+    ...     network=gfc.ReLUNetwork((1, 4, 1)),
+    ...     times=gfc.Times(end=10.0, count=11),
+    ...     seeds=2,
+    ... )
+    >>> list(study.integrators)
+    ['standard-gf', 'gd[step 0.1]', 'gd[step 0.01]']
+    >>> tree = study.run("results/first", jobs=1)
+    >>> tree["sine"]["risk"].dims
+    ('integrator', 'seed', 'time')
+    >>> bool((tree["sine"]["risk"].isel(time=-1) < tree["sine"]["risk"].isel(time=0)).all())
+    True
     """
 
     def __init__(
@@ -249,6 +274,54 @@ class Study:
         except InputError as error:
             raise error.within(str(path)) from None
 
+    def part(self, *, seeds: int | None = None, only: Sequence[str] = ()) -> Study:
+        """Return the study with fewer or more seeds, or with some of its methods: to try something out.
+
+        It has a name of its own, such as ``quickstart-seeds-4-only-gd``, so that by default its results do
+        not replace those of the whole study.
+
+        Parameters
+        ----------
+        seeds : number of initial networks; None means as many as the study has
+        only : names of methods, that of a grid for all of it; none means all
+
+        Raises
+        ------
+        InputError
+            for a name that the study does not have, or a wrong number of seeds
+
+        Examples
+        --------
+        >>> import gfcompare as gfc
+        >>> study = gfc.Study(
+        ...     "whole",
+        ...     targets={"sine": gfc.targets.Sine()},
+        ...     integrators={name: gfc.integrator(name) for name in ("standard-gf", "gd")},
+        ... )
+        >>> part = study.part(seeds=2, only=["gd"])
+        >>> part.name, part.seeds, list(part.integrators)
+        ('whole-seeds-2-only-gd', 2, ['gd'])
+        """
+        methods = {full: None for name in only for full in known_names("method", name, [*self.integrators])}
+        labels = [] if seeds is None else [f"seeds-{seeds}"]
+        labels += [f"only-{'-'.join(only)}"] if only else []
+        if seeds is not None:
+            check_type(seeds, int, "seeds")
+            require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
+        result = copy.copy(self)
+        result.seeds = self.seeds if seeds is None else int(seeds)
+        if methods:
+            result.integrators = {n: method for n, method in self.integrators.items() if n in methods}
+        if labels:
+            result.name = checked_name("-".join([self.name, *labels])[:LONGEST_NAME].rstrip(), "name")
+            words = [f"seeds = {result.seeds}"] if seeds is not None else []
+            words += [f"only {', '.join(only)}"] if only else []
+            note = f"# Of this study a part was run: {'; '.join(words)}.\n"
+            result.source = (
+                note + self.source if self.source else ""
+            )  # of a study made in Python there is none
+        return result
+
     def cells(self) -> tuple[Cell, ...]:
         """Return the units of work, in the order of problems, methods and seeds."""
         times = tuple(float(t) for t in self.times.array())
@@ -262,6 +335,21 @@ class Study:
             for name, integrator in self.integrators.items()
             for block in blocks
         )
+
+    def __repr__(self) -> str:
+        """Return what the study runs: a line for each problem and each method."""
+        times = self.times.array()
+        lines = [
+            f"<Study {self.name!r}: seeds {self.seeds}, save times {len(times)} from {times[0]:g} to "
+            f"{times[-1]:g}, cells {len(self.cells())}"
+        ]
+        lines += [
+            f"  problem {spec.name!r}: network {architecture(spec.network)}; target {in_words(spec.target)}; "
+            f"measure {in_words(spec.measure)}; initialization {in_words(spec.initialization)}"
+            for spec in self.problems
+        ]
+        lines += [f"  method {name!r}: {in_words(method)}" for name, method in self.integrators.items()]
+        return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the problems, with small curves of the targets, and the methods."""

@@ -41,7 +41,7 @@ def test_a_result_holds_exactly_the_schema(small_tree: xr.DataTree, small_study:
     for node in small_tree.children.values():
         data = node.to_dataset()
         assert set(data.attrs) == set(schema.GROUP_ATTRIBUTES)
-        assert set(data.variables) == set(meanings)
+        assert set(data.variables) == {*meanings, "option_step_size"}
         for name, meaning in meanings.items():
             variable = data[name]
             assert variable.dims == meaning.dims, name

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import (
     Jobs,
     PluginFiles,
@@ -35,6 +36,16 @@ def run(
     study: StudyFile,
     output: ResultFolder = None,
     jobs: Jobs = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Run this method only; the name of a grid means all of it. May be repeated.",
+        ),
+    ] = None,
     figures: Annotated[
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
@@ -53,14 +64,15 @@ def run(
     Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
     stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
     is computed again if anything changed that determines its numbers, such as a method's source: see
-    gfcompare info STUDY. The exit code is 1 if a method failed on every trajectory.
+    gfcompare info STUDY. With --seeds or --only the results have a folder of their own, such as
+    results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory.
     """
     load_plugins(plugin)
     from gfcompare.failures import failed_everywhere
     from gfcompare.runner import run_study
     from gfcompare.study import Study
 
-    loaded = Study.from_toml(study)
+    loaded = Study.from_toml(study).part(seeds=seeds, only=only or ())
     display = Display(err)
     try:
         outcome = run_study(
@@ -137,10 +149,14 @@ def plot(
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
     from gfcompare.store import open_study, result_path
+    from gfcompare.work_precision import located
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
+    if (study := located(result)) is not None:
+        precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
+        return
     tree = open_study(result)
     file = result_path(result) if result.is_dir() else result
     draw(tree, output or file.parent / "figures", figure, formats, options or ())

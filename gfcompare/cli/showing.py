@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
+from gfcompare.cli.extending import add_commands
 from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.tables import print_component, print_study, print_summary
 from gfcompare.errors import InputError, unknown_name
@@ -47,6 +49,12 @@ def list_(
 def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
+    if path.suffix != ".toml":
+        from gfcompare.work_precision import located
+
+        if (file := located(path)) is not None:
+            precision.show(file)
+            return
     from gfcompare.portraits import evaluation_text
     from gfcompare.store import is_result, open_study
 
@@ -96,6 +104,7 @@ def plugins(plugin: PluginFiles = None) -> None:
     from gfcompare.plugins import registry
 
     found = registry()
+    commands = add_commands()
     columns = [
         Column("plugin", "name"),
         *(Column(c, "text") for c in ("distribution", "version", "supplies")),
@@ -108,9 +117,7 @@ def plugins(plugin: PluginFiles = None) -> None:
             for name in found.names(kind)  # type: ignore[arg-type]
             if found.origin(kind, name) == entry  # type: ignore[arg-type]
         ]
-        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied) or "commands"
+        supplied += commands.get(entry, ())
+        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied)
         rows.append(list(map(plain, (entry.name, entry.distribution, entry.version, text))))
     print_table(out, columns, rows)
-
-
-# ---------------------------------------------------------------------------------------------------

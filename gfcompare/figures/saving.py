@@ -59,6 +59,14 @@ def save_all(
     ------
     InputError
         for an unknown name of a figure, a format or an option, before anything is drawn
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> paths = gfc.figures.save_all(tree, "figures", names=["risk", "final_risk"], formats=["png"])
+    >>> [path.name for path in paths]
+    ['risk.png', 'final_risk.png']
     """
     from gfcompare.plugins import registry
     from gfcompare.trees import as_tree

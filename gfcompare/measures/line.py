@@ -99,6 +99,12 @@ class Uniform(LineMeasure):
     Parameters
     ----------
     lower, upper : ends of the interval
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.measures.Uniform(0.0, 4.0).density()(1.0)
+    array([0.25])
     """
 
     name: ClassVar[str] = "uniform"

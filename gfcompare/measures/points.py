@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
-from gfcompare.components import require
+from gfcompare.components import check_instance, require
 from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
@@ -174,6 +174,7 @@ class Discretized(PointMeasure):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_instance(self.measure, Measure, "the measure that is discretized")
         require(self.count >= 1, f"count must be at least 1, got {self.count}.")
         if self.rule not in _RULES:
             raise unknown_name("rule", self.rule, _RULES)

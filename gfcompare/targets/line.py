@@ -28,6 +28,12 @@ class Polynomial(Target):
     Parameters
     ----------
     coefficients : ascending, as in numpy.polynomial; one list, or one list for each output
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.targets.Polynomial([1.0, 0.0, 2.0]).on(0.0, 1.0)(0.5)  # 1 + 2 x^2
+    array([1.5])
     """
 
     name: ClassVar[str] = "polynomial"

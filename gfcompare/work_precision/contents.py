@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from gfcompare.interface import Status
 from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
-from gfcompare.store import open_tree, write_whole
+from gfcompare.store import open_tree, result_path, write_whole
 from gfcompare.study import Study
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
@@ -178,6 +179,22 @@ def write(path: Path, study: Study, groups: Mapping[str, xr.Dataset]) -> None:
     root = xr.Dataset(attrs=attributes | {"work_precision_version": VERSION})
     tree = xr.DataTree.from_dict({"/": root, **groups})
     write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
+
+
+def located(path: Path) -> Path | None:
+    """Return the file of a work-precision study that a path means, None if it means something else.
+
+    A folder with the result of a study too means that.
+    """
+    if path.is_dir():
+        return path / FILE if (path / FILE).is_file() and not result_path(path).exists() else None
+    if path.suffix.lower() not in {".nc", ".nc4"} or not path.is_file():
+        return None
+    try:
+        with netCDF4.Dataset(path) as file:
+            return path if "work_precision_version" in file.ncattrs() else None
+    except OSError:  # no netCDF file: whoever opens it says so
+        return None
 
 
 def read(path: str | Path) -> xr.DataTree:
