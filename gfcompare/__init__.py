@@ -36,8 +36,8 @@ _HOMES = {
     "Times": "times",
     "integrate": "runner",
     "integrator": "plugins",
-    "open_study": "store",
-    "validate": "schema",
+    "open_study": "opening",
+    "validate": "validity",
 }
 _MODULES = frozenset(
     {
@@ -76,15 +76,15 @@ if TYPE_CHECKING:
     from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
+    from gfcompare.opening import open_study
     from gfcompare.plugins import integrator
     from gfcompare.problem import Problem
     from gfcompare.quadrature import Quadrature
     from gfcompare.runner import integrate
-    from gfcompare.schema import validate
-    from gfcompare.store import open_study
     from gfcompare.study import Study
     from gfcompare.targets import Target
     from gfcompare.times import Times
+    from gfcompare.validity import validate
 
 __all__ = [
     "Array",

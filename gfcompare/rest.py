@@ -182,9 +182,7 @@ class Linearized:
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.sqrt(2.0 * float(problem.risk(theta)))
             slopes = np.sqrt(self._modes.T**2 @ _slopes(problem, theta, hessian) ** 2)
-            noise = np.maximum(
-                noise, _EPSILON * scale * np.minimum(slopes, np.sqrt(np.abs(self.spectrum)))
-            )
+            noise = np.maximum(noise, _EPSILON * scale * np.minimum(slopes, np.sqrt(np.abs(self.spectrum))))
         known = np.abs(components.mean(axis=0)) > _SIGNIFICANT * noise
         self.speeds, self.noise = np.where(known, components[0], 0.0), np.where(known, 0.0, noise)
         # Eigenvalues are known up to this, shape (n,).

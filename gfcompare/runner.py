@@ -26,7 +26,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gfcompare import module_path, parallel, store
+from gfcompare import cell_files, module_path, opening, parallel, store, unfinished
 from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import check_instance, require
 from gfcompare.diagnosis import DiagnosticWarning
@@ -44,6 +44,7 @@ from gfcompare.problem import Problem
 from gfcompare.schema import trajectories
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
+from gfcompare.writing import write_whole
 
 _DIED = "its worker process died: out of memory, or a crash in compiled code."
 
@@ -196,16 +197,19 @@ def run_study(
     began = time.perf_counter()
     folder = user_path(output) if output is not None else Path("results") / study.name
     store.prepare(folder)
+    opening.check_owner(folder, study.spec())
     shown = progress or Silent()
     cells = study.cells()
     if force:
-        store.remove_cells(folder, cells)
-    finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
-    if on_error == "raise":
-        finished = [cell for cell in finished if not store.has_failed(store.cell_path(folder, cell))]
+        cell_files.remove_cells(folder, cells)
+    finished = [cell for cell in cells if cell_files.is_finished(folder, cell, on_error)]
+    unfinished.begin(study, folder, cells)
     there = {cell.key for cell in finished}
     todo = [cell for cell in cells if cell.key not in there]
     shown.begin(cells, finished)
+    kept = sum(cell_files.cell_path(folder, cell).exists() for cell in todo)
+    if kept and on_error == "record":
+        shown.note(f"{kept} cells have their trajectories: of them only diagnostics are computed")
     try:
         if todo:
             warm_up(todo, shown)
@@ -222,11 +226,11 @@ def run_study(
             _refuse(failed, folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
-        shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
+        shown.end(len(finished) + sum(cell_files.is_finished(folder, cell, on_error) for cell in todo))
     if study.source:
-        store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
-    path = store.merge(study, folder, cells)
-    tree = store.open_study(path)
+        write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
+    path = store.merge(study, folder, cells, shown.note)
+    tree = opening.open_study(path)
     warn_of_methods(tree)
     return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
 
@@ -269,7 +273,11 @@ def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: 
 def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
     """Compute a cell and write its file; return the seconds it took."""
     began = time.perf_counter()
-    store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell, on_error))
+    path = cell_files.cell_path(folder, cell)
+    if path.exists() and not (on_error == "raise" and cell_files.has_failed(path)):
+        cell_files.complete_cell(path, cell)
+    else:
+        cell_files.save_cell(path, cell, run_cell(cell, on_error))
     return time.perf_counter() - began
 
 
@@ -430,7 +438,7 @@ def _run_in_pool(
             if _run_once([cell], folder, 1, on_error, shown, failed):
                 failed.append((cell, WorkersLostError(_DIED)))
         settled = {cell.key for cell, _ in failed}
-        left = [c for c in left if c.key not in settled and not store.cell_path(folder, c).exists()]
+        left = [c for c in left if c.key not in settled and not cell_files.is_finished(folder, c, on_error)]
     return failed
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
-from gfcompare.diagnosis import checked_names, chosen
+from gfcompare.diagnosis import checked_names, diagnostics_of
+from gfcompare.diagnostics import TrajectoryDiagnostic
 from gfcompare.errors import InputError
 from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
@@ -110,7 +111,10 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """A hash of everything that determines the cell's content: the name of its file."""
+        """A hash of everything that determines the cell's trajectories: the name of its file.
+
+        The diagnostics are not among it: they are computed from the states, and have keys of their own.
+        """
         content = {
             "schema": SCHEMA_VERSION,
             "gfcompare": __version__,
@@ -121,14 +125,27 @@ class Cell:
             "seeds": self.seeds,
             "times": [t.hex() for t in self.times],
             "time limit": self.time_limit,
-            "diagnostics": [provenance(cls()) | {"name": cls.name} for cls in chosen(self.diagnostics)],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        return _hashed(content)
+
+    @cached_property
+    def diagnostic_keys(self) -> dict[str, str]:
+        """A hash of everything besides the trajectories that determines each of the cell's diagnostics.
+
+        Those that compare methods are not among them: a cell does not know the others.
+        """
+        found = diagnostics_of(self.problem.problem, self.diagnostics)
+        along = [cls for cls in found if issubclass(cls, TrajectoryDiagnostic)]
+        return {cls.name: _hashed(provenance(cls())) for cls in along}
 
     @property
     def label(self) -> str:
         """What the cell is called in messages."""
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
+
+
+def _hashed(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _check_method(method: object, name: str) -> None:

@@ -329,7 +329,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("run {study} --plugin {study}", ["is not a Python file"]),
     ("run {result}", ["is not a text file in UTF-8"]),
     ("plot none", ["no result at 'none': expected a folder with result.nc"]),
-    ("plot {study}", ["not a netCDF-4 file"]),
+    ("plot {study}", ["no result at 'results/tiny'", "expected a folder with result.nc"]),
     ("plot {result} --figure rsik", ["rsik", "Did you mean 'risk'?"]),
     ("plot {result} --format jpeg", ["unknown figure format 'jpeg'", "Allowed: gif, mp4, pdf, png, svg"]),
     ("plot", ["Missing argument 'RESULT'"]),

@@ -13,7 +13,7 @@ import xarray as xr
 from support import assert_same_numbers, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import schema, store
+from gfcompare import schema, store, writing
 
 Damage = Callable[[xr.Dataset], xr.Dataset]
 
@@ -343,14 +343,14 @@ def test_the_command_lists_the_damage(small_tree: xr.DataTree, tmp_path: Path) -
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
-    store.write_whole(path, lambda p: p.write_text("first") and None)
+    writing.write_whole(path, lambda p: p.write_text("first") and None)
 
     def interrupted(temporary: Path) -> None:
         temporary.write_text("second, but not to the e")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.write_whole(path, interrupted)
+        writing.write_whole(path, interrupted)
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from gfcompare.cli.base import (
+    Either,
     Jobs,
     PluginFiles,
-    Result,
     ResultFolder,
     StudyFile,
     a_path,
@@ -24,6 +24,7 @@ from gfcompare.cli.base import (
 )
 from gfcompare.cli.drawing import draw
 from gfcompare.cli.progress import Display
+from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
 
@@ -96,7 +97,7 @@ def run(
 
 @app.command()
 def plot(
-    result: Result,
+    result: Either,
     figure: Annotated[
         list[str] | None,
         typer.Option(
@@ -130,14 +131,15 @@ def plot(
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:
-    """Draw the figures of a result again: every method in one colour, problems side by side."""
+    """Draw the figures of a result again: every method in one colour, problems side by side.
+
+    Of a run that is not finished they show what there is so far. A study file means its folder in results/.
+    """
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
-    from gfcompare.store import open_study, result_path
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
-    tree = open_study(result)
-    file = result_path(result) if result.is_dir() else result
+    tree, file = opened(result, so_far=True)
     draw(tree, output or file.parent / "figures", figure, formats, options or ())

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from gfcompare.components import describe
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
+from gfcompare.netcdf import open_tree
 from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
-from gfcompare.store import open_tree, write_whole
 from gfcompare.study import Study
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
+from gfcompare.writing import write_whole
 
 FILE = "work-precision.nc"
 
