@@ -21,6 +21,7 @@ _HOMES = {
     "InputError": "errors",
     "Initialization": "initializations",
     "Integrator": "interface",
+    "Limits": "limits",
     "Measure": "measures",
     "PiecewiseConstant": "descent",
     "PolynomialDecay": "descent",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from gfcompare.flow import FlowIntegrator
     from gfcompare.initializations import Initialization
     from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
+    from gfcompare.limits import Limits
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
     from gfcompare.opening import open_study
@@ -95,6 +97,7 @@ __all__ = [
     "Initialization",
     "InputError",
     "Integrator",
+    "Limits",
     "Measure",
     "PiecewiseConstant",
     "PolynomialDecay",

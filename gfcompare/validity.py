@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.components import check_instance
-from gfcompare.errors import is_name
+from gfcompare.errors import is_full_name
 from gfcompare.interface import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.schema import (
@@ -189,7 +189,7 @@ def _wrong_json(text: object, kind: str, right: Callable[[Any], bool], what: str
 
 def _faults(name: str, node: xr.DataTree, minor: int) -> list[str]:
     data = node.to_dataset()
-    found = [] if is_name(name) else ["the name of the problem is none that a study can have"]
+    found = [] if is_full_name(name) else ["the name of the problem is none that a study can have"]
     found += [f"no attribute {key!r}" for key in GROUP_ATTRIBUTES if key not in data.attrs]
     try:
         given = np.atleast_1d(data.attrs.get("widths", ()))
@@ -255,7 +255,7 @@ def _wrong_values(data: xr.Dataset) -> Iterator[str]:
             yield f"the dimension {name!r} is empty"
         elif len(np.unique(data[name].values)) < data.sizes[name]:
             yield f"{name!r} has the same value twice"
-    if not all(is_name(name) for name in data["integrator"].values.tolist()):
+    if not all(is_full_name(name) for name in data["integrator"].values.tolist()):
         yield "'integrator' has names that no method can have"
     if not np.isin(data["status"].values, [s.value for s in Status]).all():
         yield "'status' has values outside its flag_values"

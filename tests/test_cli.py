@@ -332,7 +332,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("plot {study}", ["no result at 'results/tiny'", "expected a folder with result.nc"]),
     ("plot {result} --figure rsik", ["rsik", "Did you mean 'risk'?"]),
     ("plot {result} --format jpeg", ["unknown figure format 'jpeg'", "Allowed: gif, mp4, pdf, png, svg"]),
-    ("plot", ["Missing argument 'RESULT'"]),
+    ("plot", ["Missing argument 'RESULT|STUDY'"]),
     ("list", ["Missing argument 'KIND'"]),
     ("list target", ["unknown kind 'target'. Did you mean 'targets'? Allowed: diagnostics, figures,"]),
     ("list targets sinus", ["unknown target 'sinus'. Did you mean 'sine'?"]),
