@@ -234,7 +234,8 @@ class Study:
         if quadrature is not None:
             check_type(quadrature, Quadrature, "quadrature")
         require(seeds >= 1, f"seeds must be at least 1, got {seeds!s:.40}.")
-        require(0 <= seed <= LARGEST_INTEGER, f"seed must lie between 0 and 2^63 - 1, got {seed!s:.40}.")
+        require(seed >= 0, f"seed must not be negative, got {seed!s:.40}.")
+        require(seed <= LARGEST_INTEGER, f"seed must lie between 0 and 2^63 - 1, got {seed!s:.40}.")
         if time_limit is not None:
             check_type(time_limit, float, "time_limit")
             require(time_limit > 0, f"time_limit must be positive, got {time_limit}.")

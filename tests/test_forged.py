@@ -142,7 +142,7 @@ def test_a_result_without_trajectories(tree: xr.DataTree, dim: str) -> None:
 def test_forged_results_give_no_traceback(tree: xr.DataTree, tmp_path: Path) -> None:
     """Hundreds of them: python tests/forging.py 300."""
     plotted = ["--figure", "risk", "--format", "png"]
-    for number, groups in enumerate(forging.forged(tree, 25, seed=1)):
+    for number, groups in enumerate(forging.forged(tree, 8, seed=1)):
         found = list(forging.wrong_commands(groups, tmp_path, False, plotted))
         assert not found, (number, found)
 

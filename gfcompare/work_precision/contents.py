@@ -20,6 +20,7 @@ from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
 from gfcompare.study import Study
+from gfcompare.validity import version_of
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
 from gfcompare.writing import write_whole
@@ -205,4 +206,10 @@ def read(path: str | Path) -> xr.DataTree:
     tree = open_tree(file)
     if "work_precision_version" not in tree.attrs:
         raise InputError(f"{file}: a netCDF file, but not of a work-precision study.")
+    given_version = tree.attrs["work_precision_version"]
+    if version_of(given_version) != version_of(VERSION):
+        raise InputError(
+            f"{file}: a work-precision study of version {given_version!s:.20}, which this gfcompare does not "
+            f"read (it knows {VERSION})."
+        )
     return tree
