@@ -18,8 +18,8 @@ from gfcompare.errors import InputError
 from gfcompare.flow import FlowIntegrator
 from gfcompare.plugins import registry
 from gfcompare.problem import Problem
-from gfcompare.schema import Variable, annotated
-from gfcompare.study import Study
+from gfcompare.schema import DIAGNOSED, Variable, annotated
+from gfcompare.study import Study, diagnostic_key
 from gfcompare.theory.rebuild import Rebuilt
 from gfcompare.trees import as_tree
 
@@ -141,10 +141,14 @@ def _stored(one: xr.Dataset) -> _Method:
 
 def _together(values: Sequence[Values]) -> xr.Dataset:
     """Return what was found for each method as variables of the problem's group."""
-    meanings, found = {}, {}
+    meanings, found, keys = {}, {}, {}
     for name in values[0]:
         cls: type[Quantity] = registry().get("diagnostics", name)
         dims = ("integrator", "seed", "time", *cls.dims)
         meanings[name] = Variable(dims, "f", cls.long_name, cls.units)
         found[name] = (dims, np.stack([part[name] for part in values]))
-    return annotated(xr.Dataset(found), meanings)
+        keys[name] = diagnostic_key(cls)
+    data = annotated(xr.Dataset(found), meanings)
+    for name, key in keys.items():
+        data[name].attrs[DIAGNOSED] = key
+    return data

@@ -155,11 +155,17 @@ def _guarded(
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
     except FOREIGN_ERRORS as error:
-        plugin = registry().origin("diagnostics", cls.name)
-        warnings.warn(
-            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause_of(error)}",
-            DiagnosticWarning,
-            stacklevel=2,
-        )
-        return np.full(shape, np.nan)
+        return left_out(cls, problem, shape[:2], cause_of(error))
     return values
+
+
+def left_out(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...], cause: str) -> Array:
+    """Return NaN in place of a diagnostic, and warn; `trajectories` is the shape (M, T) of its first axes."""
+    plugin = registry().origin("diagnostics", cls.name)
+    warnings.warn(
+        f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause}",
+        DiagnosticWarning,
+        stacklevel=3,
+    )
+    sizes = _sizes(problem.network)
+    return np.full((*trajectories, *(sizes[name] for name in cls.dims)), np.nan)

@@ -15,6 +15,10 @@ from gfcompare.kernels import manifold
 
 Array = NDArray[np.float64]
 
+# More would be 0.8 GB for each state, of which a method has several.
+_MOST_PARAMETERS = 10**8
+_MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -74,7 +78,14 @@ class ReLUNetwork:
                 "widths must be at least three positive integers (input, hidden..., output), "
                 f"got {list(widths)}."
             )
+        if len(widths) > _MOST_LAYERS:
+            raise InputError(f"widths has {len(widths)} numbers, and at most {_MOST_LAYERS} are allowed.")
         object.__setattr__(self, "widths", tuple(int(n) for n in widths))
+        if self.parameter_count > _MOST_PARAMETERS:
+            raise InputError(
+                f"widths {list(self.widths)!s:.80} make a network of {self.parameter_count} parameters, and "
+                f"at most {_MOST_PARAMETERS} are allowed."
+            )
 
     @property
     def inputs(self) -> int:

@@ -61,6 +61,18 @@ class Times:
                 f"start must lie between 0 and end = {self.end:g}, got {self.start:g}.",
             )
 
+    @property
+    def size(self) -> int:
+        """Number of save times, known before there is an array of them."""
+        if self.spacing == "given":
+            return len(self.values) + int(self.values[0] != 0.0)
+        return self.count + int(self.spacing == "log")
+
+    @property
+    def last(self) -> float:
+        """The last save time."""
+        return float(self.values[-1]) if self.spacing == "given" else self.end
+
     def array(self) -> NDArray[np.float64]:
         """Return the save times, increasing, with 0 first."""
         if self.spacing == "given":

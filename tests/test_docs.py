@@ -85,7 +85,8 @@ def test_study_page_lists_every_component_and_option(kind, heading):
 
 def test_study_page_examples_are_the_same_study(tmp_path):
     page = DOCS / "study-file.md"
-    toml, quadrature, schedules = code_blocks(page, "toml")
+    toml, quadrature, schedules, limits = code_blocks(page, "toml")
+    assert gfc.Limits(**tomllib.loads(limits)["limits"]) == gfc.Limits()
     assert gfc.Quadrature(**tomllib.loads(quadrature)["quadrature"]).nodes == 64
     path = tmp_path / "example.toml"
     path.write_text(toml, encoding="utf-8")

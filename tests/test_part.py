@@ -43,6 +43,8 @@ def test_more_seeds_keep_those_that_are_there(study: gfc.Study) -> None:
 def test_wrong_parts_are_refused(study: gfc.Study) -> None:
     with pytest.raises(gfc.InputError, match=r"unknown method 'gb'. Did you mean 'gd'\?"):
         study.part(only=["gb"])
+    with pytest.raises(gfc.InputError, match=r"limits\.cells"):
+        study.part(seeds=10**9)
     with pytest.raises(gfc.InputError, match="seeds must be at least 1, got 0"):
         study.part(seeds=0)
     with pytest.raises(gfc.InputError, match=r"seeds: must be a whole number, got 2\.5"):

@@ -436,6 +436,14 @@ def test_what_is_not_a_work_precision_study_is_refused(folder: Path, tmp_path: P
         gfc.open_study(folder / contents.FILE)
 
 
+@pytest.mark.parametrize("version", ["2.0", "1.1", "", "x"])
+def test_another_version_is_not_read(tmp_path: Path, version: str) -> None:
+    file = tmp_path / "work-precision.nc"
+    xr.Dataset(attrs={"work_precision_version": version}).to_netcdf(file, engine="netcdf4")
+    with pytest.raises(InputError, match="which this gfcompare does not read"):
+        work_precision.read(file)
+
+
 # The diagram
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, err, load_plugins, out, plain
+from gfcompare.cli.results import opened
 from gfcompare.progress import activity
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ def diagnose(
     from gfcompare import store
     from gfcompare.diagnosing import additions
     from gfcompare.diagnosis import DiagnosticWarning
+    from gfcompare.opening import check_version
 
-    tree = store.open_study(result)
-    file = store.result_path(result) if result.is_dir() else result
+    tree, file = opened(result)
+    check_version(file, tree.attrs, to_write=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with activity(err, "rebuilding the problems") as tell:
             added = additions(tree, names, progress=lambda text: tell(plain(text)))
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    store.add(file, added, dimension="")  # no dimension is theirs alone: what has the same name is replaced
+    # No dimension is theirs alone: what has the same name is replaced.
+    store.add(file, added, "", tree)
     _print(added)
     out.print(plain(f"added to {file}"))
     if any(issubclass(warning.category, DiagnosticWarning) for warning in caught):

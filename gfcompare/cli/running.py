@@ -10,9 +10,9 @@ import typer
 
 from gfcompare.cli import precision
 from gfcompare.cli.base import (
+    Either,
     Jobs,
     PluginFiles,
-    Result,
     ResultFolder,
     StudyFile,
     a_path,
@@ -25,6 +25,7 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.drawing import draw
+from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
 from gfcompare.process_end import ignore_interrupts
@@ -111,7 +112,7 @@ def run(
 
 @app.command()
 def plot(
-    result: Result,
+    result: Either,
     figure: Annotated[
         list[str] | None,
         typer.Option(
@@ -145,10 +146,12 @@ def plot(
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:
-    """Draw the figures of a result again: every method in one colour, problems side by side."""
+    """Draw the figures of a result again: every method in one colour, problems side by side.
+
+    Of a run that is not finished they show what there is so far. A study file means its folder in results/.
+    """
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
-    from gfcompare.store import open_study, result_path
     from gfcompare.work_precision import located
 
     for extension in formats or ():
@@ -157,6 +160,5 @@ def plot(
     if (study := located(result)) is not None:
         precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
         return
-    tree = open_study(result)
-    file = result_path(result) if result.is_dir() else result
+    tree, file = opened(result, so_far=True)
     draw(tree, output or file.parent / "figures", figure, formats, options or ())

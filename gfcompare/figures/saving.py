@@ -166,7 +166,7 @@ def _write_moving(
     say: Callable[[str], None],
 ) -> None:
     from gfcompare.figures import animation
-    from gfcompare.store import write_whole
+    from gfcompare.writing import write_whole
 
     for form in forms:
         if not animation.available(form):
@@ -180,7 +180,7 @@ def _write_moving(
 
 def write(figure: Any, path: Path, form: str, title: str) -> None:
     """Write a figure into a file in one atomic step, with a title and no date."""
-    from gfcompare.store import write_whole
+    from gfcompare.writing import write_whole
 
     metadata = {"Title": title} | _METADATA.get(form, {})
     write_whole(path, lambda temporary: figure.savefig(temporary, format=form, metadata=metadata))

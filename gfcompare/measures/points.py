@@ -151,6 +151,7 @@ class Points(PointMeasure):
         return _table(self.test_data, "test_data"), _table(self.test_observed, "test_observed")
 
 
+_MOST_POINTS = 10**7
 _RULES = ("random", "sobol", "quantiles")
 
 
@@ -175,7 +176,9 @@ class Discretized(PointMeasure):
 
     def __post_init__(self) -> None:
         check_instance(self.measure, Measure, "the measure that is discretized")
-        require(self.count >= 1, f"count must be at least 1, got {self.count}.")
+        require(
+            1 <= self.count <= _MOST_POINTS, f"count must lie between 1 and {_MOST_POINTS}, got {self.count}."
+        )
         if self.rule not in _RULES:
             raise unknown_name("rule", self.rule, _RULES)
         require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from gfcompare.components import describe
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
+from gfcompare.netcdf import open_tree
+from gfcompare.opening import result_path, unfinished_path
 from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
-from gfcompare.store import open_tree, result_path, write_whole
 from gfcompare.study import Study
+from gfcompare.validity import version_of
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
+from gfcompare.writing import write_whole
 
 FILE = "work-precision.nc"
 
@@ -187,7 +190,8 @@ def located(path: Path) -> Path | None:
     A folder with the result of a study too means that.
     """
     if path.is_dir():
-        return path / FILE if (path / FILE).is_file() and not result_path(path).exists() else None
+        other = result_path(path).exists() or unfinished_path(path).exists()
+        return path / FILE if (path / FILE).is_file() and not other else None
     if path.suffix.lower() not in {".nc", ".nc4"} or not path.is_file():
         return None
     try:
@@ -221,4 +225,10 @@ def read(path: str | Path) -> xr.DataTree:
     tree = open_tree(file)
     if "work_precision_version" not in tree.attrs:
         raise InputError(f"{file}: a netCDF file, but not of a work-precision study.")
+    given_version = tree.attrs["work_precision_version"]
+    if version_of(given_version) != version_of(VERSION):
+        raise InputError(
+            f"{file}: a work-precision study of version {given_version!s:.20}, which this gfcompare does not "
+            f"read (it knows {VERSION})."
+        )
     return tree
