@@ -583,6 +583,7 @@ class _Pool:
                 while waiting and len(running) < workers:  # no more than that, to know what was running
                     cell = waiting.popleft()
                     handed_out.append(cell)
+                    _ = cell.diagnostic_keys  # of the code as it is here: a worker lacks files of plugins
                     payload = cloudpickle.dumps((cell, self._folder, self._on_error, carried(), death))
                     running[executor.submit(_work, payload)] = cell
                     self._raise_if_interrupted()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import hookspecs, schema
+from gfcompare import hookspecs, schema, trees
 from gfcompare.plugins import registry
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def test_schema_page_lists_every_variable_with_its_dimensions_and_units():
 
 def test_schema_page_lists_every_attribute_status_and_the_version():
     text = (DOCS / "schema.md").read_text(encoding="utf-8")
-    assert first_cells(DOCS / "schema.md", "Root attributes") == set(schema.ROOT_ATTRIBUTES)
+    assert first_cells(DOCS / "schema.md", "Root attributes") == set(trees.ROOT_ATTRIBUTES)
     assert first_cells(DOCS / "schema.md", "Attributes of a problem group") == set(schema.GROUP_ATTRIBUTES)
     assert f"`{schema.SCHEMA_VERSION}`" in text
     for status in gfc.Status:
