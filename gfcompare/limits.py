@@ -33,6 +33,19 @@ class Limits:
     cells : cells, each of one problem, one method and a block of seeds
     gigabytes : size of the result, which is read into memory as a whole
     hours : of one core; a lower bound is estimated, for methods with constant steps
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> study = gfc.Study(
+    ...     "large",
+    ...     targets={"sine": gfc.targets.Sine()},
+    ...     integrators={"gd": gfc.integrator("gd")},
+    ...     seeds=2_000_000,
+    ...     limits=gfc.Limits(cells=200_000, gigabytes=2000.0),
+    ... )
+    >>> len(study.cells())
+    125000
     """
 
     cells: int = 100_000

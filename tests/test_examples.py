@@ -15,6 +15,7 @@ import gfcompare as gfc
 SHOWN: dict[str, Any] = {
     name: getattr(gfc, name)
     for name in (
+        "Limits",
         "PiecewiseConstant",
         "PolynomialDecay",
         "Problem",
