@@ -21,6 +21,7 @@ _HOMES = {
     "InputError": "errors",
     "Initialization": "initializations",
     "Integrator": "interface",
+    "Limits": "limits",
     "Measure": "measures",
     "PiecewiseConstant": "descent",
     "PolynomialDecay": "descent",
@@ -34,10 +35,11 @@ _HOMES = {
     "Study": "study",
     "Target": "targets",
     "Times": "times",
+    "diagnose": "diagnosing",
     "integrate": "runner",
     "integrator": "plugins",
-    "open_study": "store",
-    "validate": "schema",
+    "open_study": "opening",
+    "validate": "validity",
 }
 _MODULES = frozenset(
     {
@@ -69,22 +71,24 @@ if TYPE_CHECKING:
     )
     from gfcompare.components import Component
     from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
+    from gfcompare.diagnosing import diagnose
     from gfcompare.diagnostics import Diagnostic
     from gfcompare.errors import InputError
     from gfcompare.flow import FlowIntegrator
     from gfcompare.initializations import Initialization
     from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
+    from gfcompare.limits import Limits
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
+    from gfcompare.opening import open_study
     from gfcompare.plugins import integrator
     from gfcompare.problem import Problem
     from gfcompare.quadrature import Quadrature
     from gfcompare.runner import integrate
-    from gfcompare.schema import validate
-    from gfcompare.store import open_study
     from gfcompare.study import Study
     from gfcompare.targets import Target
     from gfcompare.times import Times
+    from gfcompare.validity import validate
 
 __all__ = [
     "Array",
@@ -95,6 +99,7 @@ __all__ = [
     "Initialization",
     "InputError",
     "Integrator",
+    "Limits",
     "Measure",
     "PiecewiseConstant",
     "PolynomialDecay",
@@ -110,6 +115,7 @@ __all__ = [
     "Times",
     "__version__",
     "critical_points",
+    "diagnose",
     "diagnostics",
     "figures",
     "hookimpl",

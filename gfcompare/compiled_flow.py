@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gfcompare.evaluators.base import FlowTables
-from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, State, Status
+from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, State, Status, escape
 from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 from gfcompare.rest import LARGEST_DENSE, Linearized, hessian_along
@@ -23,7 +23,8 @@ _EPSILON = float(np.finfo(np.float64).eps)
 _REASONS = {
     Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
     Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
-    Status.DIVERGED: f"|y| left {DIVERGENCE_NORM:g} at flow time {{reached:.6g}}",
+    Status.DIVERGED: "{escaped} at flow time {reached:.6g}",
+    Status.FAILED: "the velocity is not finite at flow time {reached:.6g}",
     Status.STATIONARY: "the gradient vanishes to rounding at flow time {reached:.6g}",
     Status.PRECISION_LIMIT: (
         "after flow time {reached:.6g} the gradient is below its rounding error, but the risk may still fall"
@@ -156,8 +157,14 @@ class CompiledFlow:
             smallest_step=np.where(np.isfinite(tables.clocks[:, 2]), tables.clocks[:, 2], np.nan),
             memory=replace(self, tables=tables, settled=settled),
         )
-        for m, status in statuses.items():
-            message = _REASONS[status].format(steps=result.steps[m], reached=times[m], time=time)
+        for m, end in statuses.items():
+            status = end
+            if status is Status.STEP_TOO_SMALL and not np.isfinite(tables.differences[m]).all():
+                status = Status.FAILED
+            escaped = escape(tables.differences[m, 0], "y")
+            message = _REASONS[status].format(
+                steps=result.steps[m], reached=times[m], time=time, escaped=escaped
+            )
             result = result.ended(np.arange(len(running)) == m, status, message)
         return result
 

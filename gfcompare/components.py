@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gfcompare import sources
+from gfcompare.component_class import check_declaration
 from gfcompare.errors import InputError
+from gfcompare.option_types import check_options, checking_options
 
 
 class Component:
@@ -24,6 +26,17 @@ class Component:
     """
 
     name: ClassVar[str]
+
+    #: Libraries whose version can change its numbers, besides those that its file imports by name.
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__post_init__" in vars(cls):  # the dataclass's __init__ will call it
+            cls.__post_init__ = checking_options(cls.__post_init__)  # type: ignore[assignment, method-assign]
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def options(self) -> dict[str, Any]:
         """Return the fields that take part in the identity of the component, by name."""
@@ -58,6 +71,8 @@ def check_instance(value: object, kind: type[Any], what: str) -> Any:
     what : what the value should be, such as ``"the target"``
     """
     if isinstance(value, kind):
+        if isinstance(value, Component):
+            check_declaration(type(value))
         return value
     if isinstance(value, type):
         got = f"the class {value.__name__}"

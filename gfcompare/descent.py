@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from gfcompare.components import require
 from gfcompare.errors import ContractError, InputError, unknown_name
-from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status
+from gfcompare.interface import DIVERGENCE_NORM, Array, CountedProblem, Integrator, State, Status, escape
+from gfcompare.option_types import check_options
 from gfcompare.returned import check_block, check_step
 
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
@@ -34,6 +35,14 @@ class PolynomialDecay:
     initial : the first step size
     power : exponent of the decay; 1/2 and 1 are usual
     scale : steps after which the decay sets in
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.PolynomialDecay(0.5, power=1.0).step_sizes(0, 4).round(4))
+    [0.5    0.25   0.1667 0.125 ]
+    >>> gfc.integrator("gd", step_size=gfc.PolynomialDecay(0.1)).name
+    'gd'
     """
 
     initial: float
@@ -42,6 +51,7 @@ class PolynomialDecay:
     schedule: Literal["polynomial"] = "polynomial"
 
     def __post_init__(self) -> None:
+        check_options(self)
         require(self.initial > 0, f"initial must be positive, got {self.initial}.")
         require(self.power >= 0, f"power must not be negative, got {self.power}.")
         require(self.scale > 0, f"scale must be positive, got {self.scale}.")
@@ -60,6 +70,12 @@ class PiecewiseConstant:
     ----------
     boundaries : increasing step numbers at which the step size changes
     values : one step size more than boundaries
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.PiecewiseConstant([2], [0.1, 0.01]).step_sizes(0, 4))
+    [0.1  0.1  0.01 0.01]
     """
 
     boundaries: Sequence[int]
@@ -67,6 +83,7 @@ class PiecewiseConstant:
     schedule: Literal["piecewise-constant"] = "piecewise-constant"
 
     def __post_init__(self) -> None:
+        check_options(self)
         require(
             len(self.values) == len(self.boundaries) + 1,
             f"{len(self.boundaries)} boundaries need one value more, got {len(self.values)} values.",
@@ -123,6 +140,26 @@ class StepMethod(Integrator, abc.ABC):
 
     A subclass is a frozen dataclass with a field `step_size`, and writes `step`; all trajectories take
     their steps together. Methods that can make many steps in one call override `steps` instead.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from typing import ClassVar
+    >>> import gfcompare as gfc
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(gfc.StepMethod):
+    ...     '''Steps along the signs of the gradient.'''
+    ...
+    ...     name: ClassVar[str] = "sign-descent"
+    ...     step_size: float = 0.01
+    ...
+    ...     def step(self, problem, theta, memory, step_size):
+    ...         gradient = problem.gradient(theta)
+    ...         return theta - step_size * gradient / (abs(gradient) + 1e-12), memory
+    >>> problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
+    >>> data = gfc.integrate(problem, SignDescent(), [1.0, -1.0, 0.1, 0.9, 0.5, -0.5, 0.0], [0.0, 1.0])
+    >>> print(data["steps"].values)
+    [[  0 100]]
     """
 
     step_size: StepSize
@@ -188,8 +225,8 @@ class StepMethod(Integrator, abc.ABC):
                 for m in np.flatnonzero(lost):
                     times[m] = state.time[m] + float(sizes[: taken[m]].sum())
                 messages = [
-                    f"|theta| left {DIVERGENCE_NORM:g} at step {n}, flow time {t:.6g}"
-                    for n, t in zip(done, times, strict=True)
+                    f"{escape(row)} at step {n}, flow time {t:.6g}"
+                    for row, n, t in zip(theta, done, times, strict=True)
                 ]
             state = state.moved(theta=theta, memory=memory, steps=done, time=times)
             if lost.any():
@@ -205,6 +242,14 @@ class StepMethod(Integrator, abc.ABC):
                 return state.ended(state.running, Status.STEP_LIMIT, message)
             reached = clock
         return state
+
+
+def check_step_method(cls: type[StepMethod]) -> None:
+    """Raise InputError unless a class of step methods says how it makes a step and has a step size."""
+    own = any(getattr(cls, key) is not getattr(StepMethod, key) for key in ("step", "steps", "advance"))
+    require(own, f"{cls.__name__} does not define step (or steps, for many steps in one call)")
+    has = "step_size" in cls.fields() or hasattr(cls, "step_size")
+    require(has, f"{cls.__name__} has no option step_size; write step_size: float = 0.01")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
 from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of, known_name
 from gfcompare.flow import FlowIntegrator
-from gfcompare.integration import Record
 from gfcompare.interface import Integrator
 from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import PluginWarning, registry
@@ -66,18 +65,21 @@ def _sizes(network: ReLUNetwork) -> dict[str, int]:
     return hidden | {"input": network.inputs, "output": network.outputs}
 
 
-def along(problem: Problem, record: Record, method: Integrator | None, names: Sequence[str] | None) -> Values:
+def along(
+    problem: Problem, theta: Array, flow_time: Array, method: Integrator | None, names: Sequence[str] | None
+) -> Values:
     """Return the diagnostics of the trajectories of one method, each of shape (M, T, ...).
 
     Parameters
     ----------
     problem : the problem
-    record : the trajectories
+    theta : states, shape (M, T, P), NaN where a trajectory has ended
+    flow_time : reached, shape (M, T)
     method : their method, if it is known
     names : of the diagnostics wanted; None for those that are computed by default
     """
     normalized = method is not None and method.on_manifold
-    paths = Trajectories(record.theta, record.flow_time, normalized, rtol_of(method))
+    paths = Trajectories(theta, flow_time, normalized, rtol_of(method))
     return {
         cls.name: _guarded(cls, problem, paths, partial(_along, cls, problem, paths))
         for cls in diagnostics_of(problem, names)
@@ -153,11 +155,17 @@ def _guarded(
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
     except FOREIGN_ERRORS as error:
-        plugin = registry().origin("diagnostics", cls.name)
-        warnings.warn(
-            f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause_of(error)}",
-            DiagnosticWarning,
-            stacklevel=2,
-        )
-        return np.full(shape, np.nan)
+        return left_out(cls, problem, shape[:2], cause_of(error))
     return values
+
+
+def left_out(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...], cause: str) -> Array:
+    """Return NaN in place of a diagnostic, and warn; `trajectories` is the shape (M, T) of its first axes."""
+    plugin = registry().origin("diagnostics", cls.name)
+    warnings.warn(
+        f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause}",
+        DiagnosticWarning,
+        stacklevel=3,
+    )
+    sizes = _sizes(problem.network)
+    return np.full((*trajectories, *(sizes[name] for name in cls.dims)), np.nan)

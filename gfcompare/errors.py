@@ -4,12 +4,17 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 # Names are those of groups and variables in netCDF files and of files and folders: netCDF refuses other first
 # characters, and "/" and "\\" part the folders of a path.
 _NAME = re.compile(r"\w(?:[^/\\\x00-\x1f\x7f]*[^/\\\x00-\x1f\x7f\s])?")
 
 LONGEST_NAME = 80
+#: netCDF allows 256 bytes for the name of a group, file systems 255, with an ending.
+LONGEST_GROUP = 240
+_MOST_BYTES = 200  # of a name, which a grid makes longer
+_LONGEST_MESSAGE = 1200
 
 
 class InputError(ValueError):
@@ -18,6 +23,12 @@ class InputError(ValueError):
     def within(self, where: str) -> "InputError":
         """Return the same error with `where` (file, key) put in front."""
         return type(self)(f"{where}: {self}")
+
+
+def shortened(text: str) -> str:
+    """Return a message on one line of a readable length, whatever values it quotes."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:700]} ... {line[-500:]}"
 
 
 class ContractError(InputError):
@@ -90,12 +101,21 @@ def printable(text: str) -> str:
 
 def is_name(name: object) -> bool:
     """Return whether something can name a group, a variable, a file or a folder."""
+    return is_full_name(name) and len(name) <= LONGEST_NAME and _bytes(name) <= _MOST_BYTES
+
+
+def is_full_name(name: object) -> TypeGuard[str]:
+    """Return whether something can name a problem or method, with what tells it from others in a grid."""
     return (
         isinstance(name, str)
-        and len(name) <= LONGEST_NAME
+        and _bytes(name) <= LONGEST_GROUP
         and _NAME.fullmatch(name) is not None
         and not any(map(_is_unprinted, name))
     )
+
+
+def _bytes(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))
 
 
 def known_name(kind: str, given: str, known: Sequence[str]) -> str:
@@ -112,6 +132,22 @@ def known_name(kind: str, given: str, known: Sequence[str]) -> str:
         if normalized(name) == normalized(given):
             return name
     raise unknown_name(kind, given, known)
+
+
+def known_names(kind: str, given: str, known: Sequence[str]) -> list[str]:
+    """Return the known name that is the given text, or all of a grid: ``gd`` means ``gd[step 0.1]``, ...
+
+    Raises
+    ------
+    InputError
+        if there is none, with the nearest one
+    """
+    bases = {name: normalized(name.partition("[")[0]) for name in known if name.endswith("]")}
+    if normalized(given) not in map(normalized, known):
+        found = [name for name, base in bases.items() if base == normalized(given)]
+        if found:
+            return found
+    return [known_name(kind, given, [*known, *dict.fromkeys(bases.values())])]
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> InputError:

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.conserved import Staying
-from gfcompare.interface import DIVERGENCE_NORM, Status
+from gfcompare.interface import DIVERGENCE_NORM, Status, escape
 from gfcompare.runge_kutta import Array, DormandPrince5, DormandPrince8, Method, Step, Tolerance, Velocity
 
 #: The explicit methods by name; "explicit" is the one that recognises stiffness.
@@ -165,7 +165,7 @@ class ExplicitRun:
                 message = f"the velocity is not finite at flow time {self.reached:.6g}"
                 return self._start, Status.FAILED, message
             if not self._y @ self._y <= DIVERGENCE_NORM**2:
-                message = f"|y| left {DIVERGENCE_NORM:g} at flow time {self.reached:.6g}"
+                message = f"{escape(self._y, 'y')} at flow time {self.reached:.6g}"
                 return self._start, Status.DIVERGED, message
             if not self._size > 1e-15 * max(self.reached, 1e-300) or self._idle > _MOST_IDLE:
                 message = f"the steps no longer change flow time {self.reached:.6g}"

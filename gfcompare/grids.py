@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gfcompare.components import check_instance, identity, plain, require
-from gfcompare.errors import LONGEST_NAME, InputError, is_name, normalized
+from gfcompare.errors import LONGEST_GROUP, LONGEST_NAME, InputError, is_name, normalized
 from gfcompare.network import ReLUNetwork
 
 # What options are called in the names of a grid; of some the value says enough.
@@ -33,7 +33,7 @@ def check_type(value: Any, kind: type, key: str) -> None:
     }
     right = isinstance(value, allowed.get(kind, (kind,))) and not isinstance(value, bool)
     named = _KINDS_OF_VALUE.get(kind, f"gfcompare.{kind.__name__}")
-    require(right, f"{key}: must be {named}, got {value!r}.")
+    require(right, f"{key}: must be {named}, got {value!r:.80}.")
 
 
 def checked_name(name: object, key: str) -> str:
@@ -42,9 +42,20 @@ def checked_name(name: object, key: str) -> str:
     if not isinstance(found, str) or not is_name(found):
         raise InputError(
             f"{key}: a name starts with a letter, a digit or '_', has no '/', no '\\' "
-            f"and at most {LONGEST_NAME} characters, got {name!r}."
+            f"and at most {LONGEST_NAME} characters (200 bytes in UTF-8), got {name!r:.120}."
         )
     return found
+
+
+def checked_group(name: str) -> str:
+    """Return the name of a problem or method of a grid, or raise InputError if no file can have it."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    require(
+        size <= LONGEST_GROUP,
+        f"the name {name!r:.120}... has {size} bytes in UTF-8, and at most {LONGEST_GROUP} are allowed: "
+        "choose a shorter one, or vary less in one grid.",
+    )
+    return name
 
 
 def listed(value: Any, kind: type, key: str) -> list[Any]:
@@ -74,7 +85,7 @@ def expanded(components: Mapping[str, Any], kind: type, key: str) -> dict[str, A
         given[name] = written
         where = f"{key}.{name}"
         for label, component in labelled(listed(value, kind, where), where).items():
-            full = joined(name, (label,))
+            full = checked_group(joined(name, (label,)))
             require(full not in result, f"{key}: the name {full!r} occurs twice.")
             result[full] = component
     return result
@@ -86,8 +97,8 @@ def labelled(components: list[Any], where: str) -> dict[str, Any]:
         return {"": components[0]}
     options = [_options(component) for component in components]
     texts = [json.dumps(identity(o), sort_keys=True) for o in options]
-    twice = next((n for n, text in enumerate(texts) if text in texts[:n]), None)
-    if twice is not None:
+    if len(set(texts)) < len(texts):
+        twice = next(n for n, text in enumerate(texts) if text in texts[:n])
         raise InputError(f"{where}: the grid has the same value twice: {components[twice]!r}.")
     keys = [
         key

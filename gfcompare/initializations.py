@@ -78,6 +78,14 @@ class He(Initialization):
     ----------
     bias_scale : standard deviation of the hidden biases relative to that of the weights. The paper
         has 0, which in one dimension puts every breakpoint at the origin; the output bias is 0
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 3, 1))
+    >>> gfc.initializations.He().draw(network, np.random.default_rng(0)).shape
+    (10,)
     """
 
     name: ClassVar[str] = "he"

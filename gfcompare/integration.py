@@ -17,7 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from gfcompare.conserved import Conserved
 from gfcompare.errors import FOREIGN_ERRORS, ContractError, InputError, as_exception, cause_of
 from gfcompare.flow import FlowIntegrator
-from gfcompare.interface import Array, CountedProblem, Integers, Integrator, State, Status, check_method
+from gfcompare.interface import (
+    Array,
+    CountedProblem,
+    Integers,
+    Integrator,
+    State,
+    Status,
+    check_method,
+    escape,
+)
 from gfcompare.problem import Problem
 from gfcompare.rest import LARGEST_DENSE, Linearized
 from gfcompare.returned import check_flow, check_state
@@ -287,7 +296,9 @@ class _Block:
     def _checked(self, state: State, before: NDArray[np.bool_]) -> State:
         """End trajectories that are not finite although the method did not say so."""
         finite = np.isfinite(state.theta).all(axis=1)
-        messages = [f"theta is not finite after flow time {t:.6g}" for t in state.time]
+        messages = [
+            f"{escape(row)} after flow time {t:.6g}" for row, t in zip(state.theta, state.time, strict=True)
+        ]
         return state.ended(before & ~finite, Status.DIVERGED, messages)
 
     def _save(self, index: int, state: State, save_time: float) -> None:

@@ -38,7 +38,16 @@ DIVERGENCE_NORM = 1e10
 
 
 class Status(enum.IntEnum):
-    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result."""
+    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.Status.REACHED_END.complete, gfc.Status.DIVERGED.complete
+    (True, False)
+    >>> gfc.Status.STEP_LIMIT.advice
+    'The method used up its steps; raise max_steps, the tolerance or the step size.'
+    """
 
     RUNNING = 0
     REACHED_END = 1
@@ -67,7 +76,7 @@ _ADVICE = {
     Status.REACHED_END: "The trajectory reached the last save time.",
     Status.STATIONARY: "The gradient vanished to rounding; the trajectory stays where it is.",
     Status.DIVERGED: (
-        f"The parameters left the ball of radius {DIVERGENCE_NORM:g}; "
+        f"The parameters left the ball of radius {DIVERGENCE_NORM:g}, or are no finite numbers any more; "
         "for a descent method, take a smaller step size."
     ),
     Status.STEP_LIMIT: "The method used up its steps; raise max_steps, the tolerance or the step size.",
@@ -83,6 +92,21 @@ _ADVICE = {
         "what was saved before is right, later times cannot be computed."
     ),
 }
+
+
+def escape(y: Array, what: str = "theta") -> str:
+    """Return in words how a vector left the ball of radius `DIVERGENCE_NORM`: by its size, or as no number.
+
+    Parameters
+    ----------
+    y : shape (P,)
+    what : what it is called
+    """
+    if np.isnan(y).any():
+        return f"{what} is no number (NaN)"
+    if np.isinf(y).any():
+        return f"{what} is infinite"
+    return f"|{what}| left {DIVERGENCE_NORM:g}"
 
 
 class CountedProblem:

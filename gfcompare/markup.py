@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gfcompare.components import Component, describe
+from gfcompare.components import Component, describe, plain
 from gfcompare.measures import LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -39,6 +40,26 @@ def table(title: str, rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -
         first = f"<{tag} style='{_CELL}'>{escaped(row[0])}</{tag.split()[0]}>"
         parts.append(f"<tr>{first}{''.join(f'<td style={_CELL!r}>{escaped(v)}</td>' for v in row[1:])}</tr>")
     return Markup("".join([*parts, "</tbody></table>"]))
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+
+
+def in_words(chosen: Component) -> str:
+    """Return a component's name and its options in a line of text, long options cut short."""
+    options = {
+        key: plain(value) if callable(value) else " ".join(_short.repr(value).split())
+        for key, value in chosen.options().items()
+    }
+    return f"{chosen.name}({', '.join(f'{key}={text}' for key, text in options.items())})"
+
+
+def evaluated(measure: Measure) -> str:
+    """Return in words how the risk under a measure is evaluated."""
+    if isinstance(measure, PointMeasure):
+        return f"sums over {len(measure.points)} points"
+    return "integrated exactly" if isinstance(measure, LineMeasure) else "preintegrated"
 
 
 def component(chosen: Component) -> Markup:
@@ -88,13 +109,10 @@ def problem_table(
     network: ReLUNetwork, target: Target, measure: Measure, pieces: PiecewisePolynomial | None
 ) -> Markup:
     """Return a problem; `pieces` is the target as a piecewise polynomial, for one input."""
-    how = "integrated exactly" if isinstance(measure, LineMeasure) else "preintegrated"
-    if isinstance(measure, PointMeasure):
-        how = f"sums over {len(measure.points)} points"
     rows = [
         ("network", architecture(network)),
         ("target", target_with_curves(target, pieces)),
         ("measure", component(measure)),
-        ("risk and gradient", how),
+        ("risk and gradient", evaluated(measure)),
     ]
     return table("Problem", rows)

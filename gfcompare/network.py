@@ -15,6 +15,10 @@ from gfcompare.kernels import manifold
 
 Array = NDArray[np.float64]
 
+# More would be 0.8 GB for each state, of which a method has several.
+_MOST_PARAMETERS = 10**8
+_MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -49,6 +53,17 @@ class ReLUNetwork:
     Parameters
     ----------
     widths : the sizes (d, H_1, ..., H_{L-1}, K) of input, hidden layers and output
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 3, 1))
+    >>> network.parameter_count
+    10
+    >>> one = gfc.ReLUNetwork((1, 1, 1))  # theta = (w, b, v, c)
+    >>> one.realize([1.0, -0.5, 2.0, 0.25], [[0.0], [1.0]])  # v max(w x + b, 0) + c
+    array([[0.25],
+           [1.25]])
     """
 
     widths: tuple[int, ...]
@@ -63,7 +78,14 @@ class ReLUNetwork:
                 "widths must be at least three positive integers (input, hidden..., output), "
                 f"got {list(widths)}."
             )
+        if len(widths) > _MOST_LAYERS:
+            raise InputError(f"widths has {len(widths)} numbers, and at most {_MOST_LAYERS} are allowed.")
         object.__setattr__(self, "widths", tuple(int(n) for n in widths))
+        if self.parameter_count > _MOST_PARAMETERS:
+            raise InputError(
+                f"widths {list(self.widths)!s:.80} make a network of {self.parameter_count} parameters, and "
+                f"at most {_MOST_PARAMETERS} are allowed."
+            )
 
     @property
     def inputs(self) -> int:

@@ -24,7 +24,9 @@ from typing import Any, Literal
 import pluggy
 
 from gfcompare import hookspecs, sources
+from gfcompare.component_class import check_declaration
 from gfcompare.components import Component, class_identity, require, without_addresses
+from gfcompare.descent import StepMethod, check_step_method
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
 from gfcompare.errors import (
@@ -43,6 +45,7 @@ from gfcompare.measures import Measure
 from gfcompare.module_path import add_folder
 from gfcompare.paths import user_path
 from gfcompare.targets import Target
+from gfcompare.versions import versions
 
 GROUP = "gfcompare"
 
@@ -185,8 +188,11 @@ def _check_class(kind: Kind, component: object) -> None:
     if inspect.isabstract(component):
         missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
         raise InputError(f"{component.__name__} does not define {missing}")
-    if "__dataclass_fields__" not in vars(component):
-        raise InputError(f"{component.__name__} is not a dataclass; put @dataclass(frozen=True) before it")
+    check_declaration(component)
+    if issubclass(component, StepMethod):
+        check_step_method(component)
+    if kind == "figures" and not isinstance(getattr(component, "title", None), str):
+        raise InputError(f"{component.__name__} has no class attribute 'title' that is text")
 
 
 def _check_name(component: type[Any], name: str) -> None:
@@ -364,6 +370,15 @@ def integrator(name: str, /, **options: Any) -> Integrator:
     ------
     InputError
         for an unknown name or option, or a value out of range
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.integrator("standard-gf", rtol=1e-8).rtol
+    1e-08
+    >>> gfc.integrator("gd", stepsize=0.1)
+    Traceback (most recent call last):
+    gfcompare.errors.InputError: unknown option of 'gd': 'stepsize'. Did you mean 'step_size'? ...
     """
     require(isinstance(name, str), f"the name of a method must be text, such as 'gd', got {name!r}.")
     cls = registry().get("integrators", name)
@@ -373,6 +388,8 @@ def integrator(name: str, /, **options: Any) -> Integrator:
             raise unknown_name(f"option of {name!r}:", option, fields)
     try:
         found: Integrator = cls(**options)
+    except InputError as error:
+        raise error.within(f"integrator {name!r}") from None
     except TypeError as error:  # a required option is missing
         raise InputError(f"integrator {name!r}: {error}") from None
     return found
@@ -380,8 +397,8 @@ def integrator(name: str, /, **options: Any) -> Integrator:
 
 def provenance(component: object) -> dict[str, Any]:
     """Return where a component's class comes from, down to the code: what its numbers depend on."""
-    cls = type(component)
-    origin = _origin(cls)
+    cls: type[Any] = type(component)
+    origin = origin_of(cls)
     # A file is known by its content: moving it changes nothing.
     about = (cls.__module__, "") if origin is None else (Path(origin.distribution).name, origin.version)
     return {
@@ -390,7 +407,15 @@ def provenance(component: object) -> dict[str, Any]:
         "distribution": about[0],
         "version": about[1],
         "code": code_identity(cls),
+        "libraries": versions({*cls.libraries, *_imported(cls)} if isinstance(component, Component) else ()),
     }
+
+
+def _imported(cls: type[Any]) -> frozenset[str]:
+    """Return the top-level names that the file of a component imports, none for gfcompare's own modules."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    own = cls.__module__.partition(".")[0] == GROUP
+    return frozenset() if own or not file or not Path(file).is_file() else sources.imports_of(Path(file))
 
 
 def code_identity(cls: type[Any]) -> list[Any]:
@@ -414,13 +439,13 @@ def hashed_files(cls: type[Any]) -> sources.Hashes:
             found |= sources.reachable(module)
         elif module.partition(".")[0] not in (GROUP, *sys.stdlib_module_names):
             found |= sources.module_file(module)
-    origin = _origin(cls)
+    origin = origin_of(cls)
     if origin is not None and origin.distribution != GROUP:
         found |= sources.distribution_files(origin.distribution)
     return found
 
 
-def _origin(cls: type[Any]) -> Plugin | None:
+def origin_of(cls: type[Any]) -> Plugin | None:
     """Return the plugin that announces a class, if one does."""
     for kind in KINDS:
         if cls in registry().all(kind):

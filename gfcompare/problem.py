@@ -19,7 +19,7 @@ from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
 from gfcompare.evaluators.shallow_line import ShallowLine
 from gfcompare.kernels.ndf import FlowSettings
-from gfcompare.markup import problem_table
+from gfcompare.markup import architecture, evaluated, in_words, problem_table
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.moments import single_line
 from gfcompare.network import ReLUNetwork
@@ -54,6 +54,17 @@ class Problem:
     ------
     InputError
         if network, target and measure disagree on d or K, or a value of the target is no finite number
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 1, 1))
+    >>> problem = gfc.Problem(network, gfc.targets.Constant(0.0), gfc.measures.Uniform(0.0, 1.0))
+    >>> theta = [1.0, 0.0, 1.0, 0.0]  # N(x) = x on [0, 1]
+    >>> print(f"{problem.risk(theta):.6f}")  # the integral of x^2
+    0.333333
+    >>> print(problem.gradient(theta).round(6))
+    [0.666667 1.       0.666667 1.      ]
     """
 
     def __init__(
@@ -112,6 +123,13 @@ class Problem:
     @property
     def _evaluator(self) -> Evaluator:
         return self._chosen[0]
+
+    def __repr__(self) -> str:
+        """Return the parts of the problem in a line, and how its risk is evaluated."""
+        return (
+            f"<Problem: network {architecture(self._network)}; target {in_words(self._target)}; "
+            f"measure {in_words(self._measure)}; {evaluated(self._measure)}>"
+        )
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""

@@ -28,6 +28,9 @@ ACCURACY_ABOVE = 1e-2
 SAFETY = 2.0
 #: The default number of nodes never exceeds this.
 MOST_NODES = 4096
+#: Nodes that can be asked for: with more, target and measure on their lines fill the memory, and
+#: Gauss-Legendre points are found in a time that grows with the square of their number.
+MOST_GIVEN, MOST_ON_A_LINE = 2**18, 2**13
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ class Quadrature:
         has reached 4096
     coordinate : the coordinate that is integrated exactly, counted from 1. By default the one with
         which 64 nodes are the most accurate
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> square = gfc.measures.Box([0.0, 0.0], [1.0, 1.0])
+    >>> network, target = gfc.ReLUNetwork((2, 4, 1)), gfc.targets.RadialBump([0.5, 0.5])
+    >>> problem = gfc.Problem(network, target, square, gfc.Quadrature(nodes=32))
+    >>> problem.rule.nodes
+    32
     """
 
     nodes: int | None = None
@@ -67,6 +79,8 @@ class Quadrature:
         )
         if self.nodes is None:
             return
+        most = MOST_GIVEN if dimension > 2 else MOST_ON_A_LINE
+        require(self.nodes <= most, f"nodes must be at most {most} for d = {dimension}, got {self.nodes}.")
         root = round(self.nodes**0.5)
         require(
             dimension != 3 or root * root == self.nodes,

@@ -27,7 +27,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gfcompare import attempts, module_path, parallel, process_end, store
+from gfcompare import attempts, cell_files, module_path, opening, parallel, process_end, store, unfinished
 from gfcompare.compiled_flow import load_kernels
 from gfcompare.components import check_instance, require
 from gfcompare.diagnosis import DiagnosticWarning
@@ -43,8 +43,10 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
 from gfcompare.plugins import PluginWarning, adopt, carried
 from gfcompare.problem import Problem
+from gfcompare.sending import check_sendable
 from gfcompare.study import Cell, Study, random_stream
 from gfcompare.targets import Constant
+from gfcompare.writing import write_whole
 
 _DIED = (
     "the process that computed it died each time: out of memory, a crash in compiled code, "
@@ -139,6 +141,18 @@ def integrate(
     xarray.Dataset
         over (seed, time), with the variables and attributes of docs/schema.md; seed is the row of theta.
         Figures, `gfcompare.validate` and `gfcompare.theory.verify` take it as they take a result
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> problem = gfc.Problem(gfc.ReLUNetwork((1, 1, 1)), gfc.targets.Constant(1.0), gfc.measures.Uniform())
+    >>> flow = gfc.integrator("standard-gf", rtol=1e-8)
+    >>> data = gfc.integrate(problem, flow, [1.0, 0.5, 0.5, 0.0], [0.0, 1.0, 100.0])
+    >>> data["risk"].dims
+    ('seed', 'time')
+    >>> start, _, end = data["risk"].values[0]
+    >>> bool(end < 1e-3 * start)
+    True
     """
     check_instance(problem, Problem, "the problem")
     check_method(integrator)
@@ -176,10 +190,17 @@ def run_cell(cell: Cell, on_error: OnError = "record") -> Record:
 
 
 def record_death(cell: Cell, folder: Path, cause: str) -> None:
-    """Write the file of a cell that no process survives: all its trajectories failed."""
+    """Write the file of a cell that no process survives: all its trajectories failed.
+
+    If they are there, it was a diagnostic, which is left out.
+    """
+    path = cell_files.cell_path(folder, cell)
+    if path.exists():
+        cell_files.leave_out(path, cell, cause)
+        return
     theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
     record = failed_block(cell.problem.problem, cell.integrator, theta, cell.times, cause)
-    store.save_cell(store.cell_path(folder, cell), cell, record)
+    cell_files.save_cell(path, cell, record)
 
 
 def run_study(
@@ -215,28 +236,31 @@ def run_study(
     # Absolute, because a method may change the current folder.
     folder = (user_path(output) if output is not None else Path("results") / study.name).absolute()
     store.prepare(folder)
+    opening.check_owner(folder, study.spec())
     shown = progress or Silent()
     cells = study.cells()
     if force:
-        store.remove_cells(folder, cells)
-    finished = [cell for cell in cells if store.cell_path(folder, cell).exists()]
-    if on_error == "raise":
-        finished = [cell for cell in finished if not store.has_failed(store.cell_path(folder, cell))]
+        cell_files.remove_cells(folder, cells)
+    finished = [cell for cell in cells if cell_files.is_finished(folder, cell, on_error)]
+    unfinished.begin(study, folder, cells)
     there = {cell.key for cell in finished}
     todo = [cell for cell in cells if cell.key not in there]
     shown.begin(cells, finished)
+    kept = sum(cell_files.cell_path(folder, cell).exists() for cell in todo)
+    if kept and on_error == "record":
+        shown.note(f"{kept} cells have their trajectories: of them only diagnostics are computed")
     try:
         if todo:
             warm_up(todo, shown)
             _refuse(_compute_all(todo, folder, jobs, on_error, shown), folder, on_error)
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
-        shown.end(sum(store.cell_path(folder, cell).exists() for cell in cells))
+        shown.end(len(finished) + sum(cell_files.is_finished(folder, cell, on_error) for cell in todo))
     if study.source:
-        store.write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
+        write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
     _check_there(cells, folder)
-    path = store.merge(study, folder, cells)
-    tree = store.open_study(path)
+    path = store.merge(study, folder, cells, shown.note)
+    tree = opening.open_study(path)
     warn_of_methods(tree)
     return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
 
@@ -246,7 +270,7 @@ def _compute_all(
 ) -> Failures:
     """Compute cells, in this process or in others; return those that could not be."""
     workers = min(jobs or parallel.available_cores(), len(todo))
-    fatal = [cell for cell in todo if attempts.deaths(store.cell_path(folder, cell))]
+    fatal = [cell for cell in todo if attempts.deaths(cell_files.cell_path(folder, cell))]
     alone = multiprocessing.current_process().daemon  # of a multiprocessing.Pool
     if alone and workers > 1:
         shown.note("this process may not start others, so the cells are computed in it one by one")
@@ -257,13 +281,14 @@ def _compute_all(
     if alone or (workers == 1 and not fatal):
         with _one_thread():
             return _compute_here(todo, folder, on_error, shown)
+    check_sendable(todo)
     with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
         return _Pool(folder, workers, on_error, shown, raise_if_interrupted).run(todo)
 
 
 def _check_there(cells: Sequence[Cell], folder: Path) -> None:
     """Raise an error unless all cells have their files."""
-    gone = [cell.label for cell in cells if not store.cell_path(folder, cell).exists()]
+    gone = [cell.label for cell in cells if not cell_files.cell_path(folder, cell).exists()]
     if gone:
         raise RunError(
             f"the files of {len(gone)} cells ({gone[0]}, ...) are not in {folder} any more, although they "
@@ -299,7 +324,7 @@ def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: 
     """Compute cells one after the other in this process; return those that raised an error."""
     failed: Failures = []
     for cell in todo:
-        path = store.cell_path(folder, cell)
+        path = cell_files.cell_path(folder, cell)
         try:
             if attempts.deaths(path) >= _DEATHS and on_error == "record":
                 record_death(cell, folder, _DIED)
@@ -318,8 +343,12 @@ def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: 
 def _compute(cell: Cell, folder: Path, on_error: OnError) -> float:
     """Compute a cell and write its file; return the seconds it took."""
     began = time.perf_counter()
+    path = cell_files.cell_path(folder, cell)
     with _folder_kept():
-        store.save_cell(store.cell_path(folder, cell), cell, run_cell(cell, on_error))
+        if path.exists() and not (on_error == "raise" and cell_files.has_failed(path)):
+            cell_files.complete_cell(path, cell)
+        else:
+            cell_files.save_cell(path, cell, run_cell(cell, on_error))
     return time.perf_counter() - began
 
 
@@ -512,7 +541,8 @@ class _Pool:
             for cell in suspects:
                 if self._once([cell], 1):
                     self._give_up(cell)
-        return self._failed
+        order = [cell.key for cell in todo]  # not that in which they happened to end
+        return sorted(self._failed, key=lambda failure: order.index(failure[0].key))
 
     def _give_up(self, cell: Cell) -> None:
         """Record a cell as failed, or else its error: its workers die."""
@@ -524,7 +554,7 @@ class _Pool:
     def _settle(self, cell: Cell) -> None:
         """Have done with a cell, whatever has become of its file: no cell is computed for ever."""
         self._settled.add(cell.key)
-        attempts.forget(store.cell_path(self._folder, cell))
+        attempts.forget(cell_files.cell_path(self._folder, cell))
 
     def _once(self, todo: Sequence[Cell], workers: int, death: str | None = None) -> list[Cell]:
         """Compute cells in a fresh pool until it is finished or breaks; return what was running then.
@@ -553,6 +583,7 @@ class _Pool:
                 while waiting and len(running) < workers:  # no more than that, to know what was running
                     cell = waiting.popleft()
                     handed_out.append(cell)
+                    _ = cell.diagnostic_keys  # of the code as it is here: a worker lacks files of plugins
                     payload = cloudpickle.dumps((cell, self._folder, self._on_error, carried(), death))
                     running[executor.submit(_work, payload)] = cell
                     self._raise_if_interrupted()

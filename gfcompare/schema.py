@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare import __version__, diagnosis
+from gfcompare import __version__, diagnosis, swept
 from gfcompare.integration import Record
 from gfcompare.interface import Integrator, Status
 from gfcompare.measures import LineMeasure
@@ -24,10 +24,13 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.plugins import registry
 from gfcompare.portraits import evaluation, portrait
 from gfcompare.problem import Problem
-from gfcompare.trees import ROOT_ATTRIBUTES, as_tree
+from gfcompare.versions import NUMERICAL, versions
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
+
+#: Attribute of the variables that `gfcompare.diagnose` has added: a hash of the code that computed them.
+DIAGNOSED = "diagnosed"
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,7 @@ def trajectories(
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    values |= diagnosis.along(problem, record, method, diagnostics)
+    values |= diagnosis.along(problem, record.theta, record.flow_time, method, diagnostics)
     for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {
@@ -253,6 +256,8 @@ def trajectories(
 def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
     """Return the dataset with long_name and units on every variable."""
     for name in data.variables:
+        if str(name).startswith(swept.PREFIX):  # it says what it is from the start
+            continue
         meaning = meanings[str(name)]
         data[name].attrs = {"long_name": meaning.long_name, "units": meaning.units}
     if "status" in data:
@@ -293,22 +298,49 @@ def problem_group(
         part.assign({name: (meanings[name].dims[1:], array) for name, array in values.items()})
         for part, values in zip(parts, compared, strict=True)
     ]
-    box = problem.measure.box
-    lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
+    return annotated(together(parts, frame(name, problem, integrators, descriptions)), meanings)
+
+
+def together(parts: Sequence[xr.Dataset], about: xr.Dataset) -> xr.Dataset:
+    """Return the trajectories of several methods as one dataset, with what is known before they are there.
+
+    Parameters
+    ----------
+    parts : for each method its trajectories
+    about : what `frame` returns for these methods
+    """
     data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
-    data = data.assign_coords(integrator=np.array(list(integrators), dtype=object))
-    data["on_manifold"] = (
-        "integrator",
-        np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
-    )
-    data["follows"] = (
-        "integrator",
-        np.array([i.follows or "" for i in integrators.values()], dtype=object),
-    )
+    data = data.assign_coords(about.coords).assign(about.data_vars)
+    data.attrs = dict(about.attrs)
+    return data
+
+
+def frame(
+    name: str, problem: Problem, integrators: Mapping[str, Integrator], descriptions: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return all of the group of a problem that is known before anything is computed.
+
+    The parameters are those of `problem_group`.
+    """
     options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
-    data["options"] = ("integrator", np.array(options, dtype=object))
+    data = xr.Dataset(
+        {
+            "on_manifold": (
+                "integrator",
+                np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
+            ),
+            "follows": (
+                "integrator",
+                np.array([i.follows or "" for i in integrators.values()], dtype=object),
+            ),
+            "options": ("integrator", np.array(options, dtype=object)),
+        },
+        coords={"integrator": np.array(list(integrators), dtype=object)},
+    )
     for key, (dims, values) in portrait(problem).items():
         data[key] = (dims, values)
+    box = problem.measure.box
+    lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
     data.attrs = {
         "problem": name,
         "widths": np.array(problem.network.widths, dtype=np.int64),
@@ -319,7 +351,22 @@ def problem_group(
         "lower": lower,
         "upper": upper,
     }
-    return annotated(data, meanings)
+    return with_options(annotated(data, variables(problem, ())), descriptions["integrators"])
+
+
+def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """Return the group of a problem with the options that the study varies as coordinates.
+
+    Parameters
+    ----------
+    data : the group
+    descriptions : of the methods, name and options as plain data
+    """
+    for name, values in swept.coordinates(descriptions).items():
+        option = name.removeprefix(swept.PREFIX)
+        about = {"long_name": f"option {option} of the method, NaN if it has none", "units": "1"}
+        data = data.assign_coords({name: ("integrator", values, about)})
+    return data
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
@@ -331,7 +378,7 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     ]
     environment = {
         "python": platform.python_version(),
-        "numpy": np.__version__,
+        **versions([*NUMERICAL, *_methods_libraries()]),
         "machine": platform.machine(),
         "system": platform.system(),
     }
@@ -348,112 +395,9 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
     }
 
 
-def validate(tree: xr.DataTree | xr.Dataset) -> list[str]:
-    """Check a result against the schema; return what is wrong, one sentence each, empty if nothing.
-
-    Parameters
-    ----------
-    tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
-    """
-    tree = as_tree(tree)
-    found = [f"the root has no attribute {key!r}" for key in ROOT_ATTRIBUTES if key not in tree.attrs]
-    version = str(tree.attrs.get("schema_version", ""))
-    if version and version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-        found.append(f"schema version {version} is not one this gfcompare reads ({SCHEMA_VERSION})")
-    for key in ("study", "plugins", "environment"):
-        try:
-            json.loads(tree.attrs.get(key, "{}"))
-        except (TypeError, ValueError):
-            found.append(f"the root attribute {key!r} is not JSON")
-    if not tree.children:
-        found.append("there is no problem group")
-    for name, node in tree.children.items():
-        found += [f"problem {name!r}: {problem}" for problem in _validate_group(node.to_dataset(), version)]
-    return found
-
-
-def _minor(version: str) -> int:
-    """Return the minor version, 0 if it cannot be read."""
-    _, _, minor = version.partition(".")
-    return int(minor) if minor.isdecimal() else 0
-
-
-def _validate_group(data: xr.Dataset, version: str) -> list[str]:
-    found = [f"no attribute {key!r}" for key in GROUP_ATTRIBUTES if key not in data.attrs]
-    try:
-        network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs.get("widths", ()))])
-    except (TypeError, ValueError) as error:
-        return [*found, f"the attribute 'widths' is wrong: {error}"]
-    expected = VARIABLES | layer_variables(network) | _shown_variables(data)
-    if "check" in data.dims:
-        expected |= THEORY_VARIABLES
-    for name in ("risk", "gradient_norm"):
-        expected[name] = Variable(_TRAJECTORY, "f", "", "")
-    for name, meaning in expected.items():
-        if name not in data.variables:
-            if meaning.since <= _minor(version):
-                found.append(f"no variable {name!r}")
-            continue
-        variable = data[name]
-        if variable.dims != meaning.dims:
-            found.append(f"{name!r} has dimensions {list(variable.dims)}, expected {list(meaning.dims)}")
-        if not _is_kind(variable.dtype, meaning.kind):
-            found.append(f"{name!r} has type {variable.dtype}, expected {_KINDS[meaning.kind]}")
-    layers = ["input", *(f"neuron_{k}" for k in range(1, network.depth)), "output"]
-    for dimension, width in zip(layers, network.widths, strict=True):
-        if data.sizes.get(dimension, width) != width:
-            found.append(
-                f"the dimension {dimension!r} is {data.sizes[dimension]}, the attribute 'widths' says {width}"
-            )
-    for key, attributes in ((key, variable.attrs) for key, variable in data.variables.items()):
-        found += [f"{key!r} has no attribute {a!r}" for a in ("long_name", "units") if a not in attributes]
-    return found or _validate_values(data)
-
-
-def _shown_variables(data: xr.Dataset) -> dict[str, Variable]:
-    """Return the variables that a group must have for its kind of measure."""
-    kind = json.loads(data.attrs.get("evaluation", '{"kind": "exact"}')).get("kind")
-    if kind == "exact":
-        return INTERVAL_VARIABLES
-    if kind == "points":
-        return SAMPLE_VARIABLES | POINT_VARIABLES
-    return SAMPLE_VARIABLES | (PLANE_VARIABLES if data.sizes.get("input") == 2 else {})
-
-
-_KINDS = {"f": "float64", "i": "integer", "U": "text"}
-
-
-def _is_kind(dtype: np.dtype[Any], kind: str) -> bool:
-    if kind == "f":
-        return dtype == np.float64
-    if kind == "i":
-        return np.issubdtype(dtype, np.integer)
-    return dtype.kind in "OUST"
-
-
-def _validate_values(data: xr.Dataset) -> list[str]:
-    """Check what must hold among the values of a group that has the right variables."""
-    found = []
-    status = data["status"].values
-    if not np.isin(status, [s.value for s in Status]).all():
-        found.append("'status' has values outside its flag_values")
-    if "check" in data.dims and not np.isin(data["theory_outcome"], np.arange(len(CHECK_OUTCOMES))).all():
-        found.append("'theory_outcome' has values outside its flag_values")
-    if not np.all(np.diff(data["time"].values) > 0):
-        found.append("'time' does not increase")
-    complete = np.isin(status, [s.value for s in Status if s.complete])
-    present = np.isfinite(data["weight_1"].values).all(axis=(3, 4))
-    if (complete[..., None] & ~present).any():
-        found.append("a trajectory that is complete by its status has missing states")
-    ended = ~present[..., :-1] & present[..., 1:]
-    if ended.any():
-        found.append("a trajectory has states after it ended")
-    late = data["flow_time"].values > data["end_time"].values[..., None]
-    if np.any(present & late & ~complete[..., None]):
-        found.append("a trajectory has states after its 'end_time'")
-    if np.any(present & ~np.isfinite(data["flow_time"].values)):
-        found.append("'flow_time' is missing where there is a state")
-    return found
+def _methods_libraries() -> list[str]:
+    """Return the libraries that methods name, such as torch."""
+    return [name for cls in registry().all("integrators") for name in cls.libraries]
 
 
 def statuses(data: xr.Dataset) -> NDArray[np.str_]:

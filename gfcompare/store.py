@@ -4,64 +4,48 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
-from gfcompare.integration import Record
-from gfcompare.interface import Status
+from gfcompare.cell_files import CELLS, cell_path, load_cell
+from gfcompare.errors import FOREIGN_ERRORS, InputError, RunError, cause_of
 from gfcompare.measures import Points
+from gfcompare.netcdf import FileInUseError
 from gfcompare.network import ReLUNetwork
-from gfcompare.paths import user_path
+from gfcompare.opening import check_version, open_study, result_path, unfinished_path
+from gfcompare.plugins import registry
 from gfcompare.problem import Problem
 from gfcompare.quadrature import Quadrature
-from gfcompare.schema import problem_group, root_attributes, trajectories
-from gfcompare.study import Cell, Study
+from gfcompare.schema import DIAGNOSED, problem_group, root_attributes, variables
+from gfcompare.study import Cell, Study, diagnostic_key
 from gfcompare.study_file import component
 from gfcompare.targets import Labels
-from gfcompare.trees import as_tree
+from gfcompare.unfinished import descriptions, joined
+from gfcompare.validity import digest
+from gfcompare.writing import PART, Stamp, stamp, write_whole
 
-RESULT = "result.nc"
 STUDY_FILE = "study.toml"
-CELLS = "cells"
-_PART = ".part"
 _ABANDONED = 24 * 3600.0  # seconds
+# How often a result is put together again because something was added to the one of before meanwhile.
+_TRIES = 5
 # Relative difference of risks that rounding and another version of a library can make.
 _SAME_RISK = 1e-6
 
 
-def result_path(output: Path) -> Path:
-    """Return the path of the result file of a study whose results are in the folder `output`."""
-    return output / RESULT
-
-
-def cell_path(output: Path, cell: Cell) -> Path:
-    """Return the path of a cell's file; it exists if and only if the cell is finished."""
-    return output / CELLS / f"{cell.key}.nc"
-
-
-def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
-    """Remove the files of cells, to have them computed again."""
-    for cell in cells:
-        cell_path(output, cell).unlink(missing_ok=True)
-
-
-def has_failed(path: Path) -> bool:
-    """Return whether a method raised an error in a finished cell."""
-    return bool((_load(path)["status"] == Status.FAILED).any())
+class ReplacedError(RunError):
+    """A result file was replaced by another one while something was to be added to it."""
 
 
 def prepare(output: Path) -> None:
     """Make the folder for the results, or raise InputError if that is not possible."""
     try:
         (output / CELLS).mkdir(parents=True, exist_ok=True)
-        for part in output.glob(f"**/*{_PART}"):  # a killed run's; a running one's would be younger
+        for part in output.glob(f"**/*{PART}"):  # a killed run's; a running one's would be younger
             if time.time() - part.stat().st_mtime > _ABANDONED:
                 part.unlink(missing_ok=True)
         with tempfile.TemporaryFile(dir=output / CELLS):
@@ -70,74 +54,138 @@ def prepare(output: Path) -> None:
         raise InputError(f"output folder {str(output)!r}: {error.strerror or error}.") from None
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` write a temporary file, then put it in place in one atomic step.
-
-    Whatever interrupts it, `path` either does not exist, or is as it was before, or is complete.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=_PART)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def save_cell(path: Path, cell: Cell, record: Record) -> None:
-    """Write the file of a finished cell."""
-    data = trajectories(cell.problem.problem, record, cell.seeds, cell.integrator, cell.diagnostics)
-    data.attrs = {"cell": cell.label, "key": cell.key}
-    write_whole(path, lambda temporary: data.to_netcdf(temporary, engine="netcdf4"))
-
-
-def merge(study: Study, output: Path, given: Sequence[Cell] | None = None) -> Path:
+def merge(
+    study: Study, output: Path, given: Sequence[Cell] | None = None, tell: Callable[[str], object] = str
+) -> Path:
     """Put the cells of a study together into one result file; return its path.
+
+    What `gfcompare verify` and `gfcompare diagnose` have added to the result of before stays where the
+    trajectories are the same.
 
     Parameters
     ----------
     study : the study
     output : the folder of its results
     given : its cells as they were computed; asked for again, they are others if a source file has changed
+    tell : is told what is not kept of the result of before
     """
+    cells = study.cells() if given is None else given
+    for _ in range(_TRIES):
+        try:
+            _merge(study, output, cells, tell)
+            break
+        except ReplacedError:  # by one with additions, which are to be kept
+            continue
+    else:
+        raise RunError(f"{result_path(output)} is replaced again and again. Run the same command again.")
+    unfinished_path(output).unlink(missing_ok=True)
+    return result_path(output)
+
+
+def _merge(study: Study, output: Path, cells: Sequence[Cell], tell: Callable[[str], object]) -> None:
+    file = result_path(output)
+    seen = stamp(file)
+    before = _before(file, tell) if seen else None
     spec = study.spec()
-    cells: dict[tuple[str, str], list[Cell]] = {}
-    for cell in study.cells() if given is None else given:
-        cells.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
+    if before is not None and (gone := _gone(before, study)):
+        tell(f"not in this result, as it was in the one of before: {gone}; the cells of it are kept")
+    blocks: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        blocks.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
 
     def write(temporary: Path) -> None:
         root = xr.Dataset(attrs=root_attributes(spec, study.source))
         root.to_netcdf(temporary, engine="netcdf4", mode="w")
         for problem in study.problems:
-            parts = []
-            for name in study.integrators:
-                blocks = [_load(cell_path(output, cell)) for cell in cells[problem.name, name]]
-                parts.append(
-                    xr.concat(
-                        blocks,
-                        dim="seed",
-                        data_vars="minimal",
-                        coords="minimal",
-                        compat="override",
-                        join="exact",
-                    )
-                )
-            descriptions = spec["problems"][problem.name] | {"integrators": spec["integrators"]}
+            wanted = variables(problem.problem, study.diagnostics).keys()
+            parts = [
+                joined([load_cell(cell_path(output, c)) for c in blocks[problem.name, name]], wanted)
+                for name in study.integrators
+            ]
             data = problem_group(
-                problem.name, problem.problem, study.integrators, descriptions, parts, study.diagnostics
+                problem.name,
+                problem.problem,
+                study.integrators,
+                descriptions(spec, problem.name),
+                parts,
+                study.diagnostics,
             )
+            data = _with_additions(problem.name, data, before, tell)
             data.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
+        _refuse_replaced(file, seen)
 
-    write_whole(result_path(output), write)
-    return result_path(output)
+    write_whole(file, write)
 
 
-def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str) -> None:
+def _before(file: Path, tell: Callable[[str], object]) -> xr.DataTree | None:
+    """Return the result that is to be replaced, None if nothing of it can be kept."""
+    try:
+        return open_study(file)
+    except FileInUseError:
+        raise
+    except InputError as error:
+        tell(f"{error} It is replaced.")
+        return None
+
+
+def _gone(before: xr.DataTree, study: Study) -> str:
+    """Return in words which problems and methods a result has and a study has not."""
+    problems = [str(name) for name in before.children if name not in {spec.name for spec in study.problems}]
+    methods = dict.fromkeys(
+        str(name) for node in before.children.values() for name in node.to_dataset()["integrator"].values
+    )
+    others = [name for name in methods if name not in study.integrators]
+    parts = [("problem", problems), ("method", others)]
+    return ", ".join(f"{what} {name!r}" for what, names in parts for name in names)
+
+
+def _with_additions(
+    name: str, data: xr.Dataset, before: xr.DataTree | None, tell: Callable[[str], object]
+) -> xr.Dataset:
+    """Return the group of a problem with what was added to it in the result of before, while it holds."""
+    if before is None or name not in before.children:
+        return data
+    old = before[name].to_dataset()
+    checks = [key for key in old.variables if "check" in old[key].dims]
+    # What the study computes itself by now is there.
+    added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
+    if not checks and not added:
+        return data
+    if digest(old) != digest(data):
+        other = f"problem {name!r}: its trajectories are others than in the result of before, so"
+        if checks:
+            what = "the checks of theorems that were there are dropped"
+            tell(f"{other} {what}; gfcompare verify makes them again")
+        if added:
+            tell(f"{other} {_names(added)} dropped; gfcompare diagnose computes them again")
+        return data
+    if changed := [key for key in added if not _is_current(str(key), old[key].attrs[DIAGNOSED])]:
+        tell(
+            f"problem {name!r}: {_names(changed)} dropped, because the code that computes this has changed; "
+            "gfcompare diagnose computes them again"
+        )
+    kept = [*checks, *(key for key in added if key not in changed)]
+    return data.assign({key: old[key] for key in kept})
+
+
+def _names(diagnostics: Sequence[object]) -> str:
+    names = ", ".join(map(repr, diagnostics))
+    return f"the diagnostics {names} are" if len(diagnostics) > 1 else f"the diagnostic {names} is"
+
+
+def _is_current(name: str, key: object) -> bool:
+    """Return whether a diagnostic would be computed by the same code again, as far as that is there."""
+    if name not in registry().names("diagnostics"):
+        return True
+    return bool(diagnostic_key(registry().get("diagnostics", name)) == key)
+
+
+def _refuse_replaced(file: Path, seen: Stamp) -> None:
+    if stamp(file) != seen:
+        raise ReplacedError(f"{file}: replaced by another program meanwhile.")
+
+
+def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str, of: xr.DataTree) -> None:
     """Add variables to the problem groups of a result file, in one atomic step.
 
     Parameters
@@ -145,8 +193,22 @@ def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str) -> None:
     file : the result file
     groups : for each problem the variables with their attributes
     dimension : one that all of them have, and no others; what the file has over it is replaced
+    of : the result as it was when the variables were computed
+
+    Raises
+    ------
+    ReplacedError
+        if the file has other trajectories than that; it is left as it is
     """
+    seen = stamp(file)
     tree = open_study(file)
+    check_version(file, tree.attrs, to_write=True)
+    digests = [{name: digest(node.to_dataset()) for name, node in t.children.items()} for t in (of, tree)]
+    if digests[0] != digests[1]:
+        raise ReplacedError(
+            f"{file}: the result was replaced while it was looked at, and has other trajectories now. "
+            "Nothing was added to it; give the same command again."
+        )
 
     def write(temporary: Path) -> None:
         tree.to_dataset().to_netcdf(temporary, engine="netcdf4", mode="w")
@@ -154,65 +216,9 @@ def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str) -> None:
             data = node.to_dataset().drop_dims(dimension, errors="ignore")
             data = data.assign(groups[str(name)].variables)
             data.to_netcdf(temporary, engine="netcdf4", mode="a", group=str(name))
+        _refuse_replaced(file, seen)
 
     write_whole(file, write)
-
-
-def _load(path: Path) -> xr.Dataset:
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as data:
-            loaded = data.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: this cell's file is damaged ({error}). Delete it and run the same command again."
-        ) from None
-    # Text is read with the width of the longest one in the file, which another file's would not fit into.
-    loaded["message"] = loaded["message"].astype(object)
-    return loaded
-
-
-def is_result(path: Path) -> bool:
-    """Return whether a path is meant as a result, a folder or a netCDF file, and not as a study file."""
-    return path.is_dir() or path.suffix.lower() in {".nc", ".nc4"}
-
-
-def open_study(path: str | Path) -> xr.DataTree:
-    """Open the result of a study, whole and in memory.
-
-    Parameters
-    ----------
-    path : the result file, or the folder that holds it
-
-    Returns
-    -------
-    xarray.DataTree
-        one group for each problem; docs/schema.md describes every variable
-
-    Raises
-    ------
-    InputError
-        if there is no such file or it is not a result of gfcompare
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(f"a result is opened by its path, got {path!r:.80}.")
-    given = user_path(path)
-    file = result_path(given) if given.is_dir() else given
-    if not file.is_file():
-        raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")
-    loaded = open_tree(file)
-    if "schema_version" not in loaded.attrs:
-        raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
-    # Trajectories of `gfcompare.integrate` that were saved are no tree.
-    return loaded if loaded.children or "problem" not in loaded.attrs else as_tree(loaded.to_dataset())
-
-
-def open_tree(file: Path) -> xr.DataTree:
-    """Open a netCDF-4 file with groups, whole and in memory, or raise InputError if it is none."""
-    try:
-        with xr.open_datatree(file, engine="netcdf4") as tree:
-            return tree.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{file}: not a netCDF-4 file ({error}).") from None
 
 
 def problems_of(tree: xr.DataTree) -> dict[str, Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 
 from gfcompare import __version__, study_file
 from gfcompare.components import describe, identity, plain, require
-from gfcompare.diagnosis import checked_names, chosen
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
-from gfcompare.grids import check_type, checked_name, expanded, joined, labelled, listed
+from gfcompare.diagnosis import checked_names, diagnostics_of
+from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
+from gfcompare.errors import FOREIGN_ERRORS, LONGEST_NAME, InputError, cause_of, known_names, shortened
+from gfcompare.flow import FlowIntegrator
+from gfcompare.grids import check_type, checked_group, checked_name, expanded, joined, labelled, listed
 from gfcompare.initializations import He, Initialization
 from gfcompare.integration import OnError
 from gfcompare.interface import Integrator, check_method
-from gfcompare.markup import architecture, component, table, target_with_curves
+from gfcompare.limits import LARGEST_INTEGER, Demand, Limits, check_count
+from gfcompare.markup import architecture, component, in_words, table, target_with_curves
 from gfcompare.measures import LineMeasure, Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise import PiecewisePolynomial
@@ -34,6 +38,7 @@ from gfcompare.schema import SCHEMA_VERSION
 from gfcompare.sources import fingerprint
 from gfcompare.targets import Target
 from gfcompare.times import Times
+from gfcompare.versions import NUMERICAL, versions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,20 +116,33 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """A hash of everything that determines the cell's content: the name of its file."""
+        """A hash of everything that determines the cell's trajectories: the name of its file.
+
+        The diagnostics are not among it: they are computed from the states, and have keys of their own.
+        """
         content = {
             "schema": SCHEMA_VERSION,
             "gfcompare": __version__,
             "sources": fingerprint(),
+            "libraries": versions(NUMERICAL),
             "study seed": self.study_seed,
             "problem": self.problem.identity(),
             "integrator": identity(self.integrator.options()) | provenance(self.integrator),
             "seeds": self.seeds,
             "times": [t.hex() for t in self.times],
             "time limit": self.time_limit,
-            "diagnostics": [provenance(cls()) | {"name": cls.name} for cls in chosen(self.diagnostics)],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        return _hashed(content)
+
+    @cached_property
+    def diagnostic_keys(self) -> dict[str, str]:
+        """A hash of everything besides the trajectories that determines each of the cell's diagnostics.
+
+        Those that compare methods are not among them: a cell does not know the others.
+        """
+        found = diagnostics_of(self.problem.problem, self.diagnostics)
+        along = [cls for cls in found if issubclass(cls, TrajectoryDiagnostic)]
+        return {cls.name: diagnostic_key(cls) for cls in along}
 
     @property
     def label(self) -> str:
@@ -132,11 +150,38 @@ class Cell:
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
 
 
+def steps_to(method: Integrator, end: float) -> float:
+    """Return how many steps of constant size a method makes up to a flow time; 0 if it chooses them.
+
+    On batches, how many steps with the whole gradient would take as long, at the least.
+    """
+    size = getattr(method, "step_size", None)
+    if isinstance(method, FlowIntegrator) or not isinstance(size, int | float):
+        return 0.0
+    # A gradient on a batch costs a part of a gradient for each of its points.
+    return end / size * max(1.0, getattr(method, "batch_size", 0) / 4)
+
+
+def diagnostic_key(cls: type[Quantity]) -> str:
+    """Return a hash of the code of a diagnostic, and of the libraries that it calls."""
+    content = provenance(cls())
+    if cls.__module__.startswith("gfcompare."):
+        content |= {"sources": fingerprint(), "libraries": versions(NUMERICAL)}
+    return _hashed(content)
+
+
+def _hashed(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def _check_method(method: object, name: str) -> None:
     try:
         check_method(method)
     except InputError as error:
         raise error.within(f"integrators.{name}") from None
+    for key, value in method.options().items() if isinstance(method, Integrator) else ():
+        small = isinstance(value, bool) or not isinstance(value, int) or abs(value) <= LARGEST_INTEGER
+        require(small, f"integrators.{name}.{key}: must lie between -2^63 and 2^63.")
 
 
 _STREAMS = {"initial": 0, "method": 1}
@@ -171,6 +216,29 @@ class Study:
     diagnostics : names of the quantities to be computed along the trajectories, besides risk and
         gradient_norm; by default all that are cheap
     source : the text of the study file, kept in the results
+    limits : how many cells, gigabytes and hours it may be estimated to need; more is refused
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> study = gfc.Study(
+    ...     "first",
+    ...     targets={"sine": gfc.targets.Sine()},
+    ...     integrators={
+    ...         "standard-gf": gfc.integrator("standard-gf"),
+    ...         "gd": [gfc.integrator("gd", step_size=s) for s in (0.1, 0.01)],
+    ...     },
+    ...     network=gfc.ReLUNetwork((1, 4, 1)),
+    ...     times=gfc.Times(end=10.0, count=11),
+    ...     seeds=2,
+    ... )
+    >>> list(study.integrators)
+    ['standard-gf', 'gd[step 0.1]', 'gd[step 0.01]']
+    >>> tree = study.run("results/first", jobs=1)
+    >>> tree["sine"]["risk"].dims
+    ('integrator', 'seed', 'time')
+    >>> bool((tree["sine"]["risk"].isel(time=-1) < tree["sine"]["risk"].isel(time=0)).all())
+    True
     """
 
     def __init__(
@@ -190,15 +258,18 @@ class Study:
         time_limit: float | None = None,
         diagnostics: Sequence[str] | None = None,
         source: str = "",
+        limits: Limits = Limits(),  # noqa: B008
     ) -> None:
         check_type(seeds, int, "seeds")
         check_type(seed, int, "seed")
         check_type(description, str, "description")
         check_type(times, Times, "times")
+        check_type(limits, Limits, "limits")
         if quadrature is not None:
             check_type(quadrature, Quadrature, "quadrature")
-        require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
-        require(seed >= 0, f"seed must not be negative, got {seed}.")
+        require(seeds >= 1, f"seeds must be at least 1, got {seeds!s:.40}.")
+        require(seed >= 0, f"seed must not be negative, got {seed!s:.40}.")
+        require(seed <= LARGEST_INTEGER, f"seed must lie between 0 and 2^63 - 1, got {seed!s:.40}.")
         if time_limit is not None:
             check_type(time_limit, float, "time_limit")
             require(time_limit > 0, f"time_limit must be positive, got {time_limit}.")
@@ -214,26 +285,46 @@ class Study:
         self.time_limit = None if time_limit is None else float(time_limit)
         self.diagnostics = checked_names(diagnostics)
         self.source = source
+        self.limits = limits
         self.integrators = expanded(integrators, Integrator, "integrators")
         for method_name, method in self.integrators.items():
             _check_method(method, method_name)
         networks = labelled(listed(network, ReLUNetwork, "network"), "network.widths")
         measures = labelled(listed(measure, Measure, "measure"), "measure")
         initializations = labelled(listed(initialization, Initialization, "initialization"), "initialization")
+        every = expanded(targets, Target, "targets")
+        check_count(map(len, (every, networks, measures, initializations)), limits, "problems")
+        self._check_demand(list(networks.values()), len(every) * len(measures) * len(initializations))
         self.problems = tuple(
             ProblemSpec(
-                joined(target_name, (n, m, i)),
+                checked_group(joined(target_name, (n, m, i))),
                 target,
                 networks[n],
                 measures[m],
                 initializations[i],
                 quadrature,
             )
-            for target_name, target in expanded(targets, Target, "targets").items()
+            for target_name, target in every.items()
             for n, m, i in itertools.product(networks, measures, initializations)
         )
         for spec in self.problems:
             _ = spec.problem  # wrong shapes are refused now, not in the middle of a run
+
+    def _check_demand(self, networks: Sequence[ReLUNetwork], each: int) -> None:
+        """Raise InputError if the study needs more than its limits, with so many problems of each network."""
+        for network in networks:
+            Demand((network.parameter_count,), (0.0,), seeds=1, blocks=1, times=self.times.size).check(
+                self.limits
+            )
+        end = self.times.last
+        Demand(
+            [network.parameter_count for network in networks for _ in range(each)],
+            [steps_to(method, end) for method in self.integrators.values()],
+            seeds=self.seeds,
+            blocks=-(-self.seeds // SEEDS_PER_CELL),
+            times=self.times.size,
+            time_limit=self.time_limit,
+        ).check(self.limits)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -247,7 +338,56 @@ class Study:
         try:
             return cls(**study_file.read(path))
         except InputError as error:
-            raise error.within(str(path)) from None
+            raise InputError(shortened(str(error.within(str(path))))) from None
+
+    def part(self, *, seeds: int | None = None, only: Sequence[str] = ()) -> Study:
+        """Return the study with fewer or more seeds, or with some of its methods: to try something out.
+
+        It has a name of its own, such as ``quickstart-seeds-4-only-gd``, so that by default its results do
+        not replace those of the whole study.
+
+        Parameters
+        ----------
+        seeds : number of initial networks; None means as many as the study has
+        only : names of methods, that of a grid for all of it; none means all
+
+        Raises
+        ------
+        InputError
+            for a name that the study does not have, or a wrong number of seeds
+
+        Examples
+        --------
+        >>> import gfcompare as gfc
+        >>> study = gfc.Study(
+        ...     "whole",
+        ...     targets={"sine": gfc.targets.Sine()},
+        ...     integrators={name: gfc.integrator(name) for name in ("standard-gf", "gd")},
+        ... )
+        >>> part = study.part(seeds=2, only=["gd"])
+        >>> part.name, part.seeds, list(part.integrators)
+        ('whole-seeds-2-only-gd', 2, ['gd'])
+        """
+        methods = {full: None for name in only for full in known_names("method", name, [*self.integrators])}
+        labels = [] if seeds is None else [f"seeds-{seeds}"]
+        labels += [f"only-{'-'.join(only)}"] if only else []
+        if seeds is not None:
+            check_type(seeds, int, "seeds")
+            require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
+        result = copy.copy(self)
+        result.seeds = self.seeds if seeds is None else int(seeds)
+        if methods:
+            result.integrators = {n: method for n, method in self.integrators.items() if n in methods}
+        result._check_demand([spec.network for spec in result.problems], 1)
+        if labels:
+            result.name = checked_name("-".join([self.name, *labels])[:LONGEST_NAME].rstrip(), "name")
+            words = [f"seeds = {result.seeds}"] if seeds is not None else []
+            words += [f"only {', '.join(only)}"] if only else []
+            note = f"# Of this study a part was run: {'; '.join(words)}.\n"
+            result.source = (
+                note + self.source if self.source else ""
+            )  # of a study made in Python there is none
+        return result
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the units of work, in the order of problems, methods and seeds."""
@@ -262,6 +402,21 @@ class Study:
             for name, integrator in self.integrators.items()
             for block in blocks
         )
+
+    def __repr__(self) -> str:
+        """Return what the study runs: a line for each problem and each method."""
+        times = self.times.array()
+        lines = [
+            f"<Study {self.name!r}: seeds {self.seeds}, save times {len(times)} from {times[0]:g} to "
+            f"{times[-1]:g}, cells {len(self.cells())}"
+        ]
+        lines += [
+            f"  problem {spec.name!r}: network {architecture(spec.network)}; target {in_words(spec.target)}; "
+            f"measure {in_words(spec.measure)}; initialization {in_words(spec.initialization)}"
+            for spec in self.problems
+        ]
+        lines += [f"  method {name!r}: {in_words(method)}" for name, method in self.integrators.items()]
+        return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the problems, with small curves of the targets, and the methods."""
@@ -299,6 +454,7 @@ class Study:
             "time_limit": self.time_limit,
             "times": plain(self.times),
             "diagnostics": plain(self.diagnostics),
+            "limits": plain(self.limits),
             "problems": {
                 spec.name: {
                     "target": describe(spec.target),

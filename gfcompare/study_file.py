@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import itertools
 import json
 import tomllib
@@ -17,6 +18,7 @@ from gfcompare.components import require
 from gfcompare.errors import FOREIGN_ERRORS, InputError, unknown_name
 from gfcompare.initializations import Initialization
 from gfcompare.interface import Integrator
+from gfcompare.limits import LARGEST_INTEGER, Limits, check_count
 from gfcompare.measures import Measure
 from gfcompare.network import ReLUNetwork
 from gfcompare.paths import user_path
@@ -33,6 +35,7 @@ FIELDS = (
     "seeds",
     "time_limit",
     "diagnostics",
+    "limits",
     "times",
     "network",
     "measure",
@@ -62,8 +65,12 @@ def read(path: str | Path) -> dict[str, Any]:
         raise InputError("is not a text file in UTF-8.") from None
     try:
         table = tomllib.loads(text)
+    except RecursionError:
+        raise InputError("not valid TOML: too many brackets within brackets.") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"not valid TOML: {error}") from None
+    except ValueError:  # of Python's
+        raise InputError("not valid TOML: a whole number with thousands of digits.") from None
     return _Reader(file.parent).fields(table) | {"source": text}
 
 
@@ -84,6 +91,7 @@ class _Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._limits = Limits()
 
     def fields(self, table: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of `gfcompare.Study` that a file's table describes."""
@@ -93,6 +101,9 @@ class _Reader:
         for key in ("name", "targets", "integrators"):
             require(key in table, f"the key {key!r} is missing.")
         fields: dict[str, Any] = {}
+        if "limits" in table:  # first: what grids may have depends on them
+            given = self._dataclass(Limits, self._table(table["limits"], "limits"), "limits")
+            self._limits = fields["limits"] = self._single(given, "limits")
         for key, hint in (
             ("name", str),
             ("description", str),
@@ -144,7 +155,7 @@ class _Reader:
             raise InputError(
                 f"{where}: the key 'name' is missing. Allowed: {', '.join(registry().names(kind))}."
             )
-        require(isinstance(given, str), f"{where}.name: must be text, got {given!r}.")
+        require(isinstance(given, str), f"{where}.name: must be text, got {_shown(given)}.")
         try:
             cls = registry().get(kind, given)
         except InputError as error:
@@ -178,6 +189,7 @@ class _Reader:
                     )
                 raise InputError(f"{where}: the key {name!r} is missing.")
         grids = {key: self._grid(hints[key], value, f"{where}.{key}") for key, value in table.items()}
+        check_count(map(len, grids.values()), self._limits, where)
         result = []
         for values in itertools.product(*grids.values()):
             try:
@@ -261,10 +273,10 @@ class _Reader:
         raise InputError(f"{where}: must be {described}, got {_shown(value)}.")
 
     def _scalar(self, hint: Any, value: Any, where: str) -> Any:
-        from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+        from pydantic import PydanticSchemaGenerationError, ValidationError
 
         try:
-            checked = TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+            checked = _adapter(hint).validate_json(json.dumps(value), strict=True)
         except PydanticSchemaGenerationError:
             raise InputError(
                 f"{where}: cannot be given in a study file; it needs a study script: gfcompare.Study(...)."
@@ -274,17 +286,27 @@ class _Reader:
             if not _is_scalar(hint) and isinstance(error, ValidationError):
                 cause = error.errors(include_url=False)[0]["msg"].lower().removeprefix("input should be ")
             raise InputError(f"{where}: must be {cause}, got {_shown(value)}.") from None
+        if hint is int and abs(checked) > LARGEST_INTEGER:
+            raise InputError(f"{where}: must lie between -2^63 and 2^63, got {str(checked)[:20]}...")
         return (self._folder / user_path(checked)) if isinstance(checked, Path) else checked
 
     @staticmethod
     def _table(value: Any, where: str) -> dict[str, Any]:
-        require(isinstance(value, dict), f"{where}: must be a table such as [{where}], got {value!r}.")
+        require(isinstance(value, dict), f"{where}: must be a table such as [{where}], got {_shown(value)}.")
         return typing.cast("dict[str, Any]", value)
 
     @staticmethod
     def _single(values: list[Any], where: str) -> Any:
         require(len(values) == 1, f"{where}: a grid is not allowed here.")
         return values[0]
+
+
+@functools.cache
+def _adapter(hint: Any) -> Any:
+    """Return what checks values of a type; made once, as that takes longer than the check."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(hint)
 
 
 def _types_in(hint: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components import require
 from gfcompare.integration import check_times
+from gfcompare.option_types import check_options
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class Times:
     start, end : first and last time; `start` is not used with linear spacing, which starts at 0
     count : number of times from start to end
     values : the times themselves, with spacing "given"
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> print(gfc.Times(start=1.0, end=100.0, count=3).array())
+    [  0.   1.  10. 100.]
+    >>> print(gfc.Times(spacing="linear", end=1.0, count=3).array())
+    [0.  0.5 1. ]
+    >>> print(gfc.Times(values=[2.0, 3.0]).array())
+    [0. 2. 3.]
     """
 
     spacing: Literal["log", "linear", "given"] = "log"
@@ -32,11 +43,12 @@ class Times:
     values: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if self.values and self.spacing != "given":
+        check_options(self)
+        if len(self.values) and self.spacing != "given":
             object.__setattr__(self, "spacing", "given")
         if self.spacing == "given":
             require(len(self.values) > 0, "spacing 'given' needs values, such as values = [1.0, 10.0].")
-            check_times(np.asarray(self.values, dtype=np.float64))
+            check_times(self.values)
             return
         require(
             self.spacing in ("log", "linear"), f"spacing must be log, linear or given, got {self.spacing!r}."
@@ -48,6 +60,18 @@ class Times:
                 0 < self.start < self.end,
                 f"start must lie between 0 and end = {self.end:g}, got {self.start:g}.",
             )
+
+    @property
+    def size(self) -> int:
+        """Number of save times, known before there is an array of them."""
+        if self.spacing == "given":
+            return len(self.values) + int(self.values[0] != 0.0)
+        return self.count + int(self.spacing == "log")
+
+    @property
+    def last(self) -> float:
+        """The last save time."""
+        return float(self.values[-1]) if self.spacing == "given" else self.end
 
     def array(self) -> NDArray[np.float64]:
         """Return the save times, increasing, with 0 first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from gfcompare.components import check_instance
-from gfcompare.errors import InputError
+from gfcompare.errors import InputError, is_full_name
 
 #: Attributes of the root group, all text.
 ROOT_ATTRIBUTES = (
@@ -35,7 +35,8 @@ def as_tree(given: xr.DataTree | xr.Dataset) -> xr.DataTree:
         tree: xr.DataTree = check_instance(given, xr.DataTree, "a result")
         return tree
     missing = [key for key in ("schema_version", "problem") if key not in given.attrs]
-    if missing or "integrator" not in given.coords or "seed" not in given.dims:
+    whole = "integrator" in given.coords and not given["integrator"].dims and "seed" in given.dims
+    if missing or not whole or not is_full_name(str(given.attrs["problem"])):
         raise InputError(
             "this dataset is not what gfcompare.integrate returns: it has lost its attributes, its method or "
             "its dimension 'seed'. Select with lists, such as data.isel(seed=[0])."

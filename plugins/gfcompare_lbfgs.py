@@ -13,7 +13,7 @@ import numpy as np
 
 import gfcompare as gfc
 from gfcompare.components import require
-from gfcompare.interface import DIVERGENCE_NORM
+from gfcompare.interface import DIVERGENCE_NORM, escape
 
 _UNLIMITED = 2**31 - 1
 
@@ -73,7 +73,7 @@ class LBFGS(gfc.Integrator):
                     break
                 theta[m], steps[m] = found, steps[m] + 1
                 if not found @ found <= DIVERGENCE_NORM**2:
-                    message = f"|theta| left {DIVERGENCE_NORM:g} at iteration {steps[m]}"
+                    message = f"{escape(found)} at iteration {steps[m]}"
                     ends.append((m, gfc.Status.DIVERGED, message))
                     break
         result = state.moved(theta=theta, steps=steps, time=steps.astype(np.float64))

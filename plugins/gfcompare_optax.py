@@ -34,6 +34,7 @@ class Optax(GradientMethod):
     """
 
     name: ClassVar[str] = "optax"
+    libraries: ClassVar[tuple[str, ...]] = ("jax", "jaxlib", "optax")
     optimizer: str = "adam"
     keywords: Mapping[str, bool | int | float | str | Sequence[float]] | None = None
 

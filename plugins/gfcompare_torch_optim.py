@@ -30,6 +30,7 @@ class TorchOptim(GradientMethod):
     """
 
     name: ClassVar[str] = "torch-optim"
+    libraries: ClassVar[tuple[str, ...]] = ("torch",)
     optimizer: str = "Adam"
     keywords: Mapping[str, bool | int | float | str | Sequence[float]] | None = None
 

@@ -512,3 +512,59 @@ def test_a_time_limit_does_not_touch_what_reached_the_end():
     assert data["status"].values.tolist() == [gfc.Status.REACHED_END]
     with pytest.raises(gfc.InputError, match="time_limit must be positive"):
         gfc.integrate(problem, method, theta, [100.0], time_limit=-1.0)
+
+
+# ---------------------------------------------------------------------------------------------------
+# What is no number is called so
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spoilt(gfc.StepMethod):
+    """A method that comes to some value in place of a number."""
+
+    name: ClassVar[str] = "spoilt"
+    step_size: float = 0.1
+    value: float = np.nan
+
+    def step(self, problem, theta, memory, step_size):
+        theta[:, 0] = self.value
+        return theta, memory
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.nan, "theta is no number (NaN) at step 1, flow time 0.1"),
+        (-np.inf, "theta is infinite at step 1, flow time 0.1"),
+        (2e10, "|theta| left 1e+10 at step 1, flow time 0.1"),
+    ],
+)
+def test_a_step_to_no_number_is_called_so(value: float, text: str) -> None:
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
+    data = gfc.integrate(problem, Spoilt(value=value), np.ones(7), [0.0, 1.0])
+    assert data["status"].item() == gfc.Status.DIVERGED
+    assert data["message"].item() == text
+
+
+OVERFLOWING = [
+    ("standard-gf", {}),
+    ("standard-gf", {"method": "bdf"}),
+    ("standard-gf", {"method": "dopri5"}),
+    ("normalized-gf", {}),
+]
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::gfcompare.errors.MethodWarning")
+@pytest.mark.parametrize(("name", "options"), OVERFLOWING)
+@pytest.mark.parametrize("on_points", [False, True])
+def test_a_velocity_that_overflows_is_called_so(name: str, options: dict[str, str], on_points: bool) -> None:
+    # theta^3 overflows: the gradient of each weight is a sum of products of three of them.
+    measure = gfc.measures.Points([[0.1], [0.5], [0.9]]) if on_points else gfc.measures.Uniform()
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), measure)
+    theta = 1e120 * np.array([1.0, -1.0, 0.5, 2.0, 1.0, -3.0, 0.1])
+    assert not np.isfinite(problem.gradient(theta)).all()
+    data = gfc.integrate(problem, gfc.integrator(name, **options), theta, [0.0, 1.0])
+    assert data["status"].item() == gfc.Status.FAILED
+    assert str(data["message"].item()).startswith("the velocity is not finite a")

@@ -314,13 +314,17 @@ def test_a_wrong_name_is_refused(study_file: Any, given: str, message: str) -> N
     assert message in str(caught.value)
 
 
-def test_other_diagnostics_make_other_cells() -> None:
-    def keys(**changes: Any) -> set[str]:
-        return {cell.key for cell in small(**changes).cells()}
+def test_diagnostics_have_keys_of_their_own() -> None:
+    def keys(**changes: Any) -> list[tuple[str, dict[str, str]]]:
+        return [(cell.key, cell.diagnostic_keys) for cell in small(**changes).cells()]
 
-    assert keys() == keys()
-    assert not keys() & keys(diagnostics=["sharpness"])
-    assert keys(diagnostics=["sharpness", "risk"]) == keys(diagnostics=["sharpness"])
+    more = keys(diagnostics=["sharpness", "risk"])
+    assert keys(diagnostics=["sharpness"]) == more
+    for (key, all_by_default), (same, chosen) in zip(keys(), more, strict=True):
+        assert key == same
+        assert set(chosen) == {"risk", "gradient_norm", "sharpness"}
+        assert set(chosen) - {"sharpness"} < set(all_by_default)
+        assert chosen["risk"] == all_by_default["risk"]
 
 
 def test_distances_are_to_the_standard_flow_of_smallest_tolerance(tmp_path: Path) -> None:

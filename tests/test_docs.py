@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import hookspecs, schema
+from gfcompare import hookspecs, schema, trees
 from gfcompare.plugins import registry
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def test_schema_page_lists_every_variable_with_its_dimensions_and_units():
 
 def test_schema_page_lists_every_attribute_status_and_the_version():
     text = (DOCS / "schema.md").read_text(encoding="utf-8")
-    assert first_cells(DOCS / "schema.md", "Root attributes") == set(schema.ROOT_ATTRIBUTES)
+    assert first_cells(DOCS / "schema.md", "Root attributes") == set(trees.ROOT_ATTRIBUTES)
     assert first_cells(DOCS / "schema.md", "Attributes of a problem group") == set(schema.GROUP_ATTRIBUTES)
     assert f"`{schema.SCHEMA_VERSION}`" in text
     for status in gfc.Status:
@@ -85,7 +85,8 @@ def test_study_page_lists_every_component_and_option(kind, heading):
 
 def test_study_page_examples_are_the_same_study(tmp_path):
     page = DOCS / "study-file.md"
-    toml, quadrature, schedules = code_blocks(page, "toml")
+    toml, quadrature, schedules, limits = code_blocks(page, "toml")
+    assert gfc.Limits(**tomllib.loads(limits)["limits"]) == gfc.Limits()
     assert gfc.Quadrature(**tomllib.loads(quadrature)["quadrature"]).nodes == 64
     path = tmp_path / "example.toml"
     path.write_text(toml, encoding="utf-8")

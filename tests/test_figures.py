@@ -243,6 +243,7 @@ def test_every_registered_figure_is_a_function():
         "quadrature_error",
         "cylinder",
         "distance_to_own_flow",
+        "risk_by_option",
     ]  # they do not apply to these problems
     elsewhere += ["fit_animation"]
     elsewhere += STATISTICS

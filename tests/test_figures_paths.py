@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image
@@ -295,7 +295,8 @@ def interval(lower, upper):
     return xr.Dataset(attrs={"lower": lower, "upper": upper})
 
 
-@given(st.floats(-3, 3), st.floats(0.01, 4), st.floats(0, 1, exclude_max=True))
+@settings(derandomize=True, deadline=None)
+@given(st.floats(-3, 3), st.floats(0.01, 4), st.floats(0, 1 - 1e-9))  # nearer to 1, it rounds to a whole turn
 def test_zones_say_where_the_neuron_is_on(lower, length, share):
     upper = lower + length
     found = manifold.zones(interval(lower, upper))

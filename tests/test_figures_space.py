@@ -512,7 +512,7 @@ def test_quadrature_error_is_drawn_up_to_its_largest_value(cube):
 
 def test_deep_networks(deep):
     found = draw_all(deep)
-    others = {"test_risk", "quadrature_error", "cylinder", "distance_to_own_flow"}
+    others = {"test_risk", "quadrature_error", "cylinder", "distance_to_own_flow", "risk_by_option"}
     assert set(found) == {cls.name for cls in figures_of_gfcompare()} - others
     group = only(deep)
     assert (group["distance_to_manifold"].sel(integrator="normalized-gf") < 1e-13).all()
@@ -611,7 +611,7 @@ def drawn(mixed):
 
 
 def test_every_figure_of_a_mixed_result_is_drawn(drawn):
-    others = ("cylinder", "distance_to_own_flow")
+    others = ("cylinder", "distance_to_own_flow", "risk_by_option")
     assert list(drawn) == [cls.name for cls in figures_of_gfcompare() if cls.name not in others]
 
 

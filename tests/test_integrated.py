@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_it_says_where_it_comes_from() -> None:
     assert study["times"] == {"values": [0.0, 0.1, 1.0]}
     assert study["problems"]["sine"]["network"] == {"widths": [1, 3, 1]}
     assert "gfcompare_gd" in data.attrs["plugins"] or '"gd"' in data.attrs["plugins"]
-    assert set(json.loads(data.attrs["environment"])) == {"python", "numpy", "machine", "system"}
+    assert set(json.loads(data.attrs["environment"])) >= {"python", "numpy", "machine", "system"}
 
 
 def test_it_is_what_a_study_stores(tmp_path: Path) -> None:
@@ -130,6 +131,7 @@ def test_a_component_without_a_usable_name_has_one() -> None:
     assert labelled.__doc__
     problem = PROBLEMS["line"]
 
+    @dataclass(frozen=True)
     class Slashed(type(problem.target)):  # type: ignore[misc]
         name = "a/b"
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,40 @@ def test_a_run_without_any_cache(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "sine" in done.stdout
+
+
+def test_code_that_nobody_has_used_for_a_month_is_removed_when_there_is_new_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {
+        "old": "kernels-0123456789abcdef",
+        "recent": "kernels-fedcba9876543210",
+        "mine": "kernels-of-mine",
+    }
+    folders = {key: tmp_path / name for key, name in names.items()}
+    for key, folder in folders.items():
+        folder.mkdir()
+        (folder / "code.nbc").write_bytes(b"code")
+        days = 29 if key == "recent" else 31
+        os.utime(folder, (time.time() - days * 86_400,) * 2)
+    (tmp_path / "kernels-0000000000000000").write_text("a file")
+    (tmp_path / "kernels-1111111111111111").symlink_to(folders["mine"])
+    os.utime(tmp_path / "kernels-0000000000000000", (0, 0))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    cache.directory.cache_clear()
+    try:
+        new = cache.directory()
+        assert new is not None
+        assert new.parent == tmp_path
+        left = {path.name for path in tmp_path.iterdir()}
+        kept_there = {names["recent"], names["mine"], "kernels-0000000000000000", "kernels-1111111111111111"}
+        assert left == {*kept_there, new.name}
+        # The folder in use is young again, whenever it was made; nothing is looked for then.
+        os.utime(new, (0, 0))
+        os.utime(folders["recent"], (0, 0))
+        cache.directory.cache_clear()
+        assert cache.directory() == new
+        assert new.stat().st_mtime > time.time() - 60
+        assert folders["recent"].exists()
+    finally:
+        cache.directory.cache_clear()

@@ -622,7 +622,7 @@ def test_jax_keeps_its_precision():
 WRONG = [
     ("momentum", {"beta": 1.0}, r"beta must lie in \[0, 1\), got 1.0"),
     ("momentum", {"batch_size": -1}, "batch_size must be 0 .* got -1"),
-    ("momentum", {"batch_size": 2.5}, "batch_size must be 0 .* got 2.5"),
+    ("momentum", {"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
     ("momentum", {"step_size": 0.0}, "step_size must be positive"),
     ("momentum", {"betta": 0.5}, "unknown option of 'momentum': 'betta'. Did you mean 'beta'?"),
     ("nesterov", {"beta": -0.1}, r"beta must lie in \[0, 1\)"),

@@ -19,7 +19,8 @@ from support import gfcompare
 from test_runner import Listener
 
 import gfcompare as gfc
-from gfcompare import attempts, plugins, process_end, store
+from gfcompare import attempts, cell_files, plugins, process_end
+from gfcompare.diagnosis import DiagnosticWarning, checked_names
 from gfcompare.errors import ExitCalledError, MethodWarning, RunError
 from gfcompare.interface import Status
 from gfcompare.runner import WorkersLostError, run_study
@@ -290,6 +291,46 @@ def test_where_no_process_can_be_started_a_cell_is_given_up_after_two_deaths(
     assert np.isfinite(data["risk"].sel(integrator="sgd")).all()
 
 
+DYING = """
+import gfcompare as gfc
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+@dataclass(frozen=True)
+class Dying(gfc.Diagnostic):
+    "Ends the process."
+
+    name: ClassVar[str] = "dying"
+    long_name: ClassVar[str] = "nothing"
+    units: ClassVar[str] = "1"
+
+    def compute(self, problem, theta):
+        os._exit(7)
+
+@gfc.hookimpl
+def gfcompare_diagnostics():
+    return [Dying]
+"""
+
+
+@pytest.mark.slow
+def test_a_diagnostic_at_which_processes_die_is_left_out_and_no_trajectory_is_lost(
+    tmp_path: Path, fresh_registry: None
+) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    plugins.load_file(tmp_path / "dying.py")
+    made = study(gd=gfc.integrator("gd"), sgd=gfc.integrator("sgd"))
+    made.diagnostics = checked_names(["sharpness", "dying"])
+    with pytest.warns(DiagnosticWarning, match=r"diagnostic 'dying' .* is left out \(NaN\): .*exit code 7"):
+        data = made.run(tmp_path, jobs=2)["sine"]
+    assert not np.isin(data["status"], Status.FAILED).any()
+    assert np.isnan(data["dying"]).all()
+    assert np.isfinite(data["sharpness"]).all()
+    again = run_study(made, tmp_path, jobs=2)
+    assert (again.computed, again.reused) == (0, 2)
+
+
 class Removing(Listener):
     """Removes the file of each cell that is reported."""
 
@@ -299,7 +340,7 @@ class Removing(Listener):
 
     def cell_done(self, cell: Cell, seconds: float) -> None:
         self.said.append("removed")
-        store.cell_path(self.folder, cell).unlink()
+        cell_files.cell_path(self.folder, cell).unlink()
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

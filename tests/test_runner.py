@@ -20,7 +20,7 @@ import xarray as xr
 from support import WATCHED, assert_same_bits, assert_same_numbers, gfcompare
 
 import gfcompare as gfc
-from gfcompare import plugins, store
+from gfcompare import cell_files, plugins
 from gfcompare.errors import MethodWarning, RunError
 from gfcompare.plugins import PluginWarning
 from gfcompare.runner import CellsFailedError, run_study
@@ -339,14 +339,14 @@ def test_only_the_trajectories_that_raise_fail(tmp_path: Path) -> None:
 def test_a_cell_that_cannot_be_computed_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = store.save_cell
+    real = cell_files.save_cell
 
     def save(path: Path, cell: Cell, record: Any) -> None:
         if cell.problem.name == "sine":
             raise OSError(28, "No space left on device")
         real(path, cell, record)
 
-    monkeypatch.setattr(store, "save_cell", save)
+    monkeypatch.setattr(cell_files, "save_cell", save)
     with pytest.raises(CellsFailedError) as caught:
         run_study(study(), tmp_path, jobs=1)
     text = str(caught.value)

@@ -13,7 +13,7 @@ import xarray as xr
 from support import assert_same_numbers, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import schema, store
+from gfcompare import schema, store, trees, writing
 
 Damage = Callable[[xr.Dataset], xr.Dataset]
 
@@ -35,13 +35,13 @@ def test_a_result_is_valid(small_tree: xr.DataTree) -> None:
 
 
 def test_a_result_holds_exactly_the_schema(small_tree: xr.DataTree, small_study: gfc.Study) -> None:
-    assert set(small_tree.attrs) == set(schema.ROOT_ATTRIBUTES)
+    assert set(small_tree.attrs) == set(trees.ROOT_ATTRIBUTES)
     assert list(small_tree.children) == ["sine", "step"]
     meanings = schema.variables(small_study.problems[0].problem)
     for node in small_tree.children.values():
         data = node.to_dataset()
         assert set(data.attrs) == set(schema.GROUP_ATTRIBUTES)
-        assert set(data.variables) == set(meanings)
+        assert set(data.variables) == {*meanings, "option_step_size"}
         for name, meaning in meanings.items():
             variable = data[name]
             assert variable.dims == meaning.dims, name
@@ -209,7 +209,7 @@ DAMAGES: dict[str, tuple[str, Damage, str]] = {
     },
     **{
         f"no root attribute {key}": ("/", no_attribute(None, key), f"the root has no attribute {key!r}")
-        for key in schema.ROOT_ATTRIBUTES
+        for key in trees.ROOT_ATTRIBUTES
     },
     "widths": ("sine", attribute("widths", "1-4-1"), "the attribute 'widths' is wrong"),
     "one width": ("sine", attribute("widths", 4), "the attribute 'widths' is wrong"),
@@ -343,14 +343,14 @@ def test_the_command_lists_the_damage(small_tree: xr.DataTree, tmp_path: Path) -
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
-    store.write_whole(path, lambda p: p.write_text("first") and None)
+    writing.write_whole(path, lambda p: p.write_text("first") and None)
 
     def interrupted(temporary: Path) -> None:
         temporary.write_text("second, but not to the e")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.write_whole(path, interrupted)
+        writing.write_whole(path, interrupted)
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import assert_same_bits
 
 import gfcompare as gfc
-from gfcompare import cli, measures, plugins, schema, store, targets, theory
+from gfcompare import cli, measures, opening, plugins, schema, store, targets, theory
 from gfcompare.diagnostics.lyapunov import lyapunov, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow
 from gfcompare.theory.exponents import decay, exponent
@@ -709,10 +709,10 @@ def test_the_checks_become_variables_of_the_result(
     right: tuple[gfc.Study, Path], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     file = tmp_path / "result.nc"
-    file.write_bytes(store.result_path(right[1]).read_bytes())
+    file.write_bytes(opening.result_path(right[1]).read_bytes())
     before = gfc.open_study(file)
     for _ in range(2):  # again: in place of what is there
-        store.add(file, theory.variables(frame, before), "check")
+        store.add(file, theory.variables(frame, before), "check", before)
     after = gfc.open_study(file)
     assert gfc.validate(after) == []
     assert after.attrs == before.attrs
@@ -741,16 +741,17 @@ def test_a_result_that_cannot_be_written_stays_as_it_was(
     right: tuple[gfc.Study, Path], frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "result.nc"
-    content = store.result_path(right[1]).read_bytes()
+    content = opening.result_path(right[1]).read_bytes()
     file.write_bytes(content)
-    found = theory.variables(frame, gfc.open_study(file))
+    before = gfc.open_study(file)
+    found = theory.variables(frame, before)
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", full)
     with pytest.raises(OSError, match="No space left"):
-        store.add(file, found, "check")
+        store.add(file, found, "check", before)
     assert file.read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -431,8 +432,16 @@ def test_what_is_not_a_work_precision_study_is_refused(folder: Path, tmp_path: P
         work_precision.read(tmp_path)
     with pytest.raises(InputError, match="not of a work-precision study"):
         work_precision.read(folder / "work-precision" / "settings" / "result.nc")
-    with pytest.raises(InputError, match="not a result of gfcompare"):
+    with pytest.raises(InputError, match=r"this is a work-precision study, .*work_precision\.read opens it"):
         gfc.open_study(folder / contents.FILE)
+
+
+@pytest.mark.parametrize("version", ["2.0", "1.1", "", "x"])
+def test_another_version_is_not_read(tmp_path: Path, version: str) -> None:
+    file = tmp_path / "work-precision.nc"
+    xr.Dataset(attrs={"work_precision_version": version}).to_netcdf(file, engine="netcdf4")
+    with pytest.raises(InputError, match="which this gfcompare does not read"):
+        work_precision.read(file)
 
 
 # The diagram
@@ -562,7 +571,7 @@ def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, 
 def test_help_of_the_command() -> None:
     done = gfcompare("work-precision", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for option in ("--output", "--jobs", "--rtol", "--plugin"):
+    for option in ("--output", "--jobs", "--rtol", "--force", "--traceback", "--plugin"):
         assert option in done.stdout
 
 
@@ -594,6 +603,61 @@ def test_bad_input_is_one_message(arguments, part, study_file, tmp_path, capsys,
 def test_bad_input_as_a_process(study_file: Write) -> None:
     path = study_file(("[targets.sine]", "[targets.sinus]"))
     refused(gfcompare("work-precision", path), "targets.sinus: unknown target 'sinus'. Did you mean 'sine'?")
+
+
+def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tmp_path: Path) -> None:
+    copy = tmp_path / "kept"
+    copy.mkdir()
+    shutil.copy(folder / contents.FILE, copy)
+    assert work_precision.located(copy) == copy / contents.FILE
+    by_folder, by_file = gfcompare("info", copy), gfcompare("info", copy / contents.FILE)
+    assert (by_folder.returncode, by_folder.stderr) == (0, "")
+    assert by_folder.stdout == by_file.stdout
+    assert "work-precision study, made" in by_folder.stdout
+    assert "uncertainty of the reference for" in by_folder.stdout
+    drawn = gfcompare("plot", copy, "--figure", "work_precision_risk", "--format", "svg")
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert [path.name for path in (copy / "figures").iterdir()] == ["work_precision_risk.svg"]
+    assert gfcompare("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
+    assert len(list((tmp_path / "all").iterdir())) == 3
+    refused(
+        gfcompare("plot", copy, "--figure", "work_precision_rsk"),
+        "unknown figure of a work-precision study 'work_precision_rsk'. Did you mean 'work_precision_risk'?",
+    )
+    refused(gfcompare("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'")
+    refused(gfcompare("plot", copy, "--option", "size=column"), "a work-precision study have no options")
+    refused(gfcompare("table", copy / contents.FILE), "this is a work-precision study")
+
+
+def test_a_folder_with_a_result_is_not_taken_for_a_work_precision_study(
+    folder: Path, small_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copy(folder / contents.FILE, tmp_path)
+    shutil.copy(small_folder / "result.nc", tmp_path)
+    assert work_precision.located(tmp_path) is None
+    assert work_precision.located(tmp_path / contents.FILE) == tmp_path / contents.FILE
+    (tmp_path / "broken.nc").write_text("no netCDF")
+    assert work_precision.located(tmp_path / "broken.nc") is None
+    assert work_precision.located(tmp_path / "none.nc") is None
+
+
+def test_force_traceback_and_the_exit_code_of_a_method_that_fails(
+    study_file: Write, watched: Path, tmp_path: Path
+) -> None:
+    path = study_file(last="[integrators.watched]\nact = 'raise'\n")
+    command = ("work-precision", path, "--plugin", watched, "--output", tmp_path / "out", "--jobs", 1)
+    first = gfcompare(*command)
+    assert first.returncode == 1
+    assert "'watched' failed on every trajectory (--traceback shows where)." in first.stderr
+    assert "0 found finished" in first.stdout
+    again, forced = gfcompare(*command), gfcompare(*command, "--force")
+    assert "0 cells computed" in again.stdout
+    assert (again.returncode, forced.returncode) == (1, 1)
+    assert "0 found finished" in forced.stdout
+    traced = gfcompare(*command, "--traceback")
+    assert traced.returncode == 1
+    assert "ArithmeticError: deliberately wrong" in traced.stderr
+    assert 'watched.py", line' in traced.stderr
 
 
 # The documentation

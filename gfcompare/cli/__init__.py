@@ -10,13 +10,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from gfcompare import __version__, process_end
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
+    diagnosing,
     precision,
     reporting,
     running,
@@ -24,48 +24,20 @@ from gfcompare.cli import (  # noqa: F401  (they add their commands)
     tabulating,
     verifying,
 )
-from gfcompare.cli.base import app, err, out, plain
-from gfcompare.errors import FOREIGN_ERRORS, InputError, RunError, cause_of
-from gfcompare.sources import name_and_version
+from gfcompare.cli.base import PluginFiles, app, err, load_plugins, out, plain
+from gfcompare.cli.extending import third_party_commands
+from gfcompare.errors import InputError, RunError
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    plugin: PluginFiles = None,
 ) -> None:
+    load_plugins(plugin)
     if version:
         out.print(f"gfcompare {__version__}")
         raise typer.Exit
-
-
-def _add_third_party_commands(arguments: Sequence[str]) -> None:
-    """Add the commands of plugins, only if one of them may be meant: loading plugins takes a second."""
-    first = next((a for a in arguments if not a.startswith("-")), None)
-    if first in {_command_name(c) for c in app.registered_commands}:
-        return
-    found = metadata.entry_points(group="gfcompare")
-    if all(name_and_version(entry.dist)[0] == "gfcompare" for entry in found):
-        return
-    from gfcompare.plugins import registry
-
-    own = list(app.registered_commands)
-    taken = {_command_name(c) for c in own} | {str(g.name) for g in app.registered_groups}
-    for plugin, add in list(registry().commands):
-        before = list(app.registered_commands)
-        try:
-            add(app)
-            clash = taken & {_command_name(c) for c in app.registered_commands if c not in before}
-            if clash:
-                raise InputError(f"the command {min(clash)!r} exists already")
-        except FOREIGN_ERRORS as error:  # a broken plugin must not stop the others
-            app.registered_commands[:] = before
-            cause = str(error) if isinstance(error, InputError) else cause_of(error)
-            registry().refuse(plugin, f"its commands cannot be added: {cause}")
-        taken |= {_command_name(c) for c in app.registered_commands}
-
-
-def _command_name(command: Any) -> str:
-    return str(command.name or getattr(command.callback, "__name__", "").replace("_", "-"))
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -101,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning
     try:
-        _add_third_party_commands(given)
-        code = app(args=given, prog_name="gfcompare", standalone_mode=True)
+        code = app(args=third_party_commands(given), prog_name="gfcompare", standalone_mode=True)
     except InputError as error:
         err.print(f"[red]error:[/red] {plain(str(error))}")
         code = 2

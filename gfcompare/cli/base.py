@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from gfcompare.errors import InputError, printable
 from gfcompare.paths import user_path
 
+
+class _Group(TyperGroup):
+    """The command itself, whose messages about wrong arguments show control characters as escapes."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _printable_message():
+            return super().make_context(*args, **options)
+
+    def invoke(self, *args: Any, **options: Any) -> Any:
+        with _printable_message():
+            return super().invoke(*args, **options)
+
+
+@contextmanager
+def _printable_message() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # One of click's, which typer has a copy of from some version on.
+        if hasattr(error, "format_message") and isinstance(text := getattr(error, "message", None), str):
+            error.message = printable(text)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
+    cls=_Group,
     name="gfcompare",
     no_args_is_help=True,
     add_completion=False,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +24,7 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.layout import Column
+from gfcompare.errors import InputError, RunError, known_name, unknown_name
 from gfcompare.process_end import ignore_interrupts
 from gfcompare.progress import Display
 
@@ -40,18 +44,27 @@ def work_precision(
             help="Integrate flows at this relative tolerance. May be repeated; without it, 1e-3, ..., 1e-10.",
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
+    ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
+    ] = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Measure what an accuracy costs: error against work, for every method of a study.
 
     Flows run over tolerances, methods with steps over step sizes: the study's own times 1, 1/2, ..., 1/32.
     Errors are measured against the gradient flow, integrated at a tolerance of 1e-12, and once more to know
-    its own uncertainty. A run that was stopped goes on where it was.
+    its own uncertainty. A run that was stopped goes on where it was. The exit code is 1 if a method failed
+    on every trajectory.
     """
     load_plugins(plugin)
     from gfcompare.study import Study
     from gfcompare.work_precision import run
     from gfcompare.work_precision.settings import varied_option
+    from gfcompare.work_precision.summary import failed_everywhere
 
     displays: list[Display] = []
 
@@ -61,12 +74,25 @@ def work_precision(
 
     loaded = Study.from_toml(study)
     try:
-        outcome = run(loaded, output, rtol=tuple(rtol or ()), jobs=jobs, progress=display)
+        outcome = run(
+            loaded,
+            output,
+            rtol=tuple(rtol or ()),
+            jobs=jobs,
+            force=force,
+            on_error="raise" if traceback else "record",
+            progress=display,
+        )
     except KeyboardInterrupt:
         ignore_interrupts()
         finished = count(sum(shown.finished for shown in displays), "finished cell")
         err.print(f"Stopped. {finished} kept; the same command goes on from there.")
         raise typer.Exit(130) from None
+    except (InputError, RunError, OSError):
+        raise
+    except Exception as error:  # of a method, asked for
+        err.print("".join(format_exception(error)), markup=False)
+        raise typer.Exit(1) from None
     print_table(outcome.tree)
     left_out = [name for name, method in loaded.integrators.items() if varied_option(method) is None]
     if left_out:
@@ -74,12 +100,75 @@ def work_precision(
     computed = count(outcome.computed, "cell")
     out.print(f"{computed} computed, {outcome.reused} found finished, {outcome.seconds:.1f} s")
     out.print(plain(f"result   {from_here(outcome.path)}"))
-    from gfcompare.figures.work_precision import save
+    _draw(outcome.tree, from_here(outcome.path.parent / "figures"))
+    if broken := failed_everywhere(outcome.tree):
+        names = ", ".join(map(repr, broken))
+        err.print(f"[red]error:[/red] {plain(names)} failed on every trajectory (--traceback shows where).")
+        raise typer.Exit(1)
 
-    paths = save(outcome.tree, from_here(outcome.path.parent / "figures"))
-    out.print(plain(f"figures  {paths[0].parent}/ ({', '.join(sorted({p.suffix[1:] for p in paths}))})"))
+
+def _draw(
+    tree: xr.DataTree,
+    folder: Path,
+    errors: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
+) -> None:
+    """Draw the diagrams of some errors, and print which files there are."""
+    from gfcompare.figures.saving import FORMATS
+    from gfcompare.figures.work_precision import save
+    from gfcompare.work_precision.errors import ERRORS
+
+    paths = save(tree, folder, errors=errors or ERRORS, formats=formats or FORMATS)
+    out.print(plain(f"figures  {folder}/ ({', '.join(sorted({p.suffix[1:] for p in paths}))})"))
     for stem in dict.fromkeys(path.stem for path in paths):
         out.print(f"         {stem}")
+
+
+def show(file: Path) -> None:
+    """Print what a work-precision study holds and how it came out."""
+    from gfcompare.work_precision import read
+
+    tree = read(file)
+    about = tree.attrs
+    out.print(f"[bold]{plain(about['title'])}[/bold]  {plain(about['description'])}")
+    out.print(
+        plain(
+            f"work-precision study, made {about['created']} with gfcompare {about['gfcompare_version']}, "
+            f"version {about['work_precision_version']}"
+        )
+    )
+    for name, node in tree.children.items():
+        sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
+        out.print(f"  {plain(str(name))}: {sizes}")
+    print_table(tree)
+
+
+def plot_again(
+    file: Path,
+    folder: Path,
+    names: Sequence[str] | None,
+    formats: Sequence[str] | None,
+    options: Sequence[str],
+) -> None:
+    """Draw the diagrams of a work-precision study again.
+
+    Raises
+    ------
+    InputError
+        for a name of another figure, a format of animations, or an option: they have none
+    """
+    from gfcompare.figures.saving import FORMATS
+    from gfcompare.work_precision import read
+    from gfcompare.work_precision.errors import ERRORS
+
+    stems = {f"work_precision_{error}": error for error in ERRORS}
+    chosen = [stems[known_name("figure of a work-precision study", name, [*stems])] for name in names or ()]
+    for form in formats or ():
+        if form not in FORMATS:
+            raise unknown_name("format of a figure that does not move", form, FORMATS)
+    if options:
+        raise InputError(f"--option {options[0]!r}: the figures of a work-precision study have no options.")
+    _draw(read(file), folder, chosen or None, formats)
 
 
 def print_table(tree: xr.DataTree) -> None:

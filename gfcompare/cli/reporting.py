@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gfcompare.cli.base import PluginFiles, Result, a_path, app, err, load_plugins, out, plain
+from gfcompare.cli.results import opened
 from gfcompare.errors import InputError
 
 
@@ -30,13 +31,11 @@ def report(
     from gfcompare.report.checks import stored
     from gfcompare.report.page import write
     from gfcompare.statistics import tables
-    from gfcompare.store import open_study, result_path
     from gfcompare.theory import verify
 
     if output is not None and (output.is_dir() or output.suffix.lower() not in (".html", ".htm")):
         raise InputError(f"--output {str(output)!r}: the page is an HTML file; its name must end with .html.")
-    tree = open_study(result)
-    file = result_path(result) if result.is_dir() else result
+    tree, file = opened(result)
 
     def tell(text: str) -> None:
         err.print(plain(text))

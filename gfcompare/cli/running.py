@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import (
+    Either,
     Jobs,
     PluginFiles,
-    Result,
     ResultFolder,
     StudyFile,
     a_path,
@@ -24,6 +25,7 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.drawing import draw
+from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
 from gfcompare.process_end import ignore_interrupts
@@ -35,6 +37,16 @@ def run(
     study: StudyFile,
     output: ResultFolder = None,
     jobs: Jobs = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Run this method only; the name of a grid means all of it. May be repeated.",
+        ),
+    ] = None,
     figures: Annotated[
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
@@ -53,14 +65,15 @@ def run(
     Each finished cell (a problem, a method and a block of seeds) is kept in a file of its own. If a run is
     stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
     is computed again if anything changed that determines its numbers, such as a method's source: see
-    gfcompare info STUDY. The exit code is 1 if a method failed on every trajectory.
+    gfcompare info STUDY. With --seeds or --only the results have a folder of their own, such as
+    results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory.
     """
     load_plugins(plugin)
     from gfcompare.failures import failed_everywhere
     from gfcompare.runner import run_study
     from gfcompare.study import Study
 
-    loaded = Study.from_toml(study)
+    loaded = Study.from_toml(study).part(seeds=seeds, only=only or ())
     display = Display(err)
     try:
         outcome = run_study(
@@ -99,7 +112,7 @@ def run(
 
 @app.command()
 def plot(
-    result: Result,
+    result: Either,
     figure: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,14 +146,19 @@ def plot(
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:
-    """Draw the figures of a result again: every method in one colour, problems side by side."""
+    """Draw the figures of a result again: every method in one colour, problems side by side.
+
+    Of a run that is not finished they show what there is so far. A study file means its folder in results/.
+    """
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
-    from gfcompare.store import open_study, result_path
+    from gfcompare.work_precision import located
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
-    tree = open_study(result)
-    file = result_path(result) if result.is_dir() else result
+    if (study := located(result)) is not None:
+        precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
+        return
+    tree, file = opened(result, so_far=True)
     draw(tree, output or file.parent / "figures", figure, formats, options or ())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gfcompare.cli import precision
 from gfcompare.cli.base import Either, PluginFiles, app, count, load_plugins, out, plain
+from gfcompare.cli.extending import add_commands
 from gfcompare.cli.layout import Column, print_table
+from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_component, print_study, print_summary
 from gfcompare.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from gfcompare.study import Study
 
 _KINDS = ("integrators", "targets", "measures", "initializations", "diagnostics", "figures")
 
@@ -47,16 +53,21 @@ def list_(
 def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
+    from gfcompare.opening import is_result
     from gfcompare.portraits import evaluation_text
-    from gfcompare.store import is_result, open_study
 
     if is_result(path):
-        tree = open_study(path)
+        from gfcompare.work_precision import located
+
+        if (file := located(path)) is not None:
+            precision.show(file)
+            return
+        tree, _ = opened(path, so_far=True)
         out.print(f"[bold]{plain(tree.attrs['title'])}[/bold]  {plain(tree.attrs['description'])}")
-        out.print(
-            f"made {tree.attrs['created']} with gfcompare {tree.attrs['gfcompare_version']}, "
-            f"schema {tree.attrs['schema_version']}"
+        made, version, schema = (
+            tree.attrs[key] for key in ("created", "gfcompare_version", "schema_version")
         )
+        out.print(plain(f"made {made} with gfcompare {version}, schema {schema}"))
         for name, node in tree.children.items():
             sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
             out.print(f"  {plain(name)}: {sizes}")
@@ -65,19 +76,33 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
         return
     from gfcompare.study import Study
 
-    print_study(Study.from_toml(path))
+    study = Study.from_toml(path)
+    print_study(study)
+    _print_finished(study)
+
+
+def _print_finished(study: Study) -> None:
+    """Print how much of a study is there in its folder, if it has one."""
+    from pathlib import Path
+
+    from gfcompare.unfinished import finished_cells
+
+    folder = Path("results") / study.name
+    if folder.is_dir():
+        finished, total = finished_cells(study, folder)
+        out.print(plain(f"{finished} of {total} cells are finished in {folder}"))
 
 
 @app.command()
 def validate(path: Either, plugin: PluginFiles = None) -> None:
     """Check a study file, or a result against the schema, and say what is wrong with it."""
     load_plugins(plugin)
-    from gfcompare.store import is_result, open_study
+    from gfcompare.opening import is_result, located, open_unchecked
 
     if is_result(path):
-        from gfcompare.schema import validate as check
+        from gfcompare.validity import validate as check
 
-        problems = check(open_study(path))
+        problems = check(open_unchecked(located(path)))
         if problems:
             raise InputError(f"{path}: not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
         out.print(plain(f"{path}: a valid result."))
@@ -96,6 +121,7 @@ def plugins(plugin: PluginFiles = None) -> None:
     from gfcompare.plugins import registry
 
     found = registry()
+    commands = add_commands()
     columns = [
         Column("plugin", "name"),
         *(Column(c, "text") for c in ("distribution", "version", "supplies")),
@@ -108,9 +134,7 @@ def plugins(plugin: PluginFiles = None) -> None:
             for name in found.names(kind)  # type: ignore[arg-type]
             if found.origin(kind, name) == entry  # type: ignore[arg-type]
         ]
-        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied) or "commands"
+        supplied += commands.get(entry, ())
+        text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied)
         rows.append(list(map(plain, (entry.name, entry.distribution, entry.version, text))))
     print_table(out, columns, rows)
-
-
-# ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import typer
 
 from gfcompare.cli.base import PluginFiles, Result, a_path, app, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
+from gfcompare.cli.results import opened
 from gfcompare.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -45,10 +46,8 @@ def table(
         if extension not in _FORMATS:
             raise unknown_name("table format", extension, _FORMATS)
     from gfcompare.statistics import save, tables
-    from gfcompare.store import open_study, result_path
 
-    tree = open_study(result)
-    file = result_path(result) if result.is_dir() else result
+    tree, file = opened(result)
     found = {"Final risk and cost": _closing(tree)} | tables(tree)
     for title, frame in found.items():
         _show(title, frame)

@@ -8,6 +8,7 @@ import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
+from gfcompare.cli.results import opened
 from gfcompare.progress import activity
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def verify(
     """
     load_plugins(plugin)
     from gfcompare import store, theory
+    from gfcompare.opening import check_version
 
-    tree = store.open_study(result)
-    file = store.result_path(result) if result.is_dir() else result
+    tree, file = opened(result)
 
     def show(done: int, total: int) -> None:
         tell(f"{done} of {total} trajectories checked")
 
+    check_version(file, tree.attrs, to_write=True)
     with activity(err, "making the problems again") as tell:
         frame = theory.verify(tree, seeds=None if every else seeds, progress=show)
     _print_table(theory.condensed(frame))
@@ -64,7 +66,7 @@ def verify(
         )
     if len(failures) > _SHOWN:
         out.print(f"... and {len(failures) - _SHOWN} more; the variable 'theory_outcome' has them all.")
-    store.add(file, theory.variables(frame, tree), "check")
+    store.add(file, theory.variables(frame, tree), "check", tree)
     passed = int((frame["outcome"] == theory.PASS).sum())
     out.print(plain(f"{count(passed, 'check')} passed, {len(failures)} failed; added to {file}"))
     if len(failures):

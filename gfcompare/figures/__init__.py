@@ -3,7 +3,8 @@
 ``gfcompare.figures.risk(tree).savefig("risk.pdf")`` draws one, `save_all` draws every registered one. Every
 function takes the options of `Shown`, by keyword, besides its own:
 
-- problems, methods : names of those that are shown; none means all;
+- problems, methods : names of those that are shown, that of a grid, such as "gd", for all of it; none means
+  all;
 - size : "column" (3.4 inches) or "text" (6.8 inches); by default what suits the figure;
 - ax : an axis of another figure to draw into, for a figure of a single panel.
 
@@ -42,6 +43,7 @@ from gfcompare.figures.over_seeds import (
     quadrature_error,
     risk,
     risk_by_gradients,
+    risk_by_option,
     risk_by_wall_time,
     test_risk,
     time_to_target,
@@ -74,6 +76,7 @@ __all__ = [
     "quadrature_error",
     "risk",
     "risk_by_gradients",
+    "risk_by_option",
     "risk_by_wall_time",
     "save_all",
     "snapshots",

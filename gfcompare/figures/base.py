@@ -86,7 +86,8 @@ class Selection(Figure):
 
     Parameters
     ----------
-    problems, methods : names of those that are shown; none means all
+    problems, methods : names of those that are shown, that of a grid, such as "gd", for all of it; none means
+        all
     size : "column" or "text", the width of a column or of a page; by default what suits the figure
     """
 

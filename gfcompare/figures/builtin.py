@@ -154,6 +154,34 @@ class FinalRisk(Selection):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RiskByOption(Selection):
+    """Final risk against an option that is varied in a grid of methods, such as the step size.
+
+    Parameters
+    ----------
+    option : the option of the methods; None means the first that is varied
+    """
+
+    name: ClassVar[str] = "risk_by_option"
+    title: ClassVar[str] = "Final risk against an option"
+    scope: ClassVar[str] = "a grid of methods over a number"
+    option: str | None = None
+
+    @classmethod
+    def applies(cls, group: xr.Dataset) -> bool:
+        """Return whether some method is there at several values of an option."""
+        from gfcompare.figures import sweeps
+
+        return bool(sweeps.swept(group))
+
+    def sketch(self, tree: xr.DataTree) -> Sketch:
+        """Return the figure before it is drawn."""
+        from gfcompare.figures import sweeps
+
+        return sweeps.sketch(self.view(tree), self.option, self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DistanceToFlow(OverTime):
     """Distance in parameters from the standard flow, for methods on M from its normalised form.
 

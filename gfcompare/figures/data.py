@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.clocks import Clock as Clock  # figures find it here
-from gfcompare.errors import known_name
+from gfcompare.errors import known_names
 from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.interface import Status
 from gfcompare.medians import median, quantile
@@ -44,6 +44,8 @@ class View:
 
 def view(tree: xr.DataTree | xr.Dataset, problems: Sequence[str] = (), methods: Sequence[str] = ()) -> View:
     """Return the part of a result with some problems and methods; with none named, all of them.
+
+    The name of a grid means all of it: ``gd`` every ``gd[step ...]``.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def one_problem(given: View, name: str | None) -> View:
     InputError
         if it has no problem of that name
     """
-    (chosen,) = _chosen("problem", name, tuple(given.groups)) if name else (next(iter(given.groups)),)
+    known = tuple(given.groups)
+    chosen = _chosen("problem", name, known)[0] if name else known[0]
     return replace(given, groups={chosen: given.groups[chosen]})
 
 
@@ -106,7 +109,7 @@ def on_points(group: xr.Dataset) -> bool:
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
     wanted = (given,) if isinstance(given, str) else tuple(given)
-    found = {known_name(kind, name, known) for name in wanted}
+    found = {full for name in wanted for full in known_names(kind, name, known)}
     return tuple(name for name in known if not wanted or name in found)
 
 

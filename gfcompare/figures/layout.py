@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -41,7 +42,7 @@ _ROW_LABEL, _ROW_LINE = 22, 0.13
 class Page(Figure):
     """A matplotlib figure that keeps the style of gfcompare wherever it is drawn or saved.
 
-    It belongs to no window and no pyplot state. `savefig` works as for any other figure.
+    It belongs to no pyplot state, and to no window before `show`. `savefig` works as for any other figure.
     """
 
     def get_tightbbox(
@@ -92,6 +93,33 @@ class Page(Figure):
         """Save in the style of gfcompare, with fonts that journals accept."""
         with style.context():
             super().savefig(fname, **options)
+
+    def show(self, warn: bool = True) -> None:
+        """Show the figure in a window; in a script the call returns when all windows are closed.
+
+        Parameters
+        ----------
+        warn : whether to warn where matplotlib has no windows
+        """
+        from matplotlib import pyplot as plt
+        from matplotlib.backends.registry import BackendFilter, backend_registry
+
+        backend = plt.get_backend()
+        registry: Any = backend_registry
+        if backend.lower() in registry.list_builtin(BackendFilter.NON_INTERACTIVE):
+            if warn:
+                warnings.warn(
+                    f"nothing is shown: matplotlib has no windows here (its backend is {backend!r}). Save "
+                    'the figure: figure.savefig("figure.pdf").',
+                    stacklevel=2,
+                )
+            return
+        if self.canvas.manager is None:  # it gets the window of an empty figure
+            size: Any = self.get_size_inches()
+            manager: Any = plt.figure(figsize=size, dpi=self.dpi).canvas.manager
+            manager.canvas.figure = self
+            self.set_canvas(manager.canvas)
+        plt.show()
 
     def _repr_png_(self) -> bytes:
         """Show the figure in a notebook."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from gfcompare.figures import inspection
-from gfcompare.figures.calls import Shown, draw
+from gfcompare.figures.calls import Shown, draw, lists_options
 
 if TYPE_CHECKING:
     import matplotlib.animation
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@lists_options
 def fit(
     tree: xr.DataTree, *, seed: int | None = None, times: Sequence[float] = (), **options: Unpack[Shown]
 ) -> matplotlib.figure.Figure:
@@ -33,6 +34,7 @@ def fit(
     return draw(inspection.Fit, tree, {"seed": seed, "times": times, **options})
 
 
+@lists_options
 def breakpoints(
     tree: xr.DataTree, *, seed: int | None = None, **options: Unpack[Shown]
 ) -> matplotlib.figure.Figure:
@@ -50,6 +52,7 @@ def breakpoints(
     return draw(inspection.Breakpoints, tree, {"seed": seed, **options})
 
 
+@lists_options
 def snapshots(
     tree: xr.DataTree,
     *,
@@ -73,6 +76,7 @@ def snapshots(
     return draw(inspection.Snapshots, tree, {"problem": problem, "seed": seed, "times": times, **options})
 
 
+@lists_options
 def phase_portrait(
     tree: xr.DataTree,
     *,
@@ -104,6 +108,7 @@ def phase_portrait(
     return draw(inspection.PhasePortrait, tree, {**own, **options})
 
 
+@lists_options
 def principal_paths(
     tree: xr.DataTree, *, seed: int | None = None, **options: Unpack[Shown]
 ) -> matplotlib.figure.Figure:
@@ -126,6 +131,7 @@ def principal_paths(
     return draw(inspection.PrincipalPaths, tree, {"seed": seed, **options})
 
 
+@lists_options
 def cylinder(
     tree: xr.DataTree, *, projection: inspection.Projection = "plane", **options: Unpack[Shown]
 ) -> matplotlib.figure.Figure:
@@ -145,6 +151,7 @@ def cylinder(
     return draw(inspection.Cylinder, tree, {"projection": projection, **options})
 
 
+@lists_options
 def spectrum(
     tree: xr.DataTree, *, seed: int | None = None, **options: Unpack[Shown]
 ) -> matplotlib.figure.Figure:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from gfcompare.figures import builtin, statistics
-from gfcompare.figures.calls import Drawn, Shown, draw
+from gfcompare.figures.calls import Drawn, Shown, draw, lists_options
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from gfcompare.clocks import Clock
 
 
+@lists_options
 def risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against flow time: median over all seeds, with a band.
 
     A cross marks where a trajectory ended early: from there it counts as infinite, and a line stops where
     the median does.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> gfc.figures.risk(tree, problems=["sine"], size="column").savefig("risk.pdf")
     """
     return draw(builtin.Risk, tree, options)
 
 
+@lists_options
 def risk_by_gradients(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against gradient evaluations.
 
@@ -32,11 +40,13 @@ def risk_by_gradients(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) 
     return draw(builtin.RiskByGradients, tree, options)
 
 
+@lists_options
 def risk_by_wall_time(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the risk against the wall time that one core has spent on a trajectory."""
     return draw(builtin.RiskByWallTime, tree, options)
 
 
+@lists_options
 def test_risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw training risk (solid) and test risk (dashed) against flow time, where points were held out.
 
@@ -48,6 +58,7 @@ def test_risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matpl
     return draw(builtin.TestRisk, tree, options)
 
 
+@lists_options
 def quadrature_error(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw an estimated bound of the relative error of the gradient against flow time, on boxes.
 
@@ -59,21 +70,48 @@ def quadrature_error(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -
     return draw(builtin.QuadratureError, tree, options)
 
 
+@lists_options
 def gradient_norm(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the generalised gradient against flow time."""
     return draw(builtin.GradientNorm, tree, options)
 
 
+@lists_options
 def parameter_norm(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the norm of the parameters against flow time."""
     return draw(builtin.ParameterNorm, tree, options)
 
 
+@lists_options
 def final_risk(tree: xr.DataTree | xr.Dataset, **options: Unpack[Shown]) -> matplotlib.figure.Figure:
     """Draw the distribution of the final risk over seeds."""
     return draw(builtin.FinalRisk, tree, options)
 
 
+@lists_options
+def risk_by_option(
+    tree: xr.DataTree | xr.Dataset, *, option: str | None = None, **options: Unpack[Shown]
+) -> matplotlib.figure.Figure:
+    """Draw the final risk against an option that is varied, such as the step size: a line for each grid.
+
+    Medians over all seeds with their quartiles; seeds that ended early count as infinite, and their share is
+    marked. Methods without the option are horizontal lines.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it
+    option : of the methods; None means the first that is varied
+    options : see `Shown`
+
+    Raises
+    ------
+    NothingToDraw
+        if no option of a method is varied in the study
+    """
+    return draw(builtin.RiskByOption, tree, {"option": option, **options})
+
+
+@lists_options
 def distance_to_flow(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw how far each method is from the standard gradient flow, against flow time.
 
@@ -88,6 +126,7 @@ def distance_to_flow(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -
     return draw(builtin.DistanceToFlow, tree, options)
 
 
+@lists_options
 def distance_to_own_flow(
     tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]
 ) -> matplotlib.figure.Figure:
@@ -104,6 +143,7 @@ def distance_to_own_flow(
     return draw(builtin.DistanceToOwnFlow, tree, options)
 
 
+@lists_options
 def balancedness_drift(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]) -> matplotlib.figure.Figure:
     """Draw the drift of the balancedness against flow time, for the methods that do not live on M.
 
@@ -115,6 +155,7 @@ def balancedness_drift(tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn])
     return draw(builtin.BalancednessDrift, tree, options)
 
 
+@lists_options
 def distance_to_manifold(
     tree: xr.DataTree | xr.Dataset, **options: Unpack[Drawn]
 ) -> matplotlib.figure.Figure:
@@ -128,6 +169,7 @@ def distance_to_manifold(
     return draw(builtin.DistanceToManifold, tree, options)
 
 
+@lists_options
 def time_to_target(
     tree: xr.DataTree,
     *,
@@ -152,6 +194,7 @@ def time_to_target(
     return draw(statistics.TimeToTarget, tree, {"targets": targets, "clock": clock, **options})
 
 
+@lists_options
 def performance_profile(
     tree: xr.DataTree,
     *,
@@ -161,12 +204,14 @@ def performance_profile(
 ) -> matplotlib.figure.Figure:
     """Draw the performance profiles: on which share of instances a method is within a factor of the best.
 
+    Only the problems and methods that are shown are compared.
+
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
     targets : risks, or for each problem its own; None means those of `gfcompare.statistics.default_targets`
     clock : the cost, "gradients", "wall_time" or "flow_time"; None means the first two
-    options : see `Shown`; only the problems and methods that are shown are compared
+    options : see `Shown`
 
     Raises
     ------
@@ -176,6 +221,7 @@ def performance_profile(
     return draw(statistics.PerformanceProfile, tree, {"targets": targets, "clock": clock, **options})
 
 
+@lists_options
 def paired_differences(
     tree: xr.DataTree,
     *,

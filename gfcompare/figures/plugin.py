@@ -19,6 +19,7 @@ def gfcompare_figures() -> list[type[Figure]]:
         builtin.QuadratureError,
         builtin.ParameterNorm,
         builtin.FinalRisk,
+        builtin.RiskByOption,
         inspection.Fit,
         inspection.Breakpoints,
         builtin.DistanceToFlow,

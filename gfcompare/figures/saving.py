@@ -59,6 +59,14 @@ def save_all(
     ------
     InputError
         for an unknown name of a figure, a format or an option, before anything is drawn
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.open_study("results/quickstart")
+    >>> paths = gfc.figures.save_all(tree, "figures", names=["risk", "final_risk"], formats=["png"])
+    >>> [path.name for path in paths]
+    ['risk.png', 'final_risk.png']
     """
     from gfcompare.plugins import registry
     from gfcompare.trees import as_tree
@@ -158,7 +166,7 @@ def _write_moving(
     say: Callable[[str], None],
 ) -> None:
     from gfcompare.figures import animation
-    from gfcompare.store import write_whole
+    from gfcompare.writing import write_whole
 
     for form in forms:
         if not animation.available(form):
@@ -172,7 +180,7 @@ def _write_moving(
 
 def write(figure: Any, path: Path, form: str, title: str) -> None:
     """Write a figure into a file in one atomic step, with a title and no date."""
-    from gfcompare.store import write_whole
+    from gfcompare.writing import write_whole
 
     metadata = {"Title": title} | _METADATA.get(form, {})
     write_whole(path, lambda temporary: figure.savefig(temporary, format=form, metadata=metadata))

@@ -99,17 +99,24 @@ def draw(tree: xr.DataTree, error: str = "theta") -> Page:
         return layout.finish(figure)
 
 
-def save(tree: xr.DataTree, folder: str | Path, *, formats: Sequence[str] = saving.FORMATS) -> list[Path]:
-    """Write the diagrams of all errors into a folder; return the files.
+def save(
+    tree: xr.DataTree,
+    folder: str | Path,
+    *,
+    errors: Sequence[str] = ERRORS,
+    formats: Sequence[str] = saving.FORMATS,
+) -> list[Path]:
+    """Write the diagrams of some errors into a folder; return the files.
 
     Parameters
     ----------
     tree : what `gfcompare.work_precision.read` or `run` returns
     folder : where work_precision_theta.<format>, ..._function and ..._risk are written
+    errors : some of "theta", "function", "risk"
     formats : some of "png", "pdf", "svg"
     """
     written = []
-    for error in ERRORS:
+    for error in errors:
         figure = draw(tree, error)
         for form in formats:
             written.append(user_path(folder) / f"work_precision_{error}.{form}")

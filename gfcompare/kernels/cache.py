@@ -13,8 +13,11 @@ import hashlib
 import inspect
 import os
 import pickle
+import re
+import shutil
 import stat
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -25,6 +28,11 @@ import numba
 import platformdirs
 from numba.core import caching
 from numba.core.serialize import dumps
+
+# Every change of a kernel's source makes a new folder, of some megabytes. One that a process has used is
+# younger than this.
+_UNUSED_DAYS = 30
+_NAME = re.compile(r"kernels-[0-9a-f]{16}")
 
 
 @cache
@@ -54,10 +62,41 @@ def directory() -> Path | None:
     """
     name = f"kernels-{source_fingerprint()}"
     for root in _candidates():
-        if _can_write(root / name) or _holds_code(root / name):
+        if _used(root / name) or _holds_code(root / name):
             return root / name
     private = _private_root()
-    return private / name if private is not None and _can_write(private / name) else None
+    return private / name if private is not None and _used(private / name) else None
+
+
+def _used(folder: Path) -> bool:
+    """Return whether a folder can be written; note that it is in use, remove old ones beside a new one."""
+    new = not os.path.exists(folder)  # noqa: PTH110 (no error where nothing can be seen)
+    if not _can_write(folder):
+        return False
+    try:
+        os.utime(folder)
+        if new:
+            remove_unused(folder.parent)
+    except OSError:  # of another user, or removed by another process: neither is needed here
+        pass
+    return True
+
+
+def remove_unused(root: Path) -> list[Path]:
+    """Remove the code of other states of the sources that no process has used for `_UNUSED_DAYS`.
+
+    Returns
+    -------
+    list of Path
+        the folders that were removed
+    """
+    removed = []
+    for folder in root.glob("kernels-*"):
+        old = _NAME.fullmatch(folder.name) and folder.stat().st_mtime < time.time() - _UNUSED_DAYS * 86_400
+        if old and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder)
+    return removed
 
 
 def is_kept() -> bool:

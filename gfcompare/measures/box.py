@@ -21,6 +21,8 @@ from gfcompare.measures.line import LineMeasure, Uniform
 
 # Trials of the rejection at a time, unless more points are wanted.
 _MOST_TRIALS = 2**16
+#: Inputs that a box can have: Sobol sequences and quantiles are made for a few dozen.
+MOST_INPUTS = 1000
 
 #: One number, or one for each input.
 Numbers = float | Sequence[float]
@@ -135,7 +137,10 @@ class Product(_Independent):
 def _ends(lower: Numbers, upper: Numbers, dimension: int) -> Array:
     """Return the ends of a box, shape (d, 2), or raise InputError."""
     whole = isinstance(dimension, int) and not isinstance(dimension, bool)
-    require(whole and dimension >= 2, f"dimension must be an integer, at least 2, got {dimension!r}.")
+    require(
+        whole and 2 <= dimension <= MOST_INPUTS,
+        f"dimension must be an integer from 2 to {MOST_INPUTS}, got {dimension!r}.",
+    )
     columns = []
     for key, value in (("lower", lower), ("upper", upper)):
         try:

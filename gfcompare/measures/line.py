@@ -99,6 +99,12 @@ class Uniform(LineMeasure):
     Parameters
     ----------
     lower, upper : ends of the interval
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.measures.Uniform(0.0, 4.0).density()(1.0)
+    array([0.25])
     """
 
     name: ClassVar[str] = "uniform"
@@ -133,6 +139,8 @@ class PiecewisePolynomial(LineMeasure):
     coefficients: Sequence[Sequence[float]]
 
     def __post_init__(self) -> None:
+        degree = max(map(len, self.coefficients), default=1) - 1
+        require(degree <= 100, f"a density of degree {degree}, and at most 100 is allowed.")
         # Lists from a study file become tuples, so that the measure can be hashed.
         object.__setattr__(self, "knots", tuple(float(k) for k in self.knots))
         object.__setattr__(self, "coefficients", tuple(tuple(float(c) for c in p) for p in self.coefficients))

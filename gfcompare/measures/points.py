@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
-from gfcompare.components import require
+from gfcompare.components import check_instance, require
 from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
@@ -151,6 +151,7 @@ class Points(PointMeasure):
         return _table(self.test_data, "test_data"), _table(self.test_observed, "test_observed")
 
 
+_MOST_POINTS = 10**7
 _RULES = ("random", "sobol", "quantiles")
 
 
@@ -174,7 +175,10 @@ class Discretized(PointMeasure):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.count >= 1, f"count must be at least 1, got {self.count}.")
+        check_instance(self.measure, Measure, "the measure that is discretized")
+        require(
+            1 <= self.count <= _MOST_POINTS, f"count must lie between 1 and {_MOST_POINTS}, got {self.count}."
+        )
         if self.rule not in _RULES:
             raise unknown_name("rule", self.rule, _RULES)
         require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")

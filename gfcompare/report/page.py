@@ -25,7 +25,7 @@ from gfcompare.report.pictures import pictures
 from gfcompare.report.provenance import provenance
 from gfcompare.report.summary import mistimed
 from gfcompare.report.tables import from_frame, slug
-from gfcompare.store import write_whole
+from gfcompare.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

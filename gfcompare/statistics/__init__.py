@@ -45,6 +45,13 @@ def tables(tree: xr.DataTree) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     tree : a result as `gfcompare.open_study` returns it
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> found = gfc.statistics.tables(gfc.open_study("results/quickstart"))
+    >>> "Performance profiles" in found
+    True
     """
     found = {"Paired differences of the final risk": paired_differences(tree)}
     if any("test_risk" in data.variables for data in groups(tree).values()):

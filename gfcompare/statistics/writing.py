@@ -13,7 +13,7 @@ import pandas as pd
 from gfcompare.errors import unknown_name
 from gfcompare.paths import user_path
 from gfcompare.statistics.printing import PLAIN, Marks, is_text, note, printed
-from gfcompare.store import write_whole
+from gfcompare.writing import write_whole
 
 #: What tables can be written as.
 FORMATS = ("csv", "md", "tex")

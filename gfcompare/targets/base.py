@@ -166,6 +166,20 @@ def broadcast(**fields: Numbers) -> tuple[Array, ...]:
     return tuple(np.broadcast_to(array, (largest,)) for array in arrays.values())
 
 
+#: The largest degree of a polynomial that is given by coefficients or powers. In double precision a sum of
+#: more monomials is rounding.
+LARGEST_DEGREE = 100
+
+
+def check_degree(degree: int) -> None:
+    """Raise InputError if a polynomial has a larger degree than can be meant."""
+    require(
+        degree <= LARGEST_DEGREE,
+        f"a polynomial of degree {degree}, and at most {LARGEST_DEGREE} is allowed: "
+        "use piecewise-polynomial, or a Python function.",
+    )
+
+
 def coefficient_rows(
     coefficients: Sequence[float] | Sequence[Sequence[float]], key: str
 ) -> list[list[float]]:

@@ -18,7 +18,15 @@ from gfcompare.components import require
 from gfcompare.errors import InputError, normalized, unknown_name
 from gfcompare.paths import user_path
 from gfcompare.tables import read_table
-from gfcompare.targets.base import Array, Numbers, Target, broadcast, coefficient_rows, inner_knots
+from gfcompare.targets.base import (
+    Array,
+    Numbers,
+    Target,
+    broadcast,
+    check_degree,
+    coefficient_rows,
+    inner_knots,
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +36,20 @@ class Polynomial(Target):
     Parameters
     ----------
     coefficients : ascending, as in numpy.polynomial; one list, or one list for each output
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.targets.Polynomial([1.0, 0.0, 2.0]).on(0.0, 1.0)(0.5)  # 1 + 2 x^2
+    array([1.5])
     """
 
     name: ClassVar[str] = "polynomial"
     coefficients: Sequence[float] | Sequence[Sequence[float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        coefficient_rows(self.coefficients, "coefficients")
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        check_degree(max(map(len, rows)) - 1)
 
     @property
     def outputs(self) -> int:
@@ -68,6 +83,13 @@ class PiecewisePolynomial(Target):
 
     def __post_init__(self) -> None:
         rows = {len(coefficient_rows(piece, "coefficients")) for piece in self.coefficients}
+        check_degree(
+            max(
+                (len(row) for p in self.coefficients for row in coefficient_rows(p, "coefficients")),
+                default=1,
+            )
+            - 1
+        )
         require(len(rows) <= 1, f"every piece must have the same number of outputs, got {sorted(rows)}.")
         _ = self._whole
 

@@ -21,6 +21,7 @@ from gfcompare.targets.base import (
     Target,
     as_pieces,
     broadcast,
+    check_degree,
     coefficient_rows,
     numbers,
 )
@@ -80,6 +81,7 @@ class MultivariatePolynomial(SpaceTarget):
             listed = isinstance(term, Sequence | np.ndarray) and not isinstance(term, str)
             require(listed, f"powers must be a list of d whole numbers for each term, got {term!r}.")
             for power in term:
+                check_degree(power if isinstance(power, int) else 0)
                 whole = isinstance(power, int | np.integer) and not isinstance(power, bool)
                 require(whole and power >= 0, f"powers must be whole numbers from 0, got {power!r}.")
         return [tuple(int(power) for power in term) for term in self.powers]

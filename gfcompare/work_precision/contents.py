@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from gfcompare.components import describe
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
+from gfcompare.netcdf import open_tree
+from gfcompare.opening import result_path, unfinished_path
 from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
-from gfcompare.store import open_tree, write_whole
 from gfcompare.study import Study
+from gfcompare.validity import version_of
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
+from gfcompare.writing import write_whole
 
 FILE = "work-precision.nc"
 
@@ -180,6 +184,23 @@ def write(path: Path, study: Study, groups: Mapping[str, xr.Dataset]) -> None:
     write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
 
 
+def located(path: Path) -> Path | None:
+    """Return the file of a work-precision study that a path means, None if it means something else.
+
+    A folder with the result of a study too means that.
+    """
+    if path.is_dir():
+        other = result_path(path).exists() or unfinished_path(path).exists()
+        return path / FILE if (path / FILE).is_file() and not other else None
+    if path.suffix.lower() not in {".nc", ".nc4"} or not path.is_file():
+        return None
+    try:
+        with netCDF4.Dataset(path) as file:
+            return path if "work_precision_version" in file.ncattrs() else None
+    except OSError:  # no netCDF file: whoever opens it says so
+        return None
+
+
 def read(path: str | Path) -> xr.DataTree:
     """Open what a work-precision study stored, whole and in memory.
 
@@ -204,4 +225,10 @@ def read(path: str | Path) -> xr.DataTree:
     tree = open_tree(file)
     if "work_precision_version" not in tree.attrs:
         raise InputError(f"{file}: a netCDF file, but not of a work-precision study.")
+    given_version = tree.attrs["work_precision_version"]
+    if version_of(given_version) != version_of(VERSION):
+        raise InputError(
+            f"{file}: a work-precision study of version {given_version!s:.20}, which this gfcompare does not "
+            f"read (it knows {VERSION})."
+        )
     return tree

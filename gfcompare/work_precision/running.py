@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.components import describe
+from gfcompare.integration import OnError
 from gfcompare.interface import Integrator
 from gfcompare.paths import user_path
 from gfcompare.plugins import integrator
@@ -35,6 +36,8 @@ def run(
     *,
     rtol: Sequence[float] = (),
     jobs: int | None = None,
+    force: bool = False,
+    on_error: OnError = "record",
     progress: Callable[[], Progress] = Silent,
 ) -> Outcome:
     """Run every method of a study over tolerances or step sizes, and measure its errors.
@@ -53,6 +56,9 @@ def run(
     output : folder for the results; by default results/<name>, as for a run of the study
     rtol : relative tolerances of all flows, instead of those above
     jobs : worker processes; by default one for each core
+    force : compute everything, also what is finished
+    on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
+        each method, or "raise" it, as in `gfcompare.Study.run`
     progress : returns what is told of a part of the run: of the settings, then of the reference
 
     Returns
@@ -76,6 +82,8 @@ def run(
         derived(study, methods, time_limit=study.time_limit),
         kept / "settings",
         jobs=jobs,
+        force=force,
+        on_error=on_error,
         progress=progress(),
     )
     outcomes = [settings]
@@ -84,7 +92,7 @@ def run(
         problems = [spec for spec in study.problems if spec.problem.smooth is smooth]
         if problems:
             part = kept / ("reference" if smooth else "reference-on-points")
-            found = _run_reference(study, problems, chosen, settings.tree, part, jobs, progress())
+            found = _run_reference(study, problems, chosen, settings.tree, part, jobs, force, progress())
             outcomes.append(found)
             groups |= {spec.name: _group(spec, chosen, settings.tree, found.tree) for spec in problems}
     path = folder / FILE
@@ -105,6 +113,7 @@ def _run_reference(
     settings: xr.DataTree,
     folder: Path,
     jobs: int | None,
+    force: bool,
     shown: Progress,
 ) -> Outcome:
     """Integrate the reference and the second one to every flow time that was reached in some problems."""
@@ -114,7 +123,7 @@ def _run_reference(
     for on in sorted({line.on_manifold for line in chosen}):
         methods |= dict(zip(_names(on), reference_methods(on, problems[0].problem.smooth), strict=True))
     reference = derived(study, methods, problems=problems, times=Times(values=tuple(times.tolist())))
-    return run_study(reference, folder, jobs=jobs, progress=shown)
+    return run_study(reference, folder, jobs=jobs, force=force, progress=shown)
 
 
 def reference_methods(on_manifold: bool, smooth: bool) -> tuple[Integrator, Integrator]:

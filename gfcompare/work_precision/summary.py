@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from gfcompare.interface import Status
 from gfcompare.medians import median
 from gfcompare.trajectories import COMPLETE
 from gfcompare.work_precision.contents import NOT_RUN
@@ -69,6 +70,23 @@ def seeds(tree: xr.DataTree) -> pd.DataFrame:
         table["seconds"] = table["seconds"].fillna(0.0)  # likewise
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def failed_everywhere(tree: xr.DataTree) -> list[str]:
+    """Return the methods that raised an error on every trajectory, whatever the problem and the setting.
+
+    Parameters
+    ----------
+    tree : what `read` or `run` returns
+    """
+    groups = [node.to_dataset() for node in tree.children.values()]
+    found = []
+    for name in dict.fromkeys(str(method) for data in groups for method in data["integrator"].values):
+        status = np.concatenate([data["status"].sel(integrator=name).values.ravel() for data in groups])
+        status = status[status != NOT_RUN]
+        if status.size and (status == Status.FAILED).all():
+            found.append(name)
+    return found
 
 
 def uncertainty(tree: xr.DataTree, error: str = "theta") -> dict[str, float]:
