@@ -33,6 +33,8 @@ _TIGHT = 1e-10
 _OFF = 1e-9
 # Errors are counted beyond so many tolerances.
 _MARGIN = 100.0
+# And errors of the outputs, beyond so many.
+_IN_OUTPUTS = 3.0
 _COLUMNS = ("trajectories", "judged", "rises", "off", "stuck", "drift", "false status", "said so")
 
 
@@ -132,7 +134,9 @@ def _last(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return run.theta[rows, index], run.risk[rows, index]
 
 
-def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, rtol: float) -> Counter[str]:
+def judge(
+    case: Setting, flow: str, method: str, found: Run, tight: Run, spread: np.ndarray, rtol: float
+) -> Counter[str]:
     """Count what is wrong without a word."""
     counts: Counter[str] = Counter(trajectories=len(found.status))
     network = case.problem.network
@@ -140,9 +144,11 @@ def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, 
     counts["said so"] = int((~complete).sum())
     known = np.isin(tight.status, (gfc.Status.REACHED_END, gfc.Status.STATIONARY))
     start = found.risk[:, :1]
-    floor = 1e-12 * start + 1e-28
+    # Errors of rtol in the outputs, relative to what they are at the start: the root of the risk is a norm.
+    reach = _IN_OUTPUTS * rtol * np.sqrt(start)
     with np.errstate(invalid="ignore"):
-        rises = np.diff(found.risk, axis=1) > _MARGIN * rtol * found.risk[:, :-1] + floor
+        allowed_rise = (2.0 * np.sqrt(found.risk[:, :-1]) + reach) * reach + 1e-28
+        rises = np.diff(found.risk, axis=1) > allowed_rise
     counts["rises"] = int(rises.any(axis=1).sum())
     if flow == "standard-gf":
         balance = np.concatenate(network.balancedness(found.theta), axis=-1)
@@ -163,7 +169,7 @@ def judge(case: Setting, flow: str, found: Run, tight: Run, spread: np.ndarray, 
     counts["false status"] = int((diverged | stationary).sum())
     for name, mask in (("rises", rises.any(axis=1)), ("off", off), ("diverged", diverged)):
         for m in np.flatnonzero(mask).tolist():
-            what = f"{name}: {case.label} seed {m} {flow} rtol {rtol:g}"
+            what = f"{name}: {case.label} seed {m} {flow} {method} rtol {rtol:g}"
             errors = f"error {error[m]:.1e} of {allowed[m]:.1e}"
             print(f"{what}: {errors}, risks {risk[m]:.6g} {lowest[m]:.6g}", file=sys.stderr)
     return counts
@@ -186,7 +192,7 @@ def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str,
             spread = np.where(np.isfinite(spread), spread, np.inf)
             for rtol in RTOLS:
                 found = _run(case, flow, theta, end, rtol=rtol)
-                yield (flow, "auto", rtol), judge(case, flow, found, tight, spread, rtol)
+                yield (flow, "auto", rtol), judge(case, flow, "auto", found, tight, spread, rtol)
             if not case.problem.smooth or number % _OTHERS_EVERY:
                 continue
             short = min(end, 1e4)
@@ -195,7 +201,7 @@ def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str,
                 for rtol in rtols if method == "bdf" or case.end > 1e9 else ():
                     options = {"method": method, "rtol": rtol, "max_steps": _OTHERS_STEPS}
                     found = _run(case, flow, theta[:1], short, **options)
-                    yield (flow, method, rtol), judge(case, flow, found, reference, spread[:1], rtol)
+                    yield (flow, method, rtol), judge(case, flow, method, found, reference, spread[:1], rtol)
 
 
 def main(arguments: list[str]) -> None:
