@@ -174,16 +174,30 @@ class CompiledFlow:
         """Decide how trajectory m goes on; tell whether it is settled, and the status it ends with."""
         if end not in (ndf.DENSE, ndf.GROWTH, ndf_dense.LOOK):
             return None, Status(end)
-        if end == ndf.DENSE:
-            tables.counts[m, 5], tables.counts[m, 6] = 1, tables.counts[m, 2]
-            return None, Status.RUNNING
         at = self.parameters(problem, tables.differences[m : m + 1, 0])[0]
+        if end == ndf.DENSE:
+            if tables.counts[m, 4] >= self.settings.patience or self._is_late(problem.only(m), tables, m, at):
+                tables.counts[m, 5], tables.counts[m, 6] = 1, tables.counts[m, 2]
+            return None, Status.RUNNING
         if end == ndf.GROWTH:
             self._respect_growth(problem.only(m), tables, m, at)
             return None, Status.RUNNING
         near = Linearized(problem.only(m), at, self.settings.normalize)
         status = self._settle(problem, tables, near, m, time, theta)
         return (None, Status.RUNNING) if status is None else (near, status)
+
+    def _is_late(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> bool:
+        """Return whether a step of trajectory m is as long as it seems, relative to the flow's shortest time.
+
+        Differences tell a rate that is too large where a neuron of great weights is close to becoming active.
+        """
+        hessian = hessian_along(problem, theta, self.settings.normalize)
+        if not np.isfinite(hessian).all():
+            return True
+        rates = np.linalg.eigvalsh(hessian)
+        clock = tables.clocks[m]
+        clock[5] = float(np.abs(rates).max())
+        return bool(clock[1] * clock[5] > self.settings.longest)
 
     def _respect_growth(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> None:
         """Shorten the next step of a trajectory that seems to leave a saddle, if it does."""

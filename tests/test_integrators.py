@@ -11,8 +11,7 @@ from gfcompare.explicit import ExplicitRun
 from gfcompare.integration import stationary
 from gfcompare.interface import CountedProblem
 from gfcompare.kernels import ndf
-from gfcompare.kernels.compiled import entry
-from gfcompare.kernels.velocity import velocity_work
+from gfcompare.kernels.compiled import bare_entry
 from gfcompare.rest import Angles, Linearized, Plain
 from gfcompare.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 
@@ -98,11 +97,9 @@ def decaying():
     return problem, theta, lambda t: np.array([0.3, -2.0, 0.7, 1.0 - 1.4 * np.exp(-2.0 * t)])
 
 
-@entry
-def _ndf_steps(data, settings, differences, order, size, count):
+@bare_entry
+def _ndf_steps(data, widths, settings, differences, order, size, count, work, memory):
     """Make steps of one size and order; return whether all equations were solved."""
-    widths = np.array([1, 1, 1])
-    work, memory = ndf.ndf_work(4), velocity_work(data, widths, 4)
     for _ in range(count):
         converged, _ = ndf._solve(data, widths, differences, order, size, settings, -1.0, work, memory)
         if not converged:
@@ -128,7 +125,9 @@ def test_order_of_numerical_differentiation_formulas(order):
         for k in range(order + 2):
             differences[k] = history[0]
             history = history[:-1] - history[1:]
-        assert _ndf_steps(data, settings, differences, order, size, n)
+        widths = np.array([1, 1, 1])
+        scratch = ndf.scratch(data, widths, 4, settings)
+        assert _ndf_steps(data, widths, settings, differences, order, size, n, *scratch)
         errors.append(abs(differences[0] - solution(1.5)).max())
         assert np.array_equal(differences[0, :3], theta[:3])
     assert abs(-fitted_order(counts, errors) - order) < 0.15

@@ -314,7 +314,7 @@ def test_discretised_risk_converges_to_the_population_risk(rule, order):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"points": 0}, "at least 1"),
+        ({"points": 0}, "between 1 and"),
         ({"points": 60, "rule": "sobol"}, "power of 2"),
         ({"points": 64, "rule": "sobel"}, "Did you mean 'sobol'"),
         ({"points": 64, "seed": -1}, "seed"),

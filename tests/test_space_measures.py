@@ -282,7 +282,7 @@ def test_density_along_lines():
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
-        (lambda: measures.Box(0.0, 1.0, 1), ("dimension", "at least 2", "1")),
+        (lambda: measures.Box(0.0, 1.0, 1), ("dimension", "from 2 to", "1")),
         (lambda: measures.Box(0.0, 1.0, 2.0), ("dimension", "2.0")),
         (lambda: measures.Box(0.0, 1.0, True), ("dimension",)),
         (lambda: measures.Box((0.0, 1.0, 2.0), 3.0, 2), ("lower", "2 numbers")),

@@ -16,6 +16,8 @@ from gfcompare.kernels.compiled import cold_leaf, entry
 _SWEEPS = 3
 # Squares outside of this range lose their digits: such a neuron is left alone.
 _SMALL, _LARGE = 1e-290, 1e290
+# Squares of factors this near to 1 are rounding of the balancedness.
+_ROUNDING = 1e-15
 
 
 @cold_leaf
@@ -70,6 +72,8 @@ def rebalance(widths, theta, balances):
                 # is used.
                 square = (root + balance) / (2.0 * row) if balance > 0.0 else 2.0 * column / (root - balance)
                 if not (_SMALL < size < _LARGE and _SMALL < square < _LARGE):
+                    continue
+                if abs(square - 1.0) <= _ROUNDING:  # or a large neuron that rests would be shaken by rounding
                     continue
                 factor = np.sqrt(square)
                 for j in range(fan_in):

@@ -53,6 +53,8 @@ _TIGHTER, _ENOUGH = 30.0, 2
 # The largest product of step size and growth rate; steps after which a growth rate is measured again; by how
 # much longer than the last one looked at a step may be, and how much shorter it must become to forget that.
 GROWTH_STEP, _GROWTH_STEPS, _LONGER, _FORGOTTEN = 0.5, 10, 4.0, 16.0
+# By how much faster the fastest rate may have become since it was last looked at.
+_FASTER = 10.0
 # Steps limited by growth after which it is not looked for any more: from a deviation of one rounding a saddle
 # is left within some 75, so this many mean that what is measured at a kink of the gradient is no growth.
 _LIMITED = 1000
@@ -458,7 +460,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
         memory,
     )
     counts[3] += gradients
-    clock[5] = largest
+    clock[5] = min(largest, _FASTER * clock[5]) if clock[5] > 0.0 else largest
     if rate == 0.0:
         clock[3] = max(_LONGER * size, GROWTH_STEP / largest if largest > 0.0 else np.inf)
         return False

@@ -31,12 +31,13 @@ def _between(case: Case, i: int) -> str:
     return f"from t = {case.time[i]:.4g} to {case.time[i + 1]:.4g}"
 
 
-def _followed(case: Case) -> str:
-    """Return how much of a trajectory was followed anew."""
-    followed, count = case.replays.followed, len(case.time) - 1
-    if followed.all():
+def _followed(case: Case, used: int | None = None) -> str:
+    """Return how much of a trajectory was followed anew, or of how many intervals that was of use."""
+    count = len(case.time) - 1
+    followed = int(case.replays.followed.sum()) if used is None else used
+    if followed == count:
         return f"{count} intervals followed"
-    return f"{followed.sum()} of {count} intervals followed; otherwise {case.replays.troubles[0]}"
+    return f"{followed} of {count} intervals followed; otherwise {case.replays.troubles[0]}"
 
 
 def _over_intervals(case: Case, residuals: Array, allowed: Array, what: str) -> Finding:
@@ -50,11 +51,11 @@ def _over_intervals(case: Case, residuals: Array, allowed: Array, what: str) -> 
     """
     used = np.flatnonzero(np.isfinite(residuals))
     if used.size < _FOLLOWED * len(residuals):
-        return inapplicable(f"only {_followed(case)}")
+        return inapplicable(f"only {_followed(case, used.size)}")
     i = int(used[worst(residuals[used], allowed[used])])
     factor = float(case.replays.errors[i] / case.errors[i])
     spread = f", where the flow spreads states by {factor:.3g}" if factor > 1.0 else ""
-    detail = f"{what} is largest by its tolerance {_between(case, i)}{spread}; {_followed(case)}"
+    detail = f"{what} is largest by its tolerance {_between(case, i)}{spread}; {_followed(case, used.size)}"
     return judged(residuals[i], allowed[i], detail)
 
 

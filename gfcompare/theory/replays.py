@@ -46,7 +46,7 @@ class Replays:
     Attributes
     ----------
     ends : ndarray, shape (T - 1, P), NaN where the flow could not be followed
-    dissipated : ndarray, shape (T - 1,)
+    dissipated : ndarray, shape (T - 1,), NaN where it is not known too
     risk_integrals : ndarray, shape (T - 1,), for a constant target
     troubles : what went wrong where it could not be followed
     """
@@ -70,9 +70,9 @@ class Replays:
                 tolerated[i] + self._flow.rtol * abs(replay.dissipated)
             ):
                 self.troubles.append("the dissipated energy was not found to its tolerance")
-                continue
-            self.ends[i] = replay.theta
-            self.dissipated[i], self.risk_integrals[i] = replay.dissipated, replay.risk_integral
+            else:
+                self.dissipated[i] = replay.dissipated
+            self.ends[i], self.risk_integrals[i] = replay.theta, replay.risk_integral
 
     def _follow(
         self, i: int, theta: Array, allowed: tuple[float, float] = (np.inf, np.inf), flow: Flow | None = None
@@ -97,7 +97,7 @@ class Replays:
     @property
     def followed(self) -> NDArray[np.bool_]:
         """Where the flow could be followed, shape (T - 1,)."""
-        return np.asarray(np.isfinite(self.dissipated))
+        return np.asarray(np.isfinite(self.ends).all(axis=1))
 
     @property
     def defects(self) -> Array:
