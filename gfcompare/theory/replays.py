@@ -82,7 +82,10 @@ class Replays:
 
     def _own_defect(self, problem: Problem, i: int, replay: Replay) -> float:
         """Return by how much the flow from state i misses the identity of energy itself."""
-        lost = self._case.risk[i] - float(problem.risk(replay.theta))
+        start = self._case.theta[i]  # which may have left M; the flow starts on it
+        if self._flow.normalized:
+            start = problem.network.retract(start)
+        lost = float(problem.risk(start)) - float(problem.risk(replay.theta))
         return float(abs(lost - replay.dissipated))
 
     def _allowed(self) -> tuple[Array, Array]:
