@@ -209,3 +209,13 @@ def test_loose_tolerances_do_not_make_steps_short():
             problem, gfc.integrator("normalized-gf", rtol=rtol), draw(problem, range(40)), [0.0, 1e6]
         )
         assert data["steps"].values[:, -1].max() < 3000
+
+
+def test_rounding_does_not_end_a_flow():
+    """Affine target, 1-2-1: at |G| = 1e-17 the line search followed rounding, and steps became too short."""
+    problem = line(2, gfc.targets.Affine(slope=1.0))
+    theta = [0.60419657, 1.47820628, -0.11445801, 0.01147746, -0.96815982, 0.36815885, 0.14909946]
+    around = np.array(theta) * (1.0 + 1e-9 * np.random.default_rng(0).normal(size=(20, 7)))
+    data = gfc.integrate(problem, gfc.integrator("standard-gf", rtol=1e-8), around, [1e6, 1e14])
+    assert np.isin(data["status"], [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
+    assert (data["risk"].values[:, -1] < 1e-20).all()

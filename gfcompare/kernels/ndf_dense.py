@@ -282,7 +282,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
         correction[p] = 0.0
     allowed = NEWTON_SHARE / ERROR[order]
     before, descent, bracket = 0.0, 0.0, work.bracket
-    moved, renew, fresh, searching = True, True, False, False
+    moved, renew, fresh, searching, matters = True, True, False, False, False
     for iteration in range(_NEWTON):
         if moved:
             line_velocity(data, widths, y, here, memory, normalize)
@@ -294,7 +294,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
                     vectors[_FORECAST, p] = here[p]
             else:
                 slope = dot(residual, change)
-                if slope < -_TOO_FAR * descent or (searching and slope > _TOO_FAR * descent):
+                if matters and (slope < -_TOO_FAR * descent or (searching and slope > _TOO_FAR * descent)):
                     if not searching:
                         bracket[0], bracket[2], bracket[4], bracket[5] = 0.0, descent, 1.0, -1.0
                     _go_back(predicted, correction, change, y, slope, bracket)
@@ -319,6 +319,8 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
             moved, renew = False, True
             continue
         descent = dot(residual, change)
+        # Otherwise the change is within what is left anyway, and where it turns may be rounding.
+        matters = length > allowed or leaves_risk(descent, here, 1.0, clock[1], order, output_size)
         for p in range(count):
             correction[p] += change[p]
             y[p] = predicted[p] + correction[p]
