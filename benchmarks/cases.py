@@ -20,7 +20,7 @@ from benchmarks.measure import Result, best_of
 from benchmarks.peers.compare import peers
 from benchmarks.peers.ours import ensemble
 from benchmarks.roofline import roofline
-from gfcompare import parallel
+from gfcompare.system import threads
 
 ENSEMBLE = 64
 CUBIC = gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0])
@@ -96,8 +96,8 @@ def flows() -> Iterator[Result]:
             )
 
         peer = best_of(lsoda, 1)
-        before = parallel.thread_count()
-        parallel.set_thread_count(1)
+        before = threads.thread_count()
+        threads.set_thread_count(1)
         for name, end in itertools.product(("standard-gf", "normalized-gf"), (4, 6)):
             took = []
             for _ in range(5):
@@ -113,13 +113,13 @@ def flows() -> Iterator[Result]:
                 peer if compared else None,
                 f"{data['gradient_evaluations'].values[:, -1].mean():,.0f} gradients on average",
             )
-        parallel.set_thread_count(before)
+        threads.set_thread_count(before)
 
 
 _WARM_UP = """
 import time
 import gfcompare as gfc
-from gfcompare.runner import Silent, warm_up
+from gfcompare.study.runner import Silent, warm_up
 began = time.perf_counter()
 spec = gfc.Study("x", targets={"t": gfc.targets.Affine()}, integrators={"gd": gfc.integrator("gd")}, seeds=1)
 warm_up(spec.cells(), Silent())

@@ -12,7 +12,7 @@ from benchmarks.measure import Result, best_of
 from benchmarks.peers.ours import initial
 from benchmarks.peers.scipy_peer import back_propagated
 from benchmarks.peers.task import split
-from gfcompare import parallel
+from gfcompare.system import threads
 
 POINTS = 1024
 
@@ -135,10 +135,10 @@ def hessian() -> Iterator[Result]:
 
 def general() -> Iterator[Result]:
     """All of them, on one core."""
-    before = parallel.thread_count()
-    parallel.set_thread_count(1)
+    before = threads.thread_count()
+    threads.set_thread_count(1)
     try:
         for part in (deep, plane, kinks, hessian):
             yield from part()
     finally:
-        parallel.set_thread_count(before)
+        threads.set_thread_count(before)

@@ -4,7 +4,7 @@ python -m benchmarks.quadrature_coverage prints the table of docs/study-file.md,
 trajectories of the standard flow from random networks, the gradient is compared with one by many more nodes
 that is preintegrated along another coordinate, so that the two rules have nothing in common; a second such
 gradient tells where the first one is good enough. With --calibrate other seeds are used: those on which
-`gfcompare.quadrature.SAFETY` was chosen.
+`gfcompare.evaluators.quadrature.SAFETY` was chosen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.quadrature import SAFETY
+from gfcompare.evaluators.quadrature import SAFETY
 
 TIMES = np.array([0.0, 1.0, 10.0, 100.0])
 TARGETS = ("bump", "sines", "teacher")

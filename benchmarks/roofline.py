@@ -17,12 +17,12 @@ from benchmarks.measure import Result
 from benchmarks.peers.compare import initial
 from benchmarks.peers.ours import problem_of
 from benchmarks.peers.task import Array, Task
-from gfcompare import parallel
 from gfcompare.kernels import line
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
 from gfcompare.kernels.descent import move
 from gfcompare.kernels.sorting import sort_pairs
-from gfcompare.moments import line_data
+from gfcompare.piecewise.antiderivatives import line_data
+from gfcompare.system import threads
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
@@ -276,15 +276,15 @@ def measured(hidden: int) -> tuple[list[float], float]:
         direction, gradient = problem.gradient(row), np.empty_like(row)
         for last in range(7):
             found[m, last] = _each(_steps, count, hidden, data, row.copy(), direction, gradient, hidden, last)
-    before = parallel.thread_count()
-    parallel.set_thread_count(1)
+    before = threads.thread_count()
+    threads.set_thread_count(1)
     sizes = np.full(count, 1e-3)
     times = []
     for _ in range(15):
         began = time.perf_counter()
         problem.descend(theta, sizes)
         times.append(time.perf_counter() - began)
-    parallel.set_thread_count(before)
+    threads.set_thread_count(before)
     return found.mean(axis=0).tolist(), min(times) / count / len(theta) / hidden * 1e9
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Result
-from gfcompare.parallel import available_cores
+from gfcompare.system.threads import available_cores
 
 FILE = Path(__file__).parent / "results" / "benchmarks.json"
 

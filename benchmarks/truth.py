@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.diagnosis import parameters
+from gfcompare.diagnostics.compute import parameters
 
 FLOWS = ("standard-gf", "normalized-gf")
 RTOLS = (1e-4, 1e-5, 1e-6, 1e-8)

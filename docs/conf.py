@@ -13,7 +13,7 @@ from typing import Any
 from sphinx_gallery.sorting import FunctionSortKey
 
 import gfcompare
-from gfcompare.plugins import registry
+from gfcompare.hooks.registry import registry
 
 project = "gfcompare"
 author = "the gfcompare developers"

@@ -3,43 +3,39 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-__version__ = "0.1.0"
-
-#: Marks a function of a plugin as the implementation of a hook of the same name.
-hookimpl = pluggy.HookimplMarker("gfcompare")
+from gfcompare.components.versions import VERSION as __version__  # noqa: N811
+from gfcompare.hooks.hookspecs import hookimpl
 
 # Where each public name lives. Nothing is imported before it is used: Numba, xarray and matplotlib
 # take seconds to import, and `gfcompare --help` needs none of them.
 _HOMES = {
-    "Array": "interface",
-    "Component": "components",
-    "CountedProblem": "interface",
+    "Array": "integrators.base",
+    "Component": "components.component",
+    "CountedProblem": "integrators.base",
     "Diagnostic": "diagnostics",
-    "FlowIntegrator": "flow",
-    "InputError": "errors",
+    "FlowIntegrator": "integrators.flow",
+    "InputError": "components.errors",
     "Initialization": "initializations",
-    "Integrator": "interface",
-    "Limits": "limits",
+    "Integrator": "integrators.base",
+    "Limits": "study.limits",
     "Measure": "measures",
-    "PiecewiseConstant": "descent",
-    "PolynomialDecay": "descent",
+    "PiecewiseConstant": "integrators.descent",
+    "PolynomialDecay": "integrators.descent",
     "Problem": "problem",
-    "Quadrature": "quadrature",
+    "Quadrature": "evaluators.quadrature",
     "ReLUNetwork": "network",
-    "State": "interface",
-    "Status": "interface",
-    "StepMethod": "descent",
-    "StepSize": "descent",
-    "Study": "study",
+    "State": "integrators.base",
+    "Status": "integrators.base",
+    "StepMethod": "integrators.descent",
+    "StepSize": "integrators.descent",
+    "Study": "study.study",
     "Target": "targets",
-    "Times": "times",
-    "diagnose": "diagnosing",
-    "integrate": "runner",
-    "integrator": "plugins",
-    "open_study": "opening",
-    "validate": "validity",
+    "Times": "study.times",
+    "diagnose": "study.diagnosing",
+    "integrate": "study.runner",
+    "integrator": "hooks.registry",
+    "open_study": "results.opening",
+    "validate": "results.validation",
 }
 _MODULES = frozenset(
     {
@@ -69,26 +65,26 @@ if TYPE_CHECKING:
         theory,
         work_precision,
     )
-    from gfcompare.components import Component
-    from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
-    from gfcompare.diagnosing import diagnose
+    from gfcompare.components.component import Component
+    from gfcompare.components.errors import InputError
     from gfcompare.diagnostics import Diagnostic
-    from gfcompare.errors import InputError
-    from gfcompare.flow import FlowIntegrator
+    from gfcompare.evaluators.quadrature import Quadrature
+    from gfcompare.hooks.registry import integrator
     from gfcompare.initializations import Initialization
-    from gfcompare.interface import Array, CountedProblem, Integrator, State, Status
-    from gfcompare.limits import Limits
+    from gfcompare.integrators.base import Array, CountedProblem, Integrator, State, Status
+    from gfcompare.integrators.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
+    from gfcompare.integrators.flow import FlowIntegrator
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
-    from gfcompare.opening import open_study
-    from gfcompare.plugins import integrator
     from gfcompare.problem import Problem
-    from gfcompare.quadrature import Quadrature
-    from gfcompare.runner import integrate
-    from gfcompare.study import Study
+    from gfcompare.results.opening import open_study
+    from gfcompare.results.validation import validate
+    from gfcompare.study.diagnosing import diagnose
+    from gfcompare.study.limits import Limits
+    from gfcompare.study.runner import integrate
+    from gfcompare.study.study import Study
+    from gfcompare.study.times import Times
     from gfcompare.targets import Target
-    from gfcompare.times import Times
-    from gfcompare.validity import validate
 
 __all__ = [
     "Array",

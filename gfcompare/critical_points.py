@@ -28,9 +28,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.components import require
-from gfcompare.errors import InputError
-from gfcompare.piecewise import PiecewisePolynomial
+from gfcompare.components.component import require
+from gfcompare.components.errors import InputError
+from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]

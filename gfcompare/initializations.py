@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components import Component, check_instance, require
+from gfcompare.components.component import Component, check_instance, require
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
 from gfcompare.kernels import manifold
 
 Array = NDArray[np.float64]

@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
-from gfcompare.components import check_instance
-from gfcompare.curvature import Curvature, differences, extreme_eigenvalues
-from gfcompare.errors import InputError
+from gfcompare.components.component import check_instance
+from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Sampler, Streams
+from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
+from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, problem_table
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.preintegration import Preintegration
+from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule
 from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
 from gfcompare.evaluators.shallow_line import ShallowLine
 from gfcompare.kernels.ndf import FlowSettings
-from gfcompare.markup import architecture, evaluated, in_words, problem_table
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
-from gfcompare.moments import single_line
 from gfcompare.network import ReLUNetwork
-from gfcompare.piecewise import PiecewisePolynomial
-from gfcompare.quadrature import SAFETY, Quadrature, Rule
+from gfcompare.piecewise.antiderivatives import single_line
+from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.targets import Labels, Target
 
 Array = NDArray[np.float64]
@@ -272,7 +272,7 @@ class Problem:
         """Return the Hessian times a vector, both of shape (..., P).
 
         Exact where `hessian` is; otherwise by central differences of exact gradients (see
-        `gfcompare.curvature.differences`), to about eight digits.
+        `gfcompare.evaluators.curvature.differences`), to about eight digits.
         """
         rows, leading = self._network.rows(theta)
         given = self._network.check(vector)

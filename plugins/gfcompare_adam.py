@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components import require
-from gfcompare.descent import GradientMethod
+from gfcompare.components.component import require
+from gfcompare.integrators.descent import GradientMethod
 
 
 @dataclass(frozen=True)

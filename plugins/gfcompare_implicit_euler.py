@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components import require
+from gfcompare.components.component import require
 
 
 @dataclass(frozen=True)

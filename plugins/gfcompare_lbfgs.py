@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components import require
-from gfcompare.interface import DIVERGENCE_NORM, escape
+from gfcompare.components.component import require
+from gfcompare.integrators.base import DIVERGENCE_NORM, escape
 
 _UNLIMITED = 2**31 - 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import gfcompare as gfc
-from gfcompare.components import require
+from gfcompare.components.component import require
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gfcompare as gfc
-from gfcompare.components import require
-from gfcompare.descent import GradientMethod
+from gfcompare.components.component import require
+from gfcompare.integrators.descent import GradientMethod
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.descent import GradientMethod, chosen, library, step_sizes
+from gfcompare.integrators.descent import GradientMethod, chosen, library, step_sizes
 
 
 @dataclass(frozen=True)

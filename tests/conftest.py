@@ -10,7 +10,7 @@ import xarray as xr
 from support import TINY, WATCHED
 
 import gfcompare as gfc
-from gfcompare import plugins
+from gfcompare.hooks import registry
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def watched(tmp_path: Path) -> Path:
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test load plugins that no other test sees."""
-    monkeypatch.setattr(plugins, "_registry", None)
-    monkeypatch.setattr(plugins, "_files", {})
+    monkeypatch.setattr(registry, "_registry", None)
+    monkeypatch.setattr(registry, "_files", {})
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ from oracles import (
 from scipy.stats import qmc
 
 import gfcompare as gfc
-from gfcompare import measures, parallel, targets
-from gfcompare.quadrature import Quadrature
+from gfcompare import measures, targets
+from gfcompare.evaluators.quadrature import Quadrature
 
 HIDDEN = 16
 
@@ -443,11 +443,11 @@ def test_shapes_layouts_batches_and_threads(plain, number):
         assert problem.quadrature_error(empty).shape == leading
     try:
         for threads in (1, 2, 3):
-            parallel.set_thread_count(threads)
+            threads.set_thread_count(threads)
             assert np.array_equal(problem.gradient(np.tile(theta, (9, 1))), np.tile(gradient, (9, 1)))
             assert np.array_equal(problem.risk(np.tile(theta, (9, 1))), np.tile(risk, 9))
     finally:
-        parallel.set_thread_count(None)
+        threads.set_thread_count(None)
     copy = cloudpickle.loads(cloudpickle.dumps(problem))
     assert np.array_equal(copy.gradient(theta), gradient)
     assert copy.digest == problem.digest

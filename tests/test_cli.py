@@ -16,7 +16,9 @@ from rich.console import Console
 from support import TINY, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import cli, plugins, progress
+from gfcompare import cli
+from gfcompare.hooks import registry
+from gfcompare.system import progress
 
 Write = Callable[..., Path]
 COMMANDS = ("run", "plot", "list", "info", "validate", "plugins")
@@ -176,15 +178,15 @@ def test_validate(ran: tuple[Path, subprocess.CompletedProcess[str]], study_file
     assert re.fullmatch(rf"{path}: a valid study with 1 problem and 1 method\.\n", done.stdout)
 
 
-@pytest.mark.parametrize("kind", plugins.KINDS)
-def test_list(kind: plugins.Kind, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_list(kind: registry.Kind, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["list", kind])
     assert not caught.value.code
     out, err = capsys.readouterr()
     assert err == ""
     assert re.match(r"name +what it is +from *\n", out)
-    for name in plugins.registry().names(kind):
+    for name in registry.registry().names(kind):
         assert re.search(rf"^{name} ", out, re.MULTILINE)
 
 
@@ -376,7 +378,7 @@ def test_an_error_of_the_system_is_one_message(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gfcompare.store.merge", full)
+    monkeypatch.setattr("gfcompare.results.store.merge", full)
     monkeypatch.setattr("warnings.showwarning", cli.show_warning)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", str(study_file()), "--output", str(tmp_path / "out"), "--jobs", "1"])

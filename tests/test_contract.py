@@ -13,11 +13,11 @@ import xarray as xr
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import schema
+from gfcompare.components.errors import ContractError
 from gfcompare.diagnostics.base import RESERVED_NAMES, check_quantity
-from gfcompare.errors import ContractError
-from gfcompare.plugins import Plugin, PluginWarning, Registry, _check_class
-from gfcompare.returned import check_state
+from gfcompare.hooks.registry import Plugin, PluginWarning, Registry, _check_class
+from gfcompare.integrators.contract import check_state
+from gfcompare.results import schema
 
 PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
 P = PROBLEM.network.parameter_count

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from oracles import QUICK, any_theta, relative_error
 
 import gfcompare as gfc
-from gfcompare import curvature, measures, targets
-from gfcompare.curvature import Curvature, differences, extreme_eigenvalues
+from gfcompare import measures, targets
+from gfcompare.evaluators import curvature
+from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
 
 LAW = measures.TruncatedNormal(0.3, 0.4, 0.0, 1.0)
 RULE = gfc.Quadrature(nodes=64)

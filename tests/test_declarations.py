@@ -12,8 +12,8 @@ import pytest
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import plugins
-from gfcompare.component_class import check_declaration
+from gfcompare.components.class_checks import check_declaration
+from gfcompare.hooks import registry
 
 HEAD = """
 from dataclasses import dataclass
@@ -120,10 +120,10 @@ def test_a_mistake_in_the_declaration_is_refused(
     file = tmp_path / "mine.py"
     file.write_text(HEAD + source + hook(kind))
     with pytest.raises(gfc.InputError) as caught:
-        plugins.load_file(file)
+        registry.load_file(file)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"--plugin {file}: ")
-    assert "mine" not in plugins.registry().names(kind)  # type: ignore[arg-type]
+    assert "mine" not in registry.registry().names(kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("fresh_registry")
@@ -131,8 +131,8 @@ def test_a_mistake_in_the_declaration_is_refused(
 def test_the_same_without_the_mistake_is_taken(source: str, kind: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(HEAD + source + hook(kind))
-    plugins.load_file(file)
-    assert "mine" in plugins.registry().names(kind)  # type: ignore[arg-type]
+    registry.load_file(file)
+    assert "mine" in registry.registry().names(kind)  # type: ignore[arg-type]
 
 
 def test_what_is_no_option_on_purpose_is_taken() -> None:

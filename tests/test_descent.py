@@ -25,7 +25,7 @@ from oracles import (
 )
 
 import gfcompare as gfc
-from gfcompare.descent import steps_until
+from gfcompare.integrators.descent import steps_until
 
 
 def descend(case, name, times, theta=None, seed=0, **options):
@@ -556,7 +556,7 @@ OVERFLOWING = [
 
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
-@pytest.mark.filterwarnings("ignore::gfcompare.errors.MethodWarning")
+@pytest.mark.filterwarnings("ignore::gfcompare.components.errors.MethodWarning")
 @pytest.mark.parametrize(("name", "options"), OVERFLOWING)
 @pytest.mark.parametrize("on_points", [False, True])
 def test_a_velocity_that_overflows_is_called_so(name: str, options: dict[str, str], on_points: bool) -> None:

@@ -13,8 +13,8 @@ import xarray as xr
 from support import assert_same_bits, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.diagnosis import diagnostics_of
-from gfcompare.plugins import registry
+from gfcompare.diagnostics.compute import diagnostics_of
+from gfcompare.hooks.registry import registry
 
 NAMES = ["sharpness", "breakpoints", "accumulated_squared_gradient", "distance_to_flow"]
 

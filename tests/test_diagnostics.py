@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare import diagnosis, diagnostics, measures, plugins, targets
+from gfcompare import diagnostics, measures, targets
+from gfcompare.diagnostics import compute
 from gfcompare.diagnostics.function_space import FunctionSpace, difference_network
 from gfcompare.diagnostics.neurons import activation_range
-from gfcompare.integration import run_block
-from gfcompare.plugins import PluginWarning
+from gfcompare.hooks import registry as plugins
+from gfcompare.hooks.registry import PluginWarning
+from gfcompare.integrators.loop import run_block
 
 BASIC = {"risk", "gradient_norm"}
 
@@ -480,7 +482,7 @@ def _announced(cls: type[diagnostics.Quantity]) -> Callable[[], list[type[diagno
 
 
 def test_names_are_those_of_study_files() -> None:
-    assert diagnosis.checked_names(None) is None
-    assert diagnosis.checked_names(["sharpness", "risk"]) == ("risk", "gradient_norm", "sharpness")
+    assert compute.checked_names(None) is None
+    assert compute.checked_names(["sharpness", "risk"]) == ("risk", "gradient_norm", "sharpness")
     with pytest.raises(gfc.InputError, match="must be a list of names, got 3"):
-        diagnosis.checked_names([3])  # type: ignore[list-item]
+        compute.checked_names([3])  # type: ignore[list-item]

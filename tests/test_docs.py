@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import hookspecs, schema, trees
-from gfcompare.plugins import registry
+from gfcompare.hooks import hookspecs
+from gfcompare.hooks.registry import registry
+from gfcompare.results import schema, trees
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -20,10 +20,11 @@ from rich.table import Table
 from support import TINY, WATCHED
 
 import gfcompare as gfc
-from gfcompare import module_path, parallel, plugins
 from gfcompare.cli import base
-from gfcompare.errors import _is_unprinted, is_name, printable
-from gfcompare.sources import name_and_version
+from gfcompare.components.errors import _is_unprinted, is_name, printable
+from gfcompare.components.fingerprint import name_and_version
+from gfcompare.hooks import registry
+from gfcompare.system import module_path, threads
 
 Write = Callable[..., Path]
 
@@ -116,16 +117,16 @@ def with_neighbour(folder: Path, step: float, name: str = "beside_it") -> Path:
 
 
 def test_a_plugin_file_imports_its_neighbour(tmp_path: Path, own_modules: None) -> None:
-    plugins.load_file(with_neighbour(tmp_path, 0.25))
+    registry.load_file(with_neighbour(tmp_path, 0.25))
     assert gfc.integrator("watched").options()["step_size"] == 0.25
 
 
 @pytest.mark.parametrize("name", ["beside_it", "pluggy"])
 def test_a_neighbour_that_another_module_stands_for(tmp_path: Path, own_modules: None, name: str) -> None:
     if name == "beside_it":
-        plugins.load_file(with_neighbour(tmp_path / "a", 0.25))
+        registry.load_file(with_neighbour(tmp_path / "a", 0.25))
     with pytest.raises(gfc.InputError, match=rf"'{name}' is imported from .*not from beside the plugin"):
-        plugins.load_file(with_neighbour(tmp_path / "b", 0.5, name))
+        registry.load_file(with_neighbour(tmp_path / "b", 0.5, name))
 
 
 @pytest.mark.slow
@@ -153,8 +154,8 @@ def test_no_more_workers_than_a_container_may_use(
 ) -> None:
     monkeypatch.setattr(loky, "cpu_count", lambda: share)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
-    monkeypatch.setattr(parallel, "_share", parallel._share.__wrapped__)
-    assert parallel.available_cores() == cores
+    monkeypatch.setattr(threads, "_share", threads._share.__wrapped__)
+    assert threads.available_cores() == cores
 
 
 @pytest.mark.slow

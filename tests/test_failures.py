@@ -14,9 +14,9 @@ import pytest
 from support import WATCHED, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.diagnosis import DiagnosticWarning
-from gfcompare.errors import MethodWarning
-from gfcompare.failures import failed_everywhere, portable
+from gfcompare.components.errors import MethodWarning
+from gfcompare.diagnostics.compute import DiagnosticWarning
+from gfcompare.study.failures import failed_everywhere, portable
 
 NETWORK = gfc.ReLUNetwork((1, 3, 1))
 PROBLEM = gfc.Problem(NETWORK, gfc.targets.Sine(), gfc.measures.Uniform())

@@ -14,10 +14,11 @@ import pytest
 import xarray as xr
 
 import gfcompare as gfc
-from gfcompare import figures, plugins
-from gfcompare.errors import InputError
+from gfcompare import figures
+from gfcompare.components.errors import InputError
 from gfcompare.figures import data, single
-from gfcompare.interface import Status
+from gfcompare.hooks import registry as plugins
+from gfcompare.integrators.base import Status
 
 NAMES = [
     "risk",

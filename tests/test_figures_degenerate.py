@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import figures, plugins
+from gfcompare import figures
 from gfcompare.figures import paths
+from gfcompare.hooks import registry
 
 ZERO = gfc.targets.Constant(value=0.0)
 NOTHING = gfc.initializations.Normal(scale=1e-300)
@@ -33,7 +34,7 @@ def test_every_figure_is_drawn_or_left_out_with_a_reason(case: str, tmp_path: Pa
     methods = {"flow": gfc.integrator("standard-gf"), "gd": gfc.integrator("gd", step_size=0.05)}
     options = {"network": gfc.ReLUNetwork((1, 2, 1)), "seeds": 2} | DEGENERATE[case]
     tree = gfc.Study("s", integrators=methods, **options).run(tmp_path, jobs=1)
-    names = [cls.name for cls in plugins.registry().all("figures") if cls.name != "animation"]
+    names = [cls.name for cls in registry.registry().all("figures") if cls.name != "animation"]
     said: list[str] = []
     written = figures.save_all(tree, tmp_path / "f", names=names, formats=["svg"], tell=said.append)
     left_out = {line.split(":")[0] for line in said if ": skipped: " in line}

@@ -17,11 +17,12 @@ from sklearn.decomposition import PCA
 from support import gfcompare
 
 import gfcompare as gfc
-from gfcompare import figures, plugins
-from gfcompare.errors import InputError
+from gfcompare import figures
+from gfcompare.components.errors import InputError
 from gfcompare.figures import data, hessians, labels, landscape, manifold, paths, single, style
-from gfcompare.interface import Status
-from gfcompare.store import problem_of, problems_of
+from gfcompare.hooks import registry
+from gfcompare.integrators.base import Status
+from gfcompare.results.store import problem_of, problems_of
 
 ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(3)
@@ -409,12 +410,12 @@ def test_animation_is_written_only_if_asked_for(results, tmp_path):
         assert moving.n_frames == only(tree).sizes["time"]
         assert moving.size[0] == round(3.4 * figures.Animation.dpi)
     assert (tmp_path / "fit_animation.gif").stat().st_size < 300_000
-    cls = plugins.registry().get("figures", "fit_animation")
+    cls = registry.registry().get("figures", "fit_animation")
     assert not cls.by_default
 
 
 def test_the_last_picture_of_an_animation_is_the_end(results):
-    cls = plugins.registry().get("figures", "fit_animation")
+    cls = registry.registry().get("figures", "fit_animation")
     figure = cls(methods=["gd"], seed=2).draw(results["line"])
     values = single.fitted(only(results["line"]), "gd", 2, 9)[:, 0]
     assert np.allclose(figure.axes[0].lines[-1].get_ydata(), values)
@@ -565,7 +566,7 @@ SCRIPTS = re.findall(r"```python\n(.*?)```", GALLERY, re.S)
 
 
 def test_gallery_has_every_figure_with_an_image_and_a_short_script():
-    known = plugins.registry()
+    known = registry.registry()
     own = [cls.name for cls in known.all("figures") if known.origin("figures", cls.name).name == "figures"]
     assert {*re.findall(r"^\*\*(\w+)\.\*\*", GALLERY, re.M)} == {*own}
     assert {*re.findall(r"figures\.(\w+)\(", "".join(SCRIPTS))} == {*own}

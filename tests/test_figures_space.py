@@ -13,9 +13,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 import gfcompare as gfc
-from gfcompare import figures, plugins
+from gfcompare import figures
 from gfcompare.figures import data, log_axes, single, space, style
-from gfcompare.interface import Status
+from gfcompare.hooks import registry
+from gfcompare.integrators.base import Status
 from gfcompare.report.summary import unfinished
 
 RNG = np.random.default_rng(7)
@@ -527,7 +528,7 @@ def test_deep_networks(deep):
 
 
 def figures_of_gfcompare():
-    known = plugins.registry()
+    known = registry.registry()
     return [cls for cls in known.all("figures") if known.origin("figures", cls.name).name == "figures"]
 
 
@@ -551,7 +552,7 @@ def draw_all(tree):
     ],
 )
 def test_a_figure_says_to_which_problems_it_applies(mixed, name, kinds):
-    cls = plugins.registry().get("figures", name)
+    cls = registry.registry().get("figures", name)
     assert {
         str(key).split()[0] for key, node in mixed.children.items() if cls.applies(node.to_dataset())
     } == kinds
@@ -595,7 +596,7 @@ class OfData(figures.Figure):
 
 
 def test_somebody_elses_figure_is_asked_before_it_draws(table, cube, tmp_path, monkeypatch):
-    monkeypatch.setitem(plugins.registry()._components, "figures", {"of-data": OfData})
+    monkeypatch.setitem(registry.registry()._components, "figures", {"of-data": OfData})
     said = []
     assert figures.save_all(cube, tmp_path, formats=["png"], tell=said.append) == []
     assert said == ["of-data: skipped: no problem has points held out, alas"]

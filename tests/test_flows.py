@@ -25,8 +25,8 @@ from scipy.integrate import quad, solve_ivp
 from scipy.interpolate import CubicHermiteSpline
 
 import gfcompare as gfc
-from gfcompare.errors import MethodWarning
-from gfcompare.integration import run_block
+from gfcompare.components.errors import MethodWarning
+from gfcompare.integrators.loop import run_block
 
 FLOWS = ("standard-gf", "normalized-gf")
 

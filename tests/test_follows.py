@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 
 import gfcompare as gfc
-from gfcompare import figures, plugins, theory
+from gfcompare import figures, theory
 from gfcompare.figures import pairing
 from gfcompare.figures.data import view
-from gfcompare.interface import check_method
+from gfcompare.hooks import registry
+from gfcompare.integrators.base import check_method
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> xr.DataTree:
 
 
 def test_the_built_in_flows_claim_theirs_and_no_other_method_any() -> None:
-    claimed = {cls.name: cls.follows for cls in plugins.registry().all("integrators") if cls.follows}
+    claimed = {cls.name: cls.follows for cls in registry.registry().all("integrators") if cls.follows}
     assert claimed == {"standard-gf": "standard", "normalized-gf": "normalized"}
     assert gfc.Integrator.follows is None
 

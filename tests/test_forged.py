@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import gfcompare as gfc
-from gfcompare import opening, validity
+from gfcompare.results import opening, validation
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +149,11 @@ def test_forged_results_give_no_traceback(tree: xr.DataTree, tmp_path: Path) -> 
 
 def test_readers_rely_on_no_more_than_is_checked(tree: xr.DataTree) -> None:
     """A valid result has no faults, and what a user adds is none."""
-    assert validity.faults(tree) == []
+    assert validation.faults(tree) == []
     groups = groups_of(tree)
     groups["sine"]["mine"] = ("anything", [1.0, 2.0])
     added = xr.DataTree.from_dict(groups)
-    assert validity.faults(added) == []
+    assert validation.faults(added) == []
     assert gfc.validate(added) == [
         "problem 'sine': 'mine' has no attribute 'long_name'",
         "problem 'sine': 'mine' has no attribute 'units'",

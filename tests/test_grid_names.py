@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import gfcompare as gfc
-from gfcompare.errors import known_names
+from gfcompare.components.errors import known_names
 from gfcompare.figures import data
 
 NAMES = ["standard-gf", "gd[step 0.05]", "gd[step 5]", "gd on M", "a", "a[b 1]"]

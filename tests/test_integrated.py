@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 import gfcompare as gfc
 from gfcompare import figures
-from gfcompare.integrated import labelled
-from gfcompare.trees import as_tree
+from gfcompare.results.integrated import labelled
+from gfcompare.results.trees import as_tree
 
 SHALLOW = gfc.ReLUNetwork((1, 3, 1))
 PROBLEMS = {

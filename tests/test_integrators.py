@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare import compiled_flow
-from gfcompare.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
-from gfcompare.explicit import ExplicitRun
-from gfcompare.integration import stationary
-from gfcompare.interface import CountedProblem
+from gfcompare.integrators.base import CountedProblem
+from gfcompare.integrators.loop import stationary
+from gfcompare.integrators.solvers import ndf as compiled_flow
+from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
+from gfcompare.integrators.solvers.explicit import ExplicitRun
+from gfcompare.integrators.solvers.near_equilibrium import Angles, Linearized, Plain
+from gfcompare.integrators.solvers.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 from gfcompare.kernels import ndf
 from gfcompare.kernels.compiled import bare_entry
-from gfcompare.rest import Angles, Linearized, Plain
-from gfcompare.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 
 TOLERANCE = Tolerance(1e-6, 1e-8)
 

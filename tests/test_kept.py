@@ -16,9 +16,11 @@ import xarray as xr
 from support import assert_same_numbers, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import cell_files, cli, diagnosing, opening, runner, store, theory, unfinished
-from gfcompare.runner import run_study
-from gfcompare.study import Cell
+from gfcompare import cli, theory
+from gfcompare.results import opening, store
+from gfcompare.study import cell_files, diagnosing, runner, unfinished
+from gfcompare.study.runner import run_study
+from gfcompare.study.study import Cell
 
 
 def study(name: str = "s", **changes: Any) -> gfc.Study:
@@ -149,7 +151,7 @@ def test_checks_of_other_trajectories_are_dropped_and_that_is_said(tmp_path: Pat
 
 
 def test_the_digest_tells_every_number_that_checks_depend_on(small_tree: xr.DataTree) -> None:
-    from gfcompare.validity import digest
+    from gfcompare.results.validation import digest
 
     data = small_tree["sine"].to_dataset()
     for name in ("weight_1", "bias_2", "flow_time", "risk", "gradient_norm", "target", "steps", "status"):

@@ -16,7 +16,7 @@ from scipy.stats import beta, chisquare, kstest, truncnorm
 import gfcompare as gfc
 from gfcompare.kernels import compiled, doubles, random, sorting
 from gfcompare.kernels.line_batch import batch_work, sort_uniform, to_quantiles
-from gfcompare.moments import line_data
+from gfcompare.piecewise.antiderivatives import line_data
 
 # Kernels for other kernels have no way in from Python: these are the ways in.
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
-from gfcompare.conserved import Conserved
-from gfcompare.diagnosis import parameters
-from gfcompare.rest import Linearized
+from gfcompare.diagnostics.compute import parameters
+from gfcompare.integrators.solvers.conserved import Conserved
+from gfcompare.integrators.solvers.near_equilibrium import Linearized
 
 FLOWS = ("standard-gf", "normalized-gf")
 

@@ -12,7 +12,7 @@ import typer
 from support import TINY, gfcompare
 
 import gfcompare as gfc
-from gfcompare.plugins import registry
+from gfcompare.hooks.registry import registry
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare.markup import curve, table
+from gfcompare.evaluators.html_repr import curve, table
 
 
 class Read(HTMLParser):

@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 import gfcompare as gfc
 from gfcompare.figures import data
-from gfcompare.medians import median, quantile
 from gfcompare.report.curves import over_seeds
 from gfcompare.report.summary import summary
+from gfcompare.results.quantiles import median, quantile
 from gfcompare.statistics.intervals import kaplan_meier
 from gfcompare.statistics.intervals import median as with_interval
 from gfcompare.statistics.values import median_risks

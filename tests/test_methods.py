@@ -17,9 +17,9 @@ from scipy.optimize import minimize
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.errors import MethodWarning
-from gfcompare.integration import run_block
-from gfcompare.plugins import registry
+from gfcompare.components.errors import MethodWarning
+from gfcompare.hooks.registry import registry
+from gfcompare.integrators.loop import run_block
 
 WITH_MEMORY = ("momentum", "nesterov", "adam", "rmsprop", "adagrad")
 ADAPTERS = ("torch-optim", "optax")

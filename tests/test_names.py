@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare import plugins
-from gfcompare.errors import is_name, known_name, normalized
-from gfcompare.grids import checked_name
+from gfcompare.components.errors import is_name, known_name, normalized
+from gfcompare.hooks import registry
+from gfcompare.study.grids import checked_name
 
 PROPERTY = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
@@ -124,4 +124,4 @@ def test_a_component_with_a_bad_name_is_refused(name):
     """Its name becomes that of a method, a variable or a file."""
     found = type("Odd", (gfc.integrator("gd").__class__,), {"name": name, "__dataclass_fields__": {}})
     with pytest.raises(gfc.InputError, match="Odd has the name"):
-        plugins._check_class("integrators", found)
+        registry._check_class("integrators", found)

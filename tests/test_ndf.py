@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare import parallel
-from gfcompare.errors import MethodWarning
+from gfcompare.components.errors import MethodWarning
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.kernels.ndf import FlowSettings
+from gfcompare.system import threads
 
 FLOWS = ("standard-gf", "normalized-gf")
 TARGETS = {
@@ -128,12 +128,12 @@ def test_does_not_depend_on_neighbours_save_times_or_threads(name, kind):
     sparse, few = run(problem, name, theta, [50.0])
     assert np.array_equal(whole[:, 2], sparse[:, 0])
     assert np.array_equal(data["gradient_evaluations"][:, 2], few["gradient_evaluations"][:, 0])
-    before = parallel.thread_count()
+    before = threads.thread_count()
     try:
-        parallel.set_thread_count(1)
+        threads.set_thread_count(1)
         single, _ = run(problem, name, theta, [0.0, 1.0, 50.0])
     finally:
-        parallel.set_thread_count(before)
+        threads.set_thread_count(before)
     assert np.array_equal(whole, single)
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare.option_types import check_options
-from gfcompare.plugins import KINDS, registry
+from gfcompare.components.option_types import check_options
+from gfcompare.hooks.registry import KINDS, registry
 
 CLASSES: list[type[Any]] = [
     gfc.Times,

@@ -12,11 +12,13 @@ import typer
 from support import TINY, WATCHED
 
 import gfcompare as gfc
-from gfcompare import cli, figures, plugins, statistics, store, work_precision
+from gfcompare import cli, figures, statistics, work_precision
 from gfcompare.cli.base import a_path
 from gfcompare.figures import work_precision as diagrams
-from gfcompare.paths import user_path
+from gfcompare.hooks import registry
 from gfcompare.report import page
+from gfcompare.results import store
+from gfcompare.system.paths import user_path
 
 Write = Callable[..., Path]
 
@@ -84,7 +86,7 @@ def test_every_function_of_the_package(
     assert work_precision.read("~/w").equals(measured.tree)
     diagrams.save(measured.tree, "~/diagrams", formats=["svg"])
     (home / "watched.py").write_text(WATCHED)
-    plugins.load_file("~/watched.py")
+    registry.load_file("~/watched.py")
     made = {path.relative_to(home).as_posix() for path in home.rglob("*")}
     assert {
         "r/result.nc",
@@ -116,7 +118,7 @@ def test_no_function_leaves_a_path_as_it_was_given() -> None:
         store,
         work_precision.contents,
         diagrams,
-        plugins,
+        registry,
     ):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ != module.__name__ or name.startswith("_"):

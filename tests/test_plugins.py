@@ -19,8 +19,9 @@ import pytest
 from support import WATCHED, gfcompare
 
 import gfcompare as gfc
-from gfcompare import hookspecs, plugins
-from gfcompare.plugins import Plugin, PluginWarning, Registry
+from gfcompare.hooks import hookspecs
+from gfcompare.hooks import registry as plugins
+from gfcompare.hooks.registry import Plugin, PluginWarning, Registry
 
 BUILT_IN = {
     "adagrad",
@@ -101,8 +102,8 @@ def test_every_hook_is_documented_and_of_a_known_kind() -> None:
 
 def test_nothing_is_loaded_at_import_time() -> None:
     code = (
-        "import gfcompare, gfcompare.plugins, gfcompare.study, gfcompare.runner, sys;"
-        "assert gfcompare.plugins._registry is None;"
+        "import gfcompare, gfcompare.hooks.registry, gfcompare.study.study, gfcompare.study.runner, sys;"
+        "assert gfcompare.hooks.registry._registry is None;"
         "assert not [m for m in sys.modules if m.startswith('gfcompare_')];"
         "gfcompare.integrator('gd'); assert 'gfcompare_sgd' in sys.modules"
     )
@@ -556,7 +557,7 @@ def test_a_broken_distribution_is_survived(
         helped = environment.run("--help")
         assert "its commands cannot be added: KeyError: 'oops'" in " ".join(helped.stderr.split())
         assert "say-hello" in helped.stdout
-        quiet = "import gfcompare, gfcompare.study, gfcompare.plugins"
+        quiet = "import gfcompare, gfcompare.study.study, gfcompare.hooks.registry"
         subprocess.run([environment.python, "-W", "error", "-c", quiet], check=True)
     finally:
         environment.pip("uninstall", "--yes", "gfcompare-trouble")

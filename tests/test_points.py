@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn import datasets
 
 import gfcompare as gfc
-from gfcompare import measures, parallel, targets
+from gfcompare import measures, targets
 
 #: Sums over N points in another order.
 ROUNDING = 1e-13
@@ -119,11 +119,11 @@ def test_shapes_layouts_batches_threads_and_pickling():
         assert problem.gradient(empty).shape == empty.shape
     try:
         for threads in (1, 2, 3):
-            parallel.set_thread_count(threads)
+            threads.set_thread_count(threads)
             assert np.array_equal(problem.gradient(theta), gradient)
             assert np.array_equal(problem.risk(theta), risk)
     finally:
-        parallel.set_thread_count(None)
+        threads.set_thread_count(None)
     copy = cloudpickle.loads(cloudpickle.dumps(problem))
     assert np.array_equal(copy.gradient(theta), gradient)
     assert copy.digest == problem.digest

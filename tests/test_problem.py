@@ -30,7 +30,7 @@ from oracles import (
 from scipy.integrate import quad
 
 import gfcompare as gfc
-from gfcompare import parallel
+from gfcompare.system import threads
 
 INTERVALS = ((0.0, 1.0), (-3.0, 2.0), (100.0, 101.0))
 #: What the issue demands of the gradient, in the maximum norm relative to the largest entry.
@@ -477,7 +477,7 @@ def test_results_do_not_depend_on_history_when_wide():
 @pytest.fixture
 def restore_threads():
     yield
-    parallel.set_thread_count(None)
+    threads.set_thread_count(None)
 
 
 @pytest.mark.usefixtures("restore_threads")
@@ -488,8 +488,8 @@ def test_results_do_not_depend_on_the_number_of_threads():
     streams = np.random.default_rng(1).integers(0, 2**64, size=(7, 4), dtype=np.uint64)
     results = []
     for count in (1, 2, 3, 8):
-        parallel.set_thread_count(count)
-        assert parallel.thread_count() == count
+        threads.set_thread_count(count)
+        assert threads.thread_count() == count
         results.append(
             [
                 problem.gradient(theta),
@@ -502,7 +502,7 @@ def test_results_do_not_depend_on_the_number_of_threads():
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
     with pytest.raises(gfc.InputError, match="at least 1"):
-        parallel.set_thread_count(0)
+        threads.set_thread_count(0)
 
 
 def test_a_problem_is_evaluated_by_several_threads_at_once():

@@ -41,7 +41,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_listing_methods_does_not_load_drawing() -> None:
-    code = "import gfcompare.plugins as p; assert 'gd' in p.registry().names('integrators')"
+    code = "import gfcompare.hooks.registry as p; assert 'gd' in p.registry().names('integrators')"
     assert loaded_by(code) & {"matplotlib", "seaborn", "xarray"} == set()
 
 

@@ -19,12 +19,14 @@ from support import gfcompare
 from test_runner import Listener
 
 import gfcompare as gfc
-from gfcompare import attempts, cell_files, plugins, process_end
-from gfcompare.diagnosis import DiagnosticWarning, checked_names
-from gfcompare.errors import ExitCalledError, MethodWarning, RunError
-from gfcompare.interface import Status
-from gfcompare.runner import WorkersLostError, run_study
-from gfcompare.study import Cell
+from gfcompare.components.errors import ExitCalledError, MethodWarning, RunError
+from gfcompare.diagnostics.compute import DiagnosticWarning, checked_names
+from gfcompare.hooks import registry
+from gfcompare.integrators.base import Status
+from gfcompare.study import attempts, cell_files
+from gfcompare.study.runner import WorkersLostError, run_study
+from gfcompare.study.study import Cell
+from gfcompare.system import process_end
 
 ENDING = textwrap.dedent('''\
     """A method that ends otherwise than by returning."""
@@ -319,7 +321,7 @@ def test_a_diagnostic_at_which_processes_die_is_left_out_and_no_trajectory_is_lo
     tmp_path: Path, fresh_registry: None
 ) -> None:
     (tmp_path / "dying.py").write_text(DYING)
-    plugins.load_file(tmp_path / "dying.py")
+    registry.load_file(tmp_path / "dying.py")
     made = study(gd=gfc.integrator("gd"), sgd=gfc.integrator("sgd"))
     made.diagnostics = checked_names(["sharpness", "dying"])
     with pytest.warns(DiagnosticWarning, match=r"diagnostic 'dying' .* is left out \(NaN\): .*exit code 7"):
@@ -355,7 +357,7 @@ def test_files_that_vanish_are_an_error_and_no_endless_run(tmp_path: Path, jobs:
 @pytest.mark.slow
 def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: None) -> None:
     (tmp_path / "ending.py").write_text(ENDING)
-    plugins.load_file(tmp_path / "ending.py")
+    registry.load_file(tmp_path / "ending.py")
     made = study(ending=gfc.integrator("ending", act="die"), gd=gfc.integrator("gd"))
     with pytest.raises(WorkersLostError, match=r"sine / ending .* \(exit code 7\)"):
         made.run(tmp_path, jobs=2, on_error="raise")

@@ -20,11 +20,12 @@ import xarray as xr
 from support import WATCHED, assert_same_bits, assert_same_numbers, gfcompare
 
 import gfcompare as gfc
-from gfcompare import cell_files, plugins
-from gfcompare.errors import MethodWarning, RunError
-from gfcompare.plugins import PluginWarning
-from gfcompare.runner import CellsFailedError, run_study
-from gfcompare.study import Cell
+from gfcompare.components.errors import MethodWarning, RunError
+from gfcompare.hooks import registry as plugins
+from gfcompare.hooks.registry import PluginWarning
+from gfcompare.study import cell_files
+from gfcompare.study.runner import CellsFailedError, run_study
+from gfcompare.study.study import Cell
 
 Write = Callable[..., Path]
 

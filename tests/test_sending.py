@@ -12,8 +12,8 @@ import pytest
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import plugins
-from gfcompare.sending import check_sendable
+from gfcompare.hooks import registry
+from gfcompare.study.pickling import check_sendable
 
 LOCKED = """
 import threading
@@ -102,6 +102,6 @@ def test_a_diagnostic_of_a_file(tmp_path: Path) -> None:
         "    def compute(self, problem, theta):\n        with lock:\n            return theta[..., 0]\n"
         "@gfc.hookimpl\ndef gfcompare_diagnostics():\n    return [D]\n"
     )
-    plugins.load_file(plugin)
+    registry.load_file(plugin)
     with pytest.raises(gfc.InputError, match=r"the diagnostic 'd' of plugin 'locked.py' of .* cannot pickle"):
         check_sendable(())

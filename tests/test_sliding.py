@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import gfcompare as gfc
-from gfcompare.sliding import Sliding, chosen, coincident
+from gfcompare.integrators.solvers.sliding import Sliding, chosen, coincident
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 FLOWS = ("standard-gf", "normalized-gf")
@@ -284,7 +284,7 @@ def test_a_change_at_coincident_points_is_counted_for_each():
 
 def test_it_says_where_nothing_leads_on(monkeypatch):
     """A refusal by neuron and points, never a velocity that no choice of sides has."""
-    monkeypatch.setattr("gfcompare.kinks.chosen", lambda *_: None)
+    monkeypatch.setattr("gfcompare.integrators.solvers.filippov.chosen", lambda *_: None)
     problem = on_points((1, 1, 1), np.array([0.0, 1.0, 0.5, 1.0]), np.array([1.8, -0.1, 0.1, -0.6]))
     data = flow(problem, "standard-gf", np.array([-0.38, 1.36, -0.55, 0.0]), 20.0)
     assert data["status"].values[0] == gfc.Status.KINK

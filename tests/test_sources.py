@@ -18,9 +18,10 @@ import pytest
 from support import TINY, gfcompare
 
 import gfcompare as gfc
-from gfcompare import plugins, sources
-from gfcompare.components import identity
-from gfcompare.runner import run_study
+from gfcompare.components import fingerprint
+from gfcompare.components.component import identity
+from gfcompare.hooks import registry
+from gfcompare.study.runner import run_study
 
 PACKAGE = Path(gfc.__file__).parent
 ROOT = PACKAGE.parent
@@ -52,8 +53,8 @@ def imported_at_run_time(path: Path) -> set[str]:
 
 
 def reached_from_the_runner() -> set[Path]:
-    """Return the files of gfcompare that `gfcompare.runner` imports, directly or not."""
-    waiting, found = ["gfcompare.runner"], set()
+    """Return the files of gfcompare that `gfcompare.study.runner` imports, directly or not."""
+    waiting, found = ["gfcompare.study.runner"], set()
     while waiting:
         name = waiting.pop()
         place = ROOT.joinpath(*name.split("."))
@@ -70,30 +71,32 @@ def test_every_module_that_can_change_a_number_is_hashed(tmp_path: Path) -> None
     assert {Path(name) for name in named} <= reached
     copy = tmp_path / "gfcompare"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    before = sources.fingerprint_of(copy)
-    assert before == sources.fingerprint_of(PACKAGE)  # wherever the folder is
+    before = fingerprint.fingerprint_of(copy)
+    assert before == fingerprint.fingerprint_of(PACKAGE)  # wherever the folder is
     for name in sorted(reached):
         text = (copy / name).read_text()
         (copy / name).write_text(text + "\n# edited\n")
-        assert sources.fingerprint_of(copy) != before, name
+        assert fingerprint.fingerprint_of(copy) != before, name
         (copy / name).write_text(text)
-    assert sources.fingerprint_of(copy) == before
+    assert fingerprint.fingerprint_of(copy) == before
     (copy / "a_new_module.py").write_text("")
-    assert sources.fingerprint_of(copy) != before
+    assert fingerprint.fingerprint_of(copy) != before
 
 
 def test_what_is_left_out_reads_results_and_is_imported_by_nothing_that_computes() -> None:
     layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
         "layers"
     ]
-    above = layers[: layers.index("gfcompare.runner")]
-    assert set(sources.READERS) == {
+    above = layers[: layers.index("gfcompare.study.runner")]
+    assert set(fingerprint.READERS) == {
         n.strip().removeprefix("gfcompare.") for row in above for n in row.split("|")
     }
     tops = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in reached_from_the_runner()}
-    assert not tops & {*sources.READERS}
-    assert all((PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file() for name in sources.READERS)
-    counted = {path.name for path in sources.counted_files(PACKAGE)}
+    assert not tops & {*fingerprint.READERS}
+    assert all(
+        (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file() for name in fingerprint.READERS
+    )
+    counted = {path.name for path in fingerprint.counted_files(PACKAGE)}
     assert "diagnosis.py" in counted
     assert "diagnosing.py" not in counted
 
@@ -104,7 +107,7 @@ def test_editing_a_figure_keeps_the_cells(tmp_path: Path) -> None:
     (copy / "figures" / "style.py").write_text("")
     (copy / "kernels" / "__pycache__").mkdir()
     (copy / "kernels" / "__pycache__" / "ndf.pyc").write_bytes(b"")
-    assert sources.fingerprint_of(copy) == sources.fingerprint_of(PACKAGE)
+    assert fingerprint.fingerprint_of(copy) == fingerprint.fingerprint_of(PACKAGE)
 
 
 KEY = "import gfcompare as gfc; print(gfc.Study.from_toml('s.toml').cells()[0].key)"
@@ -220,7 +223,7 @@ class Keys:
         return done.stdout
 
     def plugin(self) -> str:
-        return self.of("-c", f"from gfcompare import plugins; plugins.load_file('plug.py'); {KEY}")
+        return self.of("-c", f"from gfcompare import plugins; registry.load_file('plug.py'); {KEY}")
 
     def script(self) -> str:
         return self.of("script.py")
@@ -282,17 +285,20 @@ def test_reachable_files_follow_imports_and_stop_at_libraries(
 ) -> None:
     folder = project(tmp_path / "one")
     monkeypatch.syspath_prepend(folder)
-    found = sources.reachable("unrelated")
+    found = fingerprint.reachable("unrelated")
     packages = {"numbers_of_mine/__init__.py", "numbers_of_mine/deep/__init__.py"}
     assert set(found) == {"unrelated.py", *REACHED, *packages}
     assert (
-        sources.reachable("numpy") == sources.reachable("json") == sources.reachable("gfcompare.rest") == {}
+        fingerprint.reachable("numpy")
+        == fingerprint.reachable("json")
+        == fingerprint.reachable("gfcompare.integrators.solvers.near_equilibrium")
+        == {}
     )
-    assert sources.reachable("a_module_that_is_nowhere") == {}
+    assert fingerprint.reachable("a_module_that_is_nowhere") == {}
     for name in REACHED:
         text = (folder / name).read_text()
         (folder / name).write_text(text + "\n# edited\n")
-        changed = sources.reachable("unrelated")
+        changed = fingerprint.reachable("unrelated")
         assert {key for key in found if found[key] != changed[key]} == {name}
         (folder / name).write_text(text)
 
@@ -304,7 +310,7 @@ def test_a_file_of_a_projects_own_that_is_named_as_one_of_pythons(
     (tmp_path / "mine_to_test.py").write_text("import sched")
     monkeypatch.delitem(sys.modules, "sched", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert set(sources.reachable("mine_to_test")) == {"mine_to_test.py", "sched.py"}
+    assert set(fingerprint.reachable("mine_to_test")) == {"mine_to_test.py", "sched.py"}
 
 
 def test_a_loaded_module_is_hashed_as_it_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,20 +323,20 @@ def test_a_loaded_module_is_hashed_as_it_was_loaded(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module("edited_while_loaded")
     try:
-        before = sources.reachable("edited_while_loaded")
+        before = fingerprint.reachable("edited_while_loaded")
         path.write_text("ONE = 2.0")
-        assert sources.reachable("edited_while_loaded") == before
+        assert fingerprint.reachable("edited_while_loaded") == before
         importlib.reload(module)
-        assert sources.reachable("edited_while_loaded") != before
+        assert fingerprint.reachable("edited_while_loaded") != before
     finally:
         del sys.modules["edited_while_loaded"]
 
 
 def test_a_distribution_counts_with_all_that_it_recorded() -> None:
-    found = sources.distribution_files("pluggy")
+    found = fingerprint.distribution_files("pluggy")
     assert "pluggy/_hooks.py" in found
     assert not [name for name in found if ".dist-info" in name or name.endswith((".pyc", ".pth"))]
-    assert sources.distribution_files("gfcompare-that-is-not-installed") == {}
+    assert fingerprint.distribution_files("gfcompare-that-is-not-installed") == {}
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -553,7 +559,7 @@ def test_a_changed_helper_is_computed_again(tmp_path: Path, monkeypatch: pytest.
     assert after != before
     assert after == run("fresh")[1]
     told = gfcompare("info", "s.toml", "--plugin", "plug.py", cwd=folder).stdout
-    assert sources.fingerprint() in told
+    assert fingerprint.fingerprint() in told
     line = next(line for line in told.splitlines() if line.startswith("  scaled: "))
     for name in ("plug.py", "helper_mod.py", "lazy_mod.py", "named_mod.py", "numbers_of_mine/sibling.py"):
         assert f"{name} " in line
@@ -621,10 +627,10 @@ def test_pickling_a_method_keeps_its_key() -> None:
 
 
 def test_the_files_of_built_in_methods() -> None:
-    found = {cls.name: list(plugins.hashed_files(cls)) for cls in plugins.registry().all("integrators")}
+    found = {cls.name: list(registry.hashed_files(cls)) for cls in registry.registry().all("integrators")}
     assert found["gd"] == ["gfcompare_gd.py"]
     assert all(
         files == [f"{cls.__module__}.py"]
-        for cls, files in zip(plugins.registry().all("integrators"), found.values(), strict=True)
+        for cls, files in zip(registry.registry().all("integrators"), found.values(), strict=True)
     )
-    assert plugins.hashed_files(gfc.initializations.He) == {}
+    assert registry.hashed_files(gfc.initializations.He) == {}

@@ -16,8 +16,8 @@ from support import gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import measures, targets
-from gfcompare.lines import Lines
-from gfcompare.quadrature import Quadrature, preintegrated, unit_rule
+from gfcompare.evaluators.quadrature import Quadrature, preintegrated, unit_rule
+from gfcompare.piecewise.segments import Lines
 
 
 def exponential(x):

@@ -16,9 +16,9 @@ from scipy.integrate import quad
 from scipy.special import erf
 
 import gfcompare as gfc
-from gfcompare import study_file
-from gfcompare.components import describe
-from gfcompare.lines import Bundle, Lines
+from gfcompare.components.component import describe
+from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.study import toml
 
 T = gfc.targets
 
@@ -907,7 +907,7 @@ step_size = 0.1
 def test_study_files(options, expected, tmp_path):
     path = tmp_path / "space.toml"
     path.write_text(STUDY + options + "\n")
-    assert study_file.read(path)["targets"]["t"] == expected
+    assert toml.read(path)["targets"]["t"] == expected
 
 
 @pytest.mark.parametrize(
@@ -942,5 +942,5 @@ def test_wrong_study_files(options, message, tmp_path):
     path = tmp_path / "space.toml"
     path.write_text(STUDY + options + "\n")
     with pytest.raises(gfc.InputError) as caught:
-        study_file.read(path)
+        toml.read(path)
     assert message in str(caught.value)

@@ -19,10 +19,10 @@ from scipy import stats
 from support import gfcompare, refused
 
 from gfcompare import figures, statistics
-from gfcompare.clocks import CLOCKS
-from gfcompare.errors import InputError
-from gfcompare.interface import Status
+from gfcompare.components.errors import InputError
+from gfcompare.integrators.base import Status
 from gfcompare.report.tables import from_frame
+from gfcompare.results.clocks import CLOCKS
 from gfcompare.statistics import intervals, printing, profiles, writing
 from gfcompare.statistics.reaching import chosen_targets
 

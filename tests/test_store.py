@@ -13,7 +13,8 @@ import xarray as xr
 from support import assert_same_numbers, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare import schema, store, trees, writing
+from gfcompare.results import schema, store, trees
+from gfcompare.system import writing
 
 Damage = Callable[[xr.Dataset], xr.Dataset]
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare.components import identity
-from gfcompare.study import SEEDS_PER_CELL
-from gfcompare.study_file import FIELDS
+from gfcompare.components.component import identity
+from gfcompare.study.study import SEEDS_PER_CELL
+from gfcompare.study.toml import FIELDS
 
 Write = Callable[..., Path]
 

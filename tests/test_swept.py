@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare.components import describe
+from gfcompare.components.component import describe
 from gfcompare.figures import NothingToDraw, sweeps
-from gfcompare.grids import expanded
-from gfcompare.interface import Integrator
-from gfcompare.swept import coordinates
-from gfcompare.swept import sweeps as sweeps_of
+from gfcompare.integrators.base import Integrator
+from gfcompare.results.sweeps import coordinates
+from gfcompare.results.sweeps import sweeps as sweeps_of
+from gfcompare.study.grids import expanded
 
 
 def described(**methods: object) -> dict[str, dict[str, object]]:

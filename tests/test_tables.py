@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare import measures, targets
-from gfcompare.tables import read_table
+from gfcompare.system.tabular_files import read_table
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 RAW = {"standardize": False, "test_fraction": 0.0}

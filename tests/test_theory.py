@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from support import assert_same_bits
 
 import gfcompare as gfc
-from gfcompare import cli, measures, opening, plugins, schema, store, targets, theory
+from gfcompare import cli, measures, targets, theory
 from gfcompare.diagnostics.lyapunov import lyapunov, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow
+from gfcompare.hooks import registry
+from gfcompare.results import opening, schema, store
 from gfcompare.theory.exponents import decay, exponent
 from gfcompare.theory.limits import _continuous, _smallest_critical_risk
 from gfcompare.theory.tolerances import Sample
@@ -815,7 +817,7 @@ def test_the_command_fails_if_a_check_does(
 ) -> None:
     plugin = tmp_path / "double.py"
     plugin.write_text(DOUBLE, encoding="utf-8")
-    plugins.load_file(plugin)
+    registry.load_file(plugin)
     path = study_file(("[integrators.gd]\nstep_size = 0.1", "[integrators.double]"))
     gfc.Study.from_toml(path).run(tmp_path / "out", jobs=1)
     code, printed, said = command("verify", tmp_path / "out", "--plugin", plugin)
@@ -824,7 +826,7 @@ def test_the_command_fails_if_a_check_does(
     assert "fail flow: sine / double / seed 0: " in printed
     tree = gfc.open_study(tmp_path / "out")
     assert (tree["sine"]["theory_outcome"].sel(check="flow") == 2).all()
-    monkeypatch.setattr(plugins, "_registry", None)
+    monkeypatch.setattr(registry, "_registry", None)
     code, printed, _ = command("verify", tmp_path / "out")
     assert code == 0
     assert "unknown integrator 'double'" in printed

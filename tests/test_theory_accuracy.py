@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import gfcompare as gfc
-from gfcompare import compiled_flow
 from gfcompare.diagnostics import replay
+from gfcompare.integrators.solvers import ndf
 from gfcompare.theory import verify
 
 
@@ -24,12 +24,12 @@ def run(tmp_path, seeds: int, end: float = 1000.0):
 
 @pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (10.0, "fail")])
 def test_a_tenfold_looser_tolerance_is_caught(tmp_path, monkeypatch, factor, outcome):
-    start = compiled_flow.CompiledFlow.start.__func__
+    start = ndf.CompiledFlow.start.__func__
 
     def looser(cls, problem, y, velocity, *, rtol, **others):
         return start(cls, problem, y, velocity, rtol=factor * rtol, **others)
 
-    monkeypatch.setattr(compiled_flow.CompiledFlow, "start", classmethod(looser))
+    monkeypatch.setattr(ndf.CompiledFlow, "start", classmethod(looser))
     table = verify(run(tmp_path, 8))
     rows = table[table["check"] == "accuracy"]
     assert len(rows) == 16

@@ -20,8 +20,8 @@ from support import assert_same_bits, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
+from gfcompare.components.errors import InputError
 from gfcompare.diagnostics.function_space import difference_network
-from gfcompare.errors import InputError
 from gfcompare.figures import work_precision as diagrams
 from gfcompare.figures.saving import FORMATS
 from gfcompare.work_precision import contents

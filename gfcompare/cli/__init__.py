@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gfcompare import __version__, process_end
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
     diagnosing,
     precision,
@@ -26,7 +25,9 @@ from gfcompare.cli import (  # noqa: F401  (they add their commands)
 )
 from gfcompare.cli.base import PluginFiles, app, err, load_plugins, out, plain
 from gfcompare.cli.extending import third_party_commands
-from gfcompare.errors import InputError, RunError
+from gfcompare.components.errors import InputError, RunError
+from gfcompare.components.versions import VERSION
+from gfcompare.system import process_end
 
 
 @app.callback(invoke_without_command=True)
@@ -36,7 +37,7 @@ def _root(
 ) -> None:
     load_plugins(plugin)
     if version:
-        out.print(f"gfcompare {__version__}")
+        out.print(f"gfcompare {VERSION}")
         raise typer.Exit
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from gfcompare.errors import InputError, printable
-from gfcompare.paths import user_path
+from gfcompare.components.errors import InputError, printable
+from gfcompare.system.paths import user_path
 
 
 class _Group(TyperGroup):
@@ -121,7 +121,7 @@ PluginFiles = Annotated[
 def load_plugins(files: list[Path] | None) -> None:
     """Register the plugins in some files."""
     if files:
-        from gfcompare.plugins import load_file
+        from gfcompare.hooks.registry import load_file
 
         for file in files:
             load_file(file)

@@ -9,7 +9,7 @@ import typer
 
 from gfcompare.cli.base import PluginFiles, Result, app, err, load_plugins, out, plain
 from gfcompare.cli.results import opened
-from gfcompare.progress import activity
+from gfcompare.system.progress import activity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,10 +33,10 @@ def diagnose(
     The exit code is 1 if a diagnostic raised an error: it is NaN in the result then.
     """
     load_plugins(plugin)
-    from gfcompare import store
-    from gfcompare.diagnosing import additions
-    from gfcompare.diagnosis import DiagnosticWarning
-    from gfcompare.opening import check_version
+    from gfcompare.diagnostics.compute import DiagnosticWarning
+    from gfcompare.results import store
+    from gfcompare.results.opening import check_version
+    from gfcompare.study.diagnosing import additions
 
     tree, file = opened(result)
     check_version(file, tree.attrs, to_write=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.cli.base import out, plain
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.components.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +54,7 @@ def parsed(options: Sequence[str], names: Sequence[str] | None) -> dict[str, Any
     """
     if not options:
         return {}
-    from gfcompare.plugins import registry
+    from gfcompare.hooks.registry import registry
 
     every = registry().all("figures")
     classes = [cls for cls in every if (cls.by_default if names is None else cls.name in names)]
@@ -81,7 +81,7 @@ def _value(text: str) -> Any:
 
 def _checked(figure: str, key: str, value: Any) -> Any:
     """Return the value of an option of a figure, with its type; a single one may stand for a list."""
-    from gfcompare.study_file import component
+    from gfcompare.study.toml import component
 
     def made(given: Any) -> Any:
         table: Mapping[str, Any] = {"name": figure, key: given}

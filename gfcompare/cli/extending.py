@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gfcompare.cli.base import app, load_plugins
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
-from gfcompare.paths import user_path
-from gfcompare.sources import name_and_version
+from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.components.fingerprint import name_and_version
+from gfcompare.system.paths import user_path
 
 if TYPE_CHECKING:
-    from gfcompare.plugins import Plugin
+    from gfcompare.hooks.registry import Plugin
 
 _OPTION = "--plugin"
 
@@ -76,7 +76,7 @@ def add_commands() -> dict[Plugin, list[str]]:
     A function that raises, or adds a command that is there already, adds nothing and is a warning. What
     else its plugin supplies is used.
     """
-    from gfcompare.plugins import PluginWarning, registry
+    from gfcompare.hooks.registry import PluginWarning, registry
 
     commands = registry().commands
     while commands:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gfcompare.progress import at_terminal
+from gfcompare.system.progress import at_terminal
 
 # Spaces between columns, and before what stands under a name.
 _GAP, _INDENT = 2, 2

@@ -24,9 +24,9 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.layout import Column
-from gfcompare.errors import InputError, RunError, known_name, unknown_name
-from gfcompare.process_end import ignore_interrupts
-from gfcompare.progress import Display
+from gfcompare.components.errors import InputError, RunError, known_name, unknown_name
+from gfcompare.system.process_end import ignore_interrupts
+from gfcompare.system.progress import Display
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +61,7 @@ def work_precision(
     on every trajectory.
     """
     load_plugins(plugin)
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
     from gfcompare.work_precision import run
     from gfcompare.work_precision.settings import varied_option
     from gfcompare.work_precision.summary import failed_everywhere

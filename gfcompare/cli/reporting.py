@@ -9,7 +9,7 @@ import typer
 
 from gfcompare.cli.base import PluginFiles, Result, a_path, app, err, load_plugins, out, plain
 from gfcompare.cli.results import opened
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
 
 
 @app.command()

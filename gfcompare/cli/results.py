@@ -19,8 +19,8 @@ def opened(path: Path, *, so_far: bool = False) -> tuple[xr.DataTree, Path]:
     path : its file or folder, or a study file, which means results/ under the study's name
     so_far : of a run that is not finished, return what there is, and print how much that is
     """
-    from gfcompare.opening import UNFINISHED, is_result, located, open_study, unfinished_path
-    from gfcompare.unfinished import open_unfinished
+    from gfcompare.results.opening import UNFINISHED, is_result, located, open_study, unfinished_path
+    from gfcompare.study.unfinished import open_unfinished
 
     place = path if is_result(path) or not path.is_file() else _of_study(path)
     waiting = unfinished_path(place) if place.is_dir() else place.with_name(UNFINISHED)
@@ -39,6 +39,6 @@ def opened(path: Path, *, so_far: bool = False) -> tuple[xr.DataTree, Path]:
 
 def _of_study(path: Path) -> Path:
     """Return the folder where the results of a study file are by default."""
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
 
     return Path("results") / Study.from_toml(path).name

@@ -27,9 +27,9 @@ from gfcompare.cli.base import (
 from gfcompare.cli.drawing import draw
 from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_summary
-from gfcompare.errors import InputError, RunError, unknown_name
-from gfcompare.process_end import ignore_interrupts
-from gfcompare.progress import Display
+from gfcompare.components.errors import InputError, RunError, unknown_name
+from gfcompare.system.process_end import ignore_interrupts
+from gfcompare.system.progress import Display
 
 
 @app.command()
@@ -69,9 +69,9 @@ def run(
     results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory.
     """
     load_plugins(plugin)
-    from gfcompare.failures import failed_everywhere
-    from gfcompare.runner import run_study
-    from gfcompare.study import Study
+    from gfcompare.study.failures import failed_everywhere
+    from gfcompare.study.runner import run_study
+    from gfcompare.study.study import Study
 
     loaded = Study.from_toml(study).part(seeds=seeds, only=only or ())
     display = Display(err)

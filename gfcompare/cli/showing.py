@@ -12,10 +12,10 @@ from gfcompare.cli.extending import add_commands
 from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_component, print_study, print_summary
-from gfcompare.errors import InputError, unknown_name
+from gfcompare.components.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
 
 _KINDS = ("integrators", "targets", "measures", "initializations", "diagnostics", "figures")
 
@@ -33,7 +33,7 @@ def list_(
 ) -> None:
     """List what a study can choose from, by kind; with a name, show its options and defaults."""
     load_plugins(plugin)
-    from gfcompare.plugins import registry
+    from gfcompare.hooks.registry import registry
 
     if kind not in _KINDS:
         raise unknown_name("kind", kind, _KINDS)
@@ -53,8 +53,8 @@ def list_(
 def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
-    from gfcompare.opening import is_result
-    from gfcompare.portraits import evaluation_text
+    from gfcompare.results.opening import is_result
+    from gfcompare.results.problem_sample import evaluation_text
 
     if is_result(path):
         from gfcompare.work_precision import located
@@ -74,7 +74,7 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
             out.print(f"    {evaluation_text(node.attrs)}")
         print_summary(tree)
         return
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
 
     study = Study.from_toml(path)
     print_study(study)
@@ -85,7 +85,7 @@ def _print_finished(study: Study) -> None:
     """Print how much of a study is there in its folder, if it has one."""
     from pathlib import Path
 
-    from gfcompare.unfinished import finished_cells
+    from gfcompare.study.unfinished import finished_cells
 
     folder = Path("results") / study.name
     if folder.is_dir():
@@ -97,17 +97,17 @@ def _print_finished(study: Study) -> None:
 def validate(path: Either, plugin: PluginFiles = None) -> None:
     """Check a study file, or a result against the schema, and say what is wrong with it."""
     load_plugins(plugin)
-    from gfcompare.opening import is_result, located, open_unchecked
+    from gfcompare.results.opening import is_result, located, open_unchecked
 
     if is_result(path):
-        from gfcompare.validity import validate as check
+        from gfcompare.results.validation import validate as check
 
         problems = check(open_unchecked(located(path)))
         if problems:
             raise InputError(f"{path}: not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
         out.print(plain(f"{path}: a valid result."))
         return
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
 
     study = Study.from_toml(path)
     size = f"{count(len(study.problems), 'problem')} and {count(len(study.integrators), 'method')}"
@@ -118,7 +118,7 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
 def plugins(plugin: PluginFiles = None) -> None:
     """List the plugins that were found, what each supplies, and why one is not used."""
     load_plugins(plugin)
-    from gfcompare.plugins import registry
+    from gfcompare.hooks.registry import registry
 
     found = registry()
     commands = add_commands()

@@ -10,7 +10,7 @@ from gfcompare.cli.layout import Column, print_table
 if TYPE_CHECKING:
     import xarray as xr
 
-    from gfcompare.study import Study
+    from gfcompare.study.study import Study
 
 _ENDS_SHOWN = 12
 _FILES_SHOWN = 12
@@ -73,7 +73,7 @@ def print_study(study: Study) -> None:
                 f"{spec.measure.name}, {spec.initialization.name}"
             )
         )
-    from gfcompare.components import describe
+    from gfcompare.components.component import describe
 
     for name, method in study.integrators.items():
         options = ", ".join(f"{k} = {v}" for k, v in describe(method).items() if k != "name")
@@ -83,13 +83,13 @@ def print_study(study: Study) -> None:
 
 def _print_hashed(study: Study) -> None:
     """Print which files take part in the identity of the study's cells: when they change, it is run again."""
-    from gfcompare import sources
-    from gfcompare.diagnosis import chosen
-    from gfcompare.plugins import hashed_files
+    from gfcompare.components import fingerprint
+    from gfcompare.diagnostics.compute import chosen
+    from gfcompare.hooks.registry import hashed_files
 
     out.print(
         "A finished cell is used again while options and code are the same: "
-        f"gfcompare (all but {', '.join(sources.READERS)}; hash {sources.fingerprint()})"
+        f"gfcompare (all but {', '.join(fingerprint.READERS)}; hash {fingerprint.fingerprint()})"
     )
     used: list[Any] = [*study.integrators.values()]
     for spec in study.problems:

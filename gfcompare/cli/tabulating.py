@@ -10,7 +10,7 @@ import typer
 from gfcompare.cli.base import PluginFiles, Result, a_path, app, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.results import opened
-from gfcompare.errors import unknown_name
+from gfcompare.components.errors import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import typer
 from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.results import opened
-from gfcompare.progress import activity
+from gfcompare.system.progress import activity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,9 @@ def verify(
     exit code is 1 if any check fails.
     """
     load_plugins(plugin)
-    from gfcompare import store, theory
-    from gfcompare.opening import check_version
+    from gfcompare import theory
+    from gfcompare.results import store
+    from gfcompare.results.opening import check_version
 
     tree, file = opened(result)
 

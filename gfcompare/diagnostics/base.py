@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components import Component
-from gfcompare.errors import InputError
+from gfcompare.components.component import Component
+from gfcompare.components.errors import InputError
 from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.evaluators.quadrature import Quadrature
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.quadrature import Quadrature
 from gfcompare.targets import Constant
 
 Array = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 This is the second opinion on a stored trajectory. It takes nothing from the method that made it: the flow is
 written down here from the generalised gradient, and integrated with SUNDIALS CVODE; on finitely many points
-with `gfcompare.explicit` and the kinks located by `gfcompare.kinks`. Two integrals go along as further
+with `solvers.explicit` and the kinks located by `solvers.filippov`. Two integrals go along as further
 components,
 
     the dissipation  int |Theta'|^2 dt,  which is the risk that the flow loses, and  int L dt.
@@ -17,14 +17,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.compiled_flow import output_sizes
-from gfcompare.conserved import Conserved, WithIntegrals
-from gfcompare.cvode import CvodeRun
-from gfcompare.explicit import ExplicitRun
-from gfcompare.interface import CountedProblem, FlowName, Status
-from gfcompare.kinks import Kinks
+from gfcompare.integrators.base import CountedProblem, FlowName, Status
+from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
+from gfcompare.integrators.solvers.cvode import CvodeRun
+from gfcompare.integrators.solvers.explicit import ExplicitRun
+from gfcompare.integrators.solvers.filippov import Kinks
+from gfcompare.integrators.solvers.ndf import output_sizes
+from gfcompare.integrators.solvers.runge_kutta import Tolerance
 from gfcompare.problem import Problem
-from gfcompare.runge_kutta import Tolerance
 
 Array = NDArray[np.float64]
 

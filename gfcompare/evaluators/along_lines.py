@@ -11,8 +11,8 @@ from gfcompare.evaluators.base import Array, Evaluator, Sampler
 from gfcompare.kernels import deep_line, line_set
 from gfcompare.kernels.line_set import LineSet
 from gfcompare.kernels.velocity import Shallow
-from gfcompare.moments import line_moments
 from gfcompare.network import ReLUNetwork
+from gfcompare.piecewise.antiderivatives import line_moments
 
 Orders = NDArray[np.uint64]
 

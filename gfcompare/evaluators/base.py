@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare import parallel
 from gfcompare.kernels import growth, ndf, ndf_dense, points_descent
 from gfcompare.kernels import points as points_kernel
 from gfcompare.network import ReLUNetwork
+from gfcompare.system import threads
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -220,7 +220,7 @@ class Evaluator(abc.ABC):
         if rows == 1 or rows * cost < 200_000:
             work(slice(0, rows))
         else:
-            parallel.share_rows(rows, work)
+            threads.share_rows(rows, work)
 
 
 def _within(thetas: Array, bound: float) -> NDArray[np.bool_]:

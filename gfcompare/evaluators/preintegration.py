@@ -6,13 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.evaluators.base import Array, Sampler
+from gfcompare.evaluators.quadrature import (
+    ACCURACY,
+    ACCURACY_ABOVE,
+    MOST_NODES,
+    Quadrature,
+    Rule,
+    preintegrated,
+)
 from gfcompare.initializations import He
 from gfcompare.measures import BoxMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.quadrature import ACCURACY, ACCURACY_ABOVE, MOST_NODES, Quadrature, Rule, preintegrated
 from gfcompare.targets import Target
 
 # Random networks on which the error of a rule is estimated.

@@ -9,7 +9,7 @@ import numpy as np
 from gfcompare.evaluators.base import Array, Streams
 from gfcompare.kernels import random
 from gfcompare.measures import Measure, PointMeasure
-from gfcompare.piecewise import PiecewisePolynomial
+from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.targets import Target
 
 

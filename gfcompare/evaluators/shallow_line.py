@@ -6,13 +6,13 @@ import threading
 
 import numpy as np
 
-from gfcompare import parallel
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
 from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
 from gfcompare.kernels.line import LineData
-from gfcompare.moments import line_data
 from gfcompare.network import ReLUNetwork
-from gfcompare.piecewise import PiecewisePolynomial
+from gfcompare.piecewise.antiderivatives import line_data
+from gfcompare.piecewise.interval import PiecewisePolynomial
+from gfcompare.system import threads
 
 
 class _Memory(threading.local):
@@ -69,7 +69,7 @@ class ShallowLine(Evaluator):
         return 30.0 * self._hidden
 
     def _threads(self, rows: int, steps: int) -> int:
-        return 1 if rows * self._hidden * steps < self._WORTH_A_THREAD else parallel.thread_count()
+        return 1 if rows * self._hidden * steps < self._WORTH_A_THREAD else threads.thread_count()
 
     def data(self) -> tuple[Array, ...]:
         """Return knots and coefficients of target and density."""
@@ -146,5 +146,5 @@ class ShallowLine(Evaluator):
                 streams[rows],
             )
 
-        parallel.share_rows(len(thetas), work, threads=self._threads(len(thetas), len(step_sizes)))
+        threads.share_rows(len(thetas), work, threads=self._threads(len(thetas), len(step_sizes)))
         return taken

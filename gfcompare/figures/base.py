@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-from gfcompare.components import Component
-from gfcompare.errors import unknown_name
+from gfcompare.components.component import Component
+from gfcompare.components.errors import unknown_name
 
 if TYPE_CHECKING:
     import matplotlib.animation
@@ -126,7 +126,7 @@ class Selection(Figure):
             for a name that the result does not have, or more than one panel for `ax`
         """
         from gfcompare.figures import sketch, style
-        from gfcompare.trees import as_tree
+        from gfcompare.results.trees import as_tree
 
         with style.context():
             return sketch.draw(self.sketch(as_tree(tree)), self.size, ax)

@@ -12,16 +12,16 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from gfcompare.clocks import Clock as Clock  # figures find it here
-from gfcompare.errors import known_names
+from gfcompare.components.errors import known_names
 from gfcompare.figures.base import Band, Figure, NothingToDraw
-from gfcompare.interface import Status
-from gfcompare.medians import median, quantile
+from gfcompare.integrators.base import Status
+from gfcompare.results.clocks import Clock as Clock  # figures find it here
+from gfcompare.results.quantiles import median, quantile
+from gfcompare.results.reading import COMPLETE, by_samples
+from gfcompare.results.reading import clock_values as clock_values
+from gfcompare.results.reading import finite as finite
+from gfcompare.results.trees import as_tree
 from gfcompare.statistics.intervals import FEWEST, LEVEL
-from gfcompare.trajectories import COMPLETE, by_samples
-from gfcompare.trajectories import clock_values as clock_values
-from gfcompare.trajectories import finite as finite
-from gfcompare.trees import as_tree
 
 Array = NDArray[np.float64]
 

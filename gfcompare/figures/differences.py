@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.sketch import Frame, Section, Sketch
+from gfcompare.results.reading import Array
 from gfcompare.statistics import log_ratios, paired_differences
-from gfcompare.trajectories import Array
 
 _LARGEST = 100.0  # decades; no finite risk is further from another one
 _GOLDEN = 0.6180339887498949

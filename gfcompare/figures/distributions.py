@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.sketch import Frame, Section, Sketch
-from gfcompare.medians import quantile
+from gfcompare.results.quantiles import quantile
 
 _FLOOR = 1e-32
 # Risks beyond this many times the initial median are counted at the end of the axis.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from gfcompare.curvature import DENSE_PARAMETERS, differences
-from gfcompare.diagnosis import parameters
+from gfcompare.diagnostics.compute import parameters
+from gfcompare.evaluators.curvature import DENSE_PARAMETERS, differences
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.store import problem_of
+from gfcompare.results.store import problem_of
 
 #: Eigenvalues below this share of the largest are drawn as if they were 0.
 SMALL = 1e-6

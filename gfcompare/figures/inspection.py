@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
 from gfcompare.figures.base import Animation, Selection, check_one_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OnRisk(OfOneSeed):
     @classmethod
     def applies(cls, group: xr.Dataset) -> bool:
         """Return whether the problem can be rebuilt from the result."""
-        from gfcompare.store import problem_of
+        from gfcompare.results.store import problem_of
 
         try:
             problem_of(group)

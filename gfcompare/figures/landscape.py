@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from gfcompare.components import require
-from gfcompare.diagnosis import parameters
-from gfcompare.errors import unknown_name
+from gfcompare.components.component import require
+from gfcompare.components.errors import unknown_name
+from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures import single
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.store import problem_of
+from gfcompare.results.store import problem_of
 
 #: Points of the grid on which the risk is evaluated, along each axis.
 GRID = 49

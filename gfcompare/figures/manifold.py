@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from gfcompare.diagnosis import parameters
+from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
-from gfcompare.trajectories import COMPLETE
+from gfcompare.results.reading import COMPLETE
 
 #: Ranges of the angle of (w, b) and of v.
 Window = tuple[tuple[float, float], tuple[float, float]]

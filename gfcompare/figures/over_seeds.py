@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import xarray as xr
 
-    from gfcompare.clocks import Clock
+    from gfcompare.results.clocks import Clock
 
 
 @lists_options

@@ -8,12 +8,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.diagnosis import parameters
+from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.data import View, restricted
-from gfcompare.interface import FlowName
+from gfcompare.hooks.registry import registry
+from gfcompare.integrators.base import FlowName
 from gfcompare.network import ReLUNetwork
-from gfcompare.plugins import registry
 
 #: The stored variable, and the one that is computed here.
 STORED, OWN = "distance_to_flow", "distance_to_own_flow"

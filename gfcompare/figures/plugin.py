@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gfcompare import hookimpl
 from gfcompare.figures import builtin, inspection, statistics
 from gfcompare.figures.base import Figure
+from gfcompare.hooks.hookspecs import hookimpl
 
 
 @hookimpl

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gfcompare.components import require
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of, unknown_name
+from gfcompare.components.component import require
+from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of, unknown_name
 from gfcompare.figures.base import Animation, Figure, NothingToDraw
-from gfcompare.paths import user_path
+from gfcompare.system.paths import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,8 +68,8 @@ def save_all(
     >>> [path.name for path in paths]
     ['risk.png', 'final_risk.png']
     """
-    from gfcompare.plugins import registry
-    from gfcompare.trees import as_tree
+    from gfcompare.hooks.registry import registry
+    from gfcompare.results.trees import as_tree
 
     tree = as_tree(tree)
     known = registry()
@@ -166,7 +166,7 @@ def _write_moving(
     say: Callable[[str], None],
 ) -> None:
     from gfcompare.figures import animation
-    from gfcompare.writing import write_whole
+    from gfcompare.system.writing import write_whole
 
     for form in forms:
         if not animation.available(form):
@@ -180,7 +180,7 @@ def _write_moving(
 
 def write(figure: Any, path: Path, form: str, title: str) -> None:
     """Write a figure into a file in one atomic step, with a title and no date."""
-    from gfcompare.writing import write_whole
+    from gfcompare.system.writing import write_whole
 
     metadata = {"Title": title} | _METADATA.get(form, {})
     write_whole(path, lambda temporary: figure.savefig(temporary, format=form, metadata=metadata))

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from gfcompare.clocks import Clock
 from gfcompare.figures import curves, data, layout, log_axes, style
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.sketch import Frame, Section, Sketch
+from gfcompare.results.clocks import Clock
+from gfcompare.results.reading import Array, clock_values
 from gfcompare.statistics import first_reach, kaplan_meier, performance_profiles
 from gfcompare.statistics.intervals import FEWEST, Steps
 from gfcompare.statistics.profiles import COSTS
 from gfcompare.statistics.reaching import Targets, chosen_targets
-from gfcompare.trajectories import Array, clock_values
 
 _COLUMNS = 3
 _COSTS = {"gradients": "gradient evaluations", "wall_time": "wall time", "flow_time": "flow time"}

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.diagnosis import parameters
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
+from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.data import Array, View, final_risk, finite, status_name
 from gfcompare.figures.style import Size, number
-from gfcompare.interface import Status
+from gfcompare.integrators.base import Status
 from gfcompare.network import ReLUNetwork
 
 #: Whether a figure shows anything of a problem and a seed.

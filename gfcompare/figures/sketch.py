@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
-from gfcompare.errors import InputError
+from gfcompare.components.errors import InputError
 from gfcompare.figures import layout, style
 from gfcompare.figures.layout import Legend
 

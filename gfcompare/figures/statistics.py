@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gfcompare.clocks import Clock
 from gfcompare.figures.base import Selection, check_one_of
+from gfcompare.results.clocks import Clock
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,11 +13,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from gfcompare.errors import known_name
+from gfcompare.components.errors import known_name
 from gfcompare.figures import data, layout, log_axes, style
 from gfcompare.figures.sketch import Frame, Section, Sketch
-from gfcompare.medians import quantile
-from gfcompare.swept import Sweep, sweeps
+from gfcompare.results.quantiles import quantile
+from gfcompare.results.sweeps import Sweep, sweeps
 
 _FLOOR = 1e-32
 # Risks beyond this many times the initial median leave the axis.

@@ -20,10 +20,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from gfcompare.errors import unknown_name
+from gfcompare.components.errors import unknown_name
 from gfcompare.figures import layout, log_axes, saving, style
 from gfcompare.figures.layout import Page
-from gfcompare.paths import user_path
+from gfcompare.system.paths import user_path
 from gfcompare.work_precision import summary, uncertainty
 from gfcompare.work_precision.errors import ERRORS
 from gfcompare.work_precision.summary import seeds

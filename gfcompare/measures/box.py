@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
-from gfcompare.components import require
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.components.component import require
+from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.kernels import random
-from gfcompare.lines import Bundle, Lines
 from gfcompare.measures.base import Array, Measure, Streams, check_interval
 from gfcompare.measures.line import LineMeasure, Uniform
+from gfcompare.piecewise.segments import Bundle, Lines
 
 # Trials of the rejection at a time, unless more points are wanted.
 _MOST_TRIALS = 2**16

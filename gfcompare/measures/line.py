@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare import piecewise
-from gfcompare.components import require
-from gfcompare.errors import InputError
+from gfcompare.components.component import require
+from gfcompare.components.errors import InputError
 from gfcompare.kernels import line_batch
 from gfcompare.kernels.line import LineData
 from gfcompare.measures.base import Measure, check_interval
-from gfcompare.moments import line_data
+from gfcompare.piecewise.antiderivatives import line_data
 
 Array = NDArray[np.float64]
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import qmc
 
-from gfcompare.components import check_instance, require
-from gfcompare.errors import InputError, normalized, unknown_name
+from gfcompare.components.component import check_instance, require
+from gfcompare.components.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
-from gfcompare.paths import user_path
-from gfcompare.tables import read_table
+from gfcompare.system.paths import user_path
+from gfcompare.system.tabular_files import read_table
 
 
 class PointMeasure(Measure, abc.ABC):
@@ -209,6 +209,9 @@ class Discretized(PointMeasure):
             )
             uniforms = qmc.Sobol(d, scramble=True, rng=self.seed).random(self.count)
         return self.measure.transport(uniforms)
+
+
+Measure._discretized = Discretized
 
 
 @dataclass(frozen=True)

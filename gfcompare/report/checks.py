@@ -11,7 +11,7 @@ import xarray as xr
 from gfcompare import theory
 from gfcompare.report.outcomes import numbers
 from gfcompare.report.tables import Table, cell
-from gfcompare.schema import CHECK_OUTCOMES
+from gfcompare.results.schema import CHECK_OUTCOMES
 from gfcompare.theory import CHECKS, FAIL, INAPPLICABLE, PASS
 
 # A CSV file with a row for each trajectory is offered up to so many characters; beyond, the rows of the

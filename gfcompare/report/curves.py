@@ -10,10 +10,10 @@ import xarray as xr
 
 from gfcompare.figures import data, style
 from gfcompare.figures.data import Array, Clock
-from gfcompare.medians import quantile
 from gfcompare.report.packing import packed, packed_size
-from gfcompare.schema import VARIABLES, statuses
-from gfcompare.trajectories import COMPLETE
+from gfcompare.results.quantiles import quantile
+from gfcompare.results.reading import COMPLETE
+from gfcompare.results.schema import VARIABLES, statuses
 
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 _NAMES = {

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from gfcompare import __version__
+from gfcompare.components.versions import VERSION
 from gfcompare.figures import style
 from gfcompare.figures.data import view
-from gfcompare.paths import user_path
 from gfcompare.report.checks import condensed
 from gfcompare.report.interactive import Interactive, drawn, interactive
 from gfcompare.report.outcomes import closing_table, counts, endings_table
@@ -25,7 +24,8 @@ from gfcompare.report.pictures import pictures
 from gfcompare.report.provenance import provenance
 from gfcompare.report.summary import mistimed
 from gfcompare.report.tables import from_frame, slug
-from gfcompare.writing import write_whole
+from gfcompare.system.paths import user_path
+from gfcompare.system.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def _context(
     """Return what the template shows of a result, but for pictures and scripts."""
     return {
         "attributes": tree.attrs,
-        "version": __version__,
+        "version": VERSION,
         "style": Markup(_asset("page.css")),
         "provenance": provenance(tree),
         "closing": closing_table(tree),

@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.figures import save_all
-from gfcompare.plugins import registry
+from gfcompare.hooks.registry import registry
 from gfcompare.report.packing import data_uri
 
 # A larger SVG has thousands of marks: as PNG it is smaller and is shown at once.

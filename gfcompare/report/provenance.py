@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.network import ReLUNetwork
-from gfcompare.portraits import evaluation_text
 from gfcompare.report.tables import Table, cell, real, slug
+from gfcompare.results.problem_sample import evaluation_text
 
 # A data set written into a study would otherwise fill the page.
 _LONGEST = 300

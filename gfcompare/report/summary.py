@@ -7,9 +7,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.interface import Status
-from gfcompare.medians import quantile
-from gfcompare.trajectories import final_values
+from gfcompare.integrators.base import Status
+from gfcompare.results.quantiles import quantile
+from gfcompare.results.reading import final_values
 
 
 def final_risk(data: xr.Dataset) -> NDArray[np.float64]:
@@ -27,7 +27,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
         quartile of the final risk over all seeds (infinite where too many did not finish);
         ``unfinished``, the share of seeds that diverged or failed; ``gradients`` and
         ``sample gradients``, the median number of evaluations; ``seconds``, the median time of one core
-        for a trajectory: of all of them, until they ended. Medians are those of `gfcompare.medians`.
+        for a trajectory: of all of them, until they ended. Medians are those of `results.quantiles`.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for problem, node in tree.children.items():

@@ -7,10 +7,10 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from gfcompare.errors import known_name
+from gfcompare.components.errors import known_name
+from gfcompare.results.reading import Array, final_values
 from gfcompare.statistics.intervals import FEWEST, median
 from gfcompare.statistics.values import check_quantity, groups, methods, rounding
-from gfcompare.trajectories import Array, final_values
 
 
 def log_ratios(data: xr.Dataset, baseline: str, quantity: str = "risk") -> pd.DataFrame:

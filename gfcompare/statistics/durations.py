@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.clocks import CLOCKS, Clock
-from gfcompare.errors import unknown_name
+from gfcompare.components.errors import unknown_name
+from gfcompare.results.clocks import CLOCKS, Clock
+from gfcompare.results.reading import by_samples
 from gfcompare.statistics.intervals import FEWEST, Estimate, kaplan_meier
 from gfcompare.statistics.reaching import Targets, chosen_targets, first_reach
 from gfcompare.statistics.values import groups
-from gfcompare.trajectories import by_samples
 
 #: What clocks are called, with their units.
 CLOCK_NAMES: dict[Clock, str] = {

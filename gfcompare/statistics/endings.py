@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.interface import Status
+from gfcompare.integrators.base import Status
+from gfcompare.results.reading import COMPLETE
 from gfcompare.statistics.intervals import share
 from gfcompare.statistics.values import groups
-from gfcompare.trajectories import COMPLETE
 
 
 def diverged_shares(tree: xr.DataTree) -> pd.DataFrame:

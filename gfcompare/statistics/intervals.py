@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from gfcompare.medians import median as middle
+from gfcompare.results.quantiles import median as middle
 
 Array = NDArray[np.float64]
 
@@ -117,8 +117,8 @@ class Steps:
         """Return the median time, infinite unless more than half get there.
 
         It is the mean of the first time at which the share is at least one half and the first at which it is
-        more: without censoring the median of the times, by the definition of `gfcompare.medians`. The ends of
-        its interval are the times at which the ends of the share's interval get there: R.
+        more: without censoring the median of the times, by the definition of `results.quantiles`. The ends
+        of its interval are the times at which the ends of the share's interval get there: R.
         Brookmeyer, J. Crowley, doi:10.2307/2530286.
         """
         low = 0.0 if self.before >= 0.5 else self._first(self.high)

@@ -9,11 +9,11 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.clocks import Clock
+from gfcompare.results.clocks import Clock
+from gfcompare.results.reading import Array, by_samples
 from gfcompare.statistics.durations import CLOCK_NAMES, check_clock
 from gfcompare.statistics.reaching import Targets, chosen_targets, first_reach
 from gfcompare.statistics.values import groups, methods
-from gfcompare.trajectories import Array, by_samples
 
 #: The clocks that are costs. Flow time is none: every method may go through it as slowly as it likes.
 COSTS: tuple[Clock, ...] = ("gradients", "wall_time")

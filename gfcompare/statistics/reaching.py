@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.clocks import Clock
-from gfcompare.components import require
-from gfcompare.errors import known_name
-from gfcompare.interface import Status
+from gfcompare.components.component import require
+from gfcompare.components.errors import known_name
+from gfcompare.integrators.base import Status
+from gfcompare.results.clocks import Clock
+from gfcompare.results.reading import Array, clock_values
 from gfcompare.statistics.values import groups, initial_scale, median_risks, rounding
-from gfcompare.trajectories import Array, clock_values
 
 #: Target risks: one for all problems, several, or for each problem its own.
 Targets = float | Sequence[float] | Mapping[str, Sequence[float]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from gfcompare.errors import unknown_name
-from gfcompare.medians import median, quantile
-from gfcompare.trajectories import Array, final_values, finite
-from gfcompare.trees import as_tree
+from gfcompare.components.errors import unknown_name
+from gfcompare.results.quantiles import median, quantile
+from gfcompare.results.reading import Array, final_values, finite
+from gfcompare.results.trees import as_tree
 
 # A function value is known to some hundred times the machine precision, its square to the square of that.
 _RELATIVE = 100 * np.finfo(np.float64).eps

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gfcompare.errors import unknown_name
-from gfcompare.paths import user_path
+from gfcompare.components.errors import unknown_name
 from gfcompare.statistics.printing import PLAIN, Marks, is_text, note, printed
-from gfcompare.writing import write_whole
+from gfcompare.system.paths import user_path
+from gfcompare.system.writing import write_whole
 
 #: What tables can be written as.
 FORMATS = ("csv", "md", "tex")

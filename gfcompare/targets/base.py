@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare import piecewise
-from gfcompare.components import Component, require
-from gfcompare.errors import InputError
-from gfcompare.lines import Bundle, Lines
+from gfcompare.components.component import Component, require
+from gfcompare.components.errors import InputError
+from gfcompare.piecewise.segments import Bundle, Lines
 
 Array = NDArray[np.float64]
 #: One number, or one for each output.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcompare import piecewise
-from gfcompare.components import require
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
-from gfcompare.lines import Lines
+from gfcompare.components.component import require
+from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.piecewise.segments import Lines
 from gfcompare.targets.base import Array, Numbers, SpaceTarget, Target, broadcast, coefficient_rows
 
 

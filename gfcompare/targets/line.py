@@ -14,10 +14,10 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from gfcompare import piecewise
-from gfcompare.components import require
-from gfcompare.errors import InputError, normalized, unknown_name
-from gfcompare.paths import user_path
-from gfcompare.tables import read_table
+from gfcompare.components.component import require
+from gfcompare.components.errors import InputError, normalized, unknown_name
+from gfcompare.system.paths import user_path
+from gfcompare.system.tabular_files import read_table
 from gfcompare.targets.base import (
     Array,
     Numbers,

@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from gfcompare import piecewise
-from gfcompare.components import require
-from gfcompare.errors import InputError
-from gfcompare.lines import Bundle, Lines
+from gfcompare.components.component import require
+from gfcompare.components.errors import InputError
+from gfcompare.piecewise.segments import Bundle, Lines
 from gfcompare.targets.base import (
     Array,
     Numbers,

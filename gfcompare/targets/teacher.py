@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from gfcompare import piecewise
-from gfcompare.components import require
-from gfcompare.lines import Lines
+from gfcompare.components.component import require
 from gfcompare.network import Layer, ReLUNetwork
+from gfcompare.piecewise.segments import Lines
 from gfcompare.targets.base import Array, SpaceTarget, inner_knots
 
 

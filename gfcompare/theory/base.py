@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.schema import CHECK_OUTCOMES
+from gfcompare.results.schema import CHECK_OUTCOMES
 from gfcompare.theory.cases import Case
 
 Array = NDArray[np.float64]

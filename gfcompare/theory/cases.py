@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.diagnosis import parameters
-from gfcompare.interface import FlowName, Integrator, Status
+from gfcompare.diagnostics.compute import parameters
+from gfcompare.integrators.base import FlowName, Integrator, Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.theory.rebuild import Rebuilt

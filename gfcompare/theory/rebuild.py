@@ -8,12 +8,12 @@ from typing import Any
 
 import xarray as xr
 
-from gfcompare.errors import FOREIGN_ERRORS, InputError, cause_of
-from gfcompare.interface import Integrator
+from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.integrators.base import Integrator
 from gfcompare.problem import Problem
-from gfcompare.store import unchecked_problem_of
-from gfcompare.study import Study
-from gfcompare.study_file import component
+from gfcompare.results.store import unchecked_problem_of
+from gfcompare.study.study import Study
+from gfcompare.study.toml import component
 
 
 class Rebuilt:

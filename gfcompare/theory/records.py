@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.schema import CHECK_OUTCOMES, THEORY_VARIABLES, annotated
+from gfcompare.results.schema import CHECK_OUTCOMES, THEORY_VARIABLES, annotated
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS
 from gfcompare.theory.cases import NOT_REPLAYED
 from gfcompare.theory.verification import CHECKS

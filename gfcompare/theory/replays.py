@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,42 @@ from numpy.typing import NDArray
 from gfcompare.diagnostics.energy import FINER
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow, Replay
+from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 
-if TYPE_CHECKING:
-    from gfcompare.theory.cases import Case
-
 Array = NDArray[np.float64]
+
+
+class Trajectory(Protocol):
+    """What is re-integrated: T saved states, and how far they are known; see `theory.cases.Case`."""
+
+    @property
+    def theta(self) -> Array:
+        """States, shape (T, P)."""
+
+    @property
+    def time(self) -> Array:
+        """Flow times, shape (T,)."""
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The architecture."""
+
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """Relative and absolute tolerance of the method's steps."""
+
+    @property
+    def errors(self) -> Array:
+        """What the tolerance allows between one state and the next, shape (T - 1,)."""
+
+    @property
+    def rounding(self) -> Array:
+        """How far the risk of each state is known in double precision, shape (T,)."""
+
+    def risk_error(self, errors: Array) -> Array:
+        """How far the risk of each later state is known if the state is up to `errors`."""
+
 
 # Errors of a step in the integrals along the flow, relative to what the checks tolerate.
 _SHARE = 0.001
@@ -51,7 +81,7 @@ class Replays:
     troubles : what went wrong where it could not be followed
     """
 
-    def __init__(self, problem: Problem, normalized: bool, case: Case) -> None:
+    def __init__(self, problem: Problem, normalized: bool, case: Trajectory) -> None:
         self._case = case
         self.constant = constant_of(problem) if problem.network.depth == 2 else None
         self._flow = Flow(problem, normalized, FINER * case.tolerances[0], self.constant is not None)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pandas as pd
 import xarray as xr
 
-from gfcompare.components import require
-from gfcompare.study import Study
+from gfcompare.components.component import require
+from gfcompare.results.trees import as_tree
+from gfcompare.study.study import Study
 from gfcompare.theory import geometry, identities, limits
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding, inapplicable
 from gfcompare.theory.cases import Case, cases
 from gfcompare.theory.rebuild import Rebuilt
-from gfcompare.trees import as_tree
 
 #: Every check, in the order of tables and files.
 CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)

@@ -13,19 +13,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.components import describe
-from gfcompare.errors import InputError
-from gfcompare.interface import Status
-from gfcompare.netcdf import open_tree
-from gfcompare.opening import result_path, unfinished_path
-from gfcompare.paths import user_path
+from gfcompare.components.component import describe
+from gfcompare.components.errors import InputError
+from gfcompare.integrators.base import Status
 from gfcompare.problem import Problem
-from gfcompare.schema import Variable, annotated, root_attributes
-from gfcompare.study import Study
-from gfcompare.validity import version_of
+from gfcompare.results.netcdf import open_tree
+from gfcompare.results.opening import result_path, unfinished_path
+from gfcompare.results.schema import Variable, annotated, root_attributes
+from gfcompare.results.validation import version_of
+from gfcompare.study.study import Study
+from gfcompare.system.paths import user_path
+from gfcompare.system.writing import write_whole
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
-from gfcompare.writing import write_whole
 
 FILE = "work-precision.nc"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gfcompare.diagnostics.function_space import FunctionSpace
 from gfcompare.network import ReLUNetwork
-from gfcompare.trajectories import COMPLETE
+from gfcompare.results.reading import COMPLETE
 
 Array = NDArray[np.float64]
 

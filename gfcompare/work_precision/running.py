@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from gfcompare.components import describe
-from gfcompare.integration import OnError
-from gfcompare.interface import Integrator
-from gfcompare.paths import user_path
-from gfcompare.plugins import integrator
-from gfcompare.runner import Outcome, Progress, Silent, run_study
-from gfcompare.study import ProblemSpec, Study
-from gfcompare.times import Times
+from gfcompare.components.component import describe
+from gfcompare.hooks.registry import integrator
+from gfcompare.integrators.base import Integrator
+from gfcompare.integrators.loop import OnError
+from gfcompare.study.runner import Outcome, Progress, Silent, run_study
+from gfcompare.study.study import ProblemSpec, Study
+from gfcompare.study.times import Times
+from gfcompare.system.paths import user_path
 from gfcompare.work_precision import contents
 from gfcompare.work_precision.contents import FILE, Reference
 from gfcompare.work_precision.errors import SAME_TIME, Array, trajectories_of

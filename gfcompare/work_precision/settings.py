@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gfcompare.components import identity, require
-from gfcompare.descent import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
-from gfcompare.grids import joined, label
-from gfcompare.interface import Integrator
-from gfcompare.study import ProblemSpec, Study
-from gfcompare.times import Times
+from gfcompare.components.component import identity, require
+from gfcompare.integrators.base import Integrator
+from gfcompare.integrators.descent import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
+from gfcompare.results.labels import joined, label
+from gfcompare.study.study import ProblemSpec, Study
+from gfcompare.study.times import Times
 
 #: Relative tolerances at which a flow is integrated.
 TOLERANCES = tuple(float(f"1e-{k}") for k in range(3, 11))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.interface import Status
-from gfcompare.medians import median
-from gfcompare.trajectories import COMPLETE
+from gfcompare.integrators.base import Status
+from gfcompare.results.quantiles import median
+from gfcompare.results.reading import COMPLETE
 from gfcompare.work_precision.contents import NOT_RUN
 from gfcompare.work_precision.errors import ERRORS
 

@@ -1,0 +1,1 @@
+"""Named building blocks, their options, their identity, and the errors that refuse wrong ones."""

@@ -1,0 +1,1 @@
+"""Hooks of plugins, and the registry of what they supply."""

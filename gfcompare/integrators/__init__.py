@@ -1,0 +1,1 @@
+"""Methods: their interface, the loop over save times, flows and descent methods."""

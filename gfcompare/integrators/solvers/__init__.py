@@ -1,0 +1,1 @@
+"""Solvers of ordinary differential equations, one file each: start and advance."""

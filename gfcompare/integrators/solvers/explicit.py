@@ -1,0 +1,223 @@
+"""One trajectory by an explicit method: step sizes from estimated errors, and events that end a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import brentq
+
+from gfcompare.integrators.base import DIVERGENCE_NORM, Status, escape
+from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
+from gfcompare.integrators.solvers.conserved import Staying
+from gfcompare.integrators.solvers.runge_kutta import (
+    Array,
+    DormandPrince5,
+    DormandPrince8,
+    Method,
+    Step,
+    Tolerance,
+    Velocity,
+)
+
+#: The explicit methods by name; "explicit" is the one that recognises stiffness.
+METHODS: dict[str, Callable[[], Method]] = {
+    "explicit": StiffnessSwitch,
+    "dopri5": DormandPrince5,
+    "dop853": DormandPrince8,
+    "rkc": RungeKuttaChebyshev,
+}
+
+# Events without progress in flow time after which a trajectory ends, and the share of a step that is none.
+_MOST_IDLE, _TINY = 1000, 1e-9
+_SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0
+# No step is longer: a flow at rest must not make it infinite.
+_LONGEST = 1e100
+
+
+def first_step_size(
+    start: Array, first: Array, velocity: Velocity, order: int, tolerance: Tolerance
+) -> float:
+    """Return a first step size, 0 if the velocity is too large for any.
+
+    Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", 1993, II.4.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        size, speed = tolerance.norm(start, start), tolerance.norm(first, start)
+        if not np.isfinite(speed):
+            return 0.0
+        guess = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
+        bend = tolerance.norm(velocity(start + guess * first) - first, start) / guess
+    steepest = max(speed, bend)
+    second = max(1e-6, 1e-3 * guess) if steepest <= 1e-15 else (0.01 / steepest) ** (1 / order)
+    return min(100.0 * guess, second)
+
+
+def next_size(size: float, error: float, order: int) -> float:
+    """Return the step size that an estimated error, proportional to size^order, suggests."""
+    if not np.isfinite(error):
+        return _SMALLEST * size
+    factor = _LARGEST if error == 0.0 else _SAFETY * error ** (-1.0 / order)
+    return min(size * min(_LARGEST, max(_SMALLEST, factor)), _LONGEST)
+
+
+def first_positive(function: Callable[[float], float], start: float = 0.0, end: float = 1.0) -> float:
+    """Return a share in [start, end] just past a change of sign of a function that is positive at the end."""
+    if function(start) > 0.0:
+        return start
+    # As many iterations as the method can need: a function may touch 0 almost flatly.
+    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16, maxiter=2500))
+    past = 1e-15
+    while share < end and not function(share) > 0.0:
+        share = min(share + past, end)
+        past *= 4.0
+    return share
+
+
+class Events(Protocol):
+    """A right-hand side that changes at events: `gfcompare.integrators.solvers.filippov.Kinks` is one."""
+
+    def velocity(self, y: Array) -> Array:
+        """Return the velocity between events."""
+
+    def first_change(self, made: Step) -> float | None:
+        """Return the share of a step at which the next event is, None if there is none."""
+
+    def switch(self, y: Array) -> Array:
+        """Change the right-hand side at y; return y, moved by rounding if it has to be on a kink exactly.
+
+        Raises
+        ------
+        StuckError
+            where the flow cannot be followed
+        """
+
+    @property
+    def changes(self) -> int:
+        """Events so far, -1 if there never are any."""
+
+    @property
+    def note(self) -> str:
+        """What there is to say about the solution so far."""
+
+
+class StuckError(Exception):
+    """The flow cannot be followed past an event."""
+
+
+class ExplicitRun:
+    """One trajectory, with a step size controlled by the estimated error.
+
+    Parameters
+    ----------
+    start : shape (P,)
+    events : the right-hand side
+    method : a key of `METHODS`
+    tolerance : of a step
+    max_steps : after these it ends
+    conserved : what the exact flow conserves, if it is known: every step goes back there
+    """
+
+    def __init__(
+        self,
+        start: Array,
+        events: Events,
+        method: str,
+        tolerance: Tolerance,
+        max_steps: int,
+        conserved: Staying | None = None,
+    ) -> None:
+        self._events = events
+        self._method = METHODS[method]()
+        self._conserved, self._absolute = conserved, tolerance.absolute
+        if conserved is not None:
+            tolerance = replace(tolerance, absolute=self._absolute * conserved.sizes(start))
+        self._tolerance, self._max_steps = tolerance, max_steps
+        self._start = start
+        self._y = start
+        self._velocity = events.velocity(start)
+        order = self._method.error_order
+        self._size = first_step_size(start, self._velocity, events.velocity, order, tolerance)
+        self._made: tuple[Step, float] | None = None  # the last step, and the flow time at its start
+        self._at_event = False
+        self._idle = 0
+        self.steps = self.rejected = 0
+        self.smallest_step = np.inf
+        self.reached = 0.0
+
+    @property
+    def changes(self) -> int:
+        """Events so far, -1 if there never are any."""
+        return self._events.changes
+
+    @property
+    def note(self) -> str:
+        """What there is to say about the solution so far."""
+        return self._events.note
+
+    def to(self, time: float) -> tuple[Array, Status, str]:
+        """Return y at `time`; with the status and message of a failure, y means nothing."""
+        while self.reached < time:
+            try:
+                self._switch()
+            except StuckError as error:
+                return self._start, Status.KINK, f"{error} at flow time {self.reached:.6g}"
+            if self.steps >= self._max_steps:
+                message = (
+                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
+                )
+                return self._start, Status.STEP_LIMIT, message
+            if not np.isfinite(self._velocity).all():
+                message = f"the velocity is not finite at flow time {self.reached:.6g}"
+                return self._start, Status.FAILED, message
+            if not self._y @ self._y <= DIVERGENCE_NORM**2:
+                message = f"{escape(self._y, 'y')} at flow time {self.reached:.6g}"
+                return self._start, Status.DIVERGED, message
+            if not self._size > 1e-15 * max(self.reached, 1e-300) or self._idle > _MOST_IDLE:
+                message = f"the steps no longer change flow time {self.reached:.6g}"
+                return self._start, Status.STEP_TOO_SMALL, message
+            self._advance()
+        if self._made is None or time == self.reached:
+            return self._y, Status.RUNNING, ""
+        made, began = self._made
+        y = made.at((time - began) / made.size)
+        return y if self._conserved is None else self._conserved.restored(y), Status.RUNNING, ""
+
+    def _switch(self) -> None:
+        """Let an event happen: only when the flow goes on, for at a save time before it has not happened."""
+        if self._at_event:
+            self._at_event = False
+            self._y = self._events.switch(self._y)
+            self._velocity = self._events.velocity(self._y)
+            self._method.interrupted()
+
+    def _advance(self) -> None:
+        """Make a step, or try one that is too long and shorten it."""
+        velocity = self._events.velocity
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = min(self._size, self._method.longest(velocity, self._y, self._velocity))
+            made = self._method.step(velocity, self._y, self._velocity, size, self._tolerance)
+        self._size = next_size(size, made.error, self._method.error_order)
+        if not made.error <= 1.0:
+            self.rejected += 1
+            self._method.interrupted()
+            return
+        share = self._events.first_change(made)
+        self._made = (made, self.reached)
+        self._y = made.end if share is None else made.at(share)
+        moved = made.size * (1.0 if share is None else share)
+        progress = moved > _TINY * made.size and self.reached + moved > self.reached
+        self._idle = 0 if progress else self._idle + 1
+        self.reached += moved
+        self.steps += 1
+        self.smallest_step = min(self.smallest_step, made.size)
+        self._velocity = made.last
+        self._at_event = share is not None
+        self._method = self._method.accepted(made)
+        if self._conserved is not None:
+            reached, self._y = self._y, self._conserved.restored(self._y)
+            self._velocity = self._conserved.velocity(self._velocity, reached, self._y)
+            sizes = self._conserved.sizes(self._y)
+            self._tolerance = replace(self._tolerance, absolute=self._absolute * sizes)

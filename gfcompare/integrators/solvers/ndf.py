@@ -1,0 +1,249 @@
+"""The standard and the normalised flow under a measure with a density, in compiled code (`kernels.ndf`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gfcompare.evaluators.base import FlowTables
+from gfcompare.integrators.base import DIVERGENCE_NORM, Array, CountedProblem, State, Status, escape
+from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized, hessian_along
+from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
+from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
+
+# Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
+# linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
+# errors are no longer small. They push the state along valleys of minima.
+_PATIENCE, _LATE = 250, 1e7
+
+_EPSILON = float(np.finfo(np.float64).eps)
+
+_REASONS = {
+    Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
+    Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
+    Status.DIVERGED: "{escaped} at flow time {reached:.6g}",
+    Status.FAILED: "the velocity is not finite at flow time {reached:.6g}",
+    Status.STATIONARY: "the gradient vanishes to rounding at flow time {reached:.6g}",
+    Status.PRECISION_LIMIT: (
+        "after flow time {reached:.6g} the gradient is below its rounding error, but the risk may still fall"
+    ),
+}
+
+
+def output_sizes(problem: CountedProblem, theta: Array) -> Array:
+    """Return the size of what the network has to represent, shape (M,): sqrt(L) and the output biases.
+
+    Parameters
+    ----------
+    problem : the problem
+    theta : initial parameters, shape (M, P)
+    """
+    outputs = problem.network.outputs
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(problem.risk(theta)) + np.linalg.norm(theta[:, -outputs:], axis=1))
+
+
+@dataclass(frozen=True)
+class CompiledFlow:
+    """A value: where M trajectories of a compiled flow are. `advance` returns the next one.
+
+    Attributes
+    ----------
+    tables : backward differences, clocks and counters
+    settings : tolerances and limits
+    settled : trajectories whose motion is so small that the linearised flow is the solution, by number
+    """
+
+    tables: FlowTables
+    settings: FlowSettings
+    settled: Mapping[int, Linearized]
+
+    @classmethod
+    def start(
+        cls,
+        problem: CountedProblem,
+        y: Array,
+        velocity: Array,
+        *,
+        rtol: float,
+        atol: float | None,
+        max_steps: int,
+        normalized: bool,
+    ) -> CompiledFlow:
+        """Return the start: order 1, a first step of half the tolerance.
+
+        Parameters
+        ----------
+        problem : the problem
+        y, velocity : shape (M, P)
+        rtol, atol : tolerances of a step; None is a hundredth of rtol, relative to the size of each neuron
+        max_steps : steps after which a trajectory ends
+        normalized : the normalised flow, its rows having norm 1
+        """
+        network = problem.network
+        relative = output_sizes(problem, y) if atol is None else np.full(len(y), -1.0)
+        absolute = rtol / 100 if atol is None else atol
+        sizes, balances = np.empty_like(y), np.empty((len(y), sum(network.hidden)))
+        tolerances.sizes(network.shape, np.array(y), relative, normalized, sizes)
+        balancedness.balances(network.shape, np.array(y), balances)
+        speed = np.sqrt(np.mean((velocity / (absolute * sizes + rtol * np.abs(y))) ** 2, axis=1))
+        first = 0.5 / np.maximum(speed, 1e-200)
+        differences = np.zeros((len(y), TABLE_ROWS, y.shape[1]))
+        differences[:, 0], differences[:, 1] = y, velocity * first[:, None]
+        counts = np.zeros((len(y), COUNTS), dtype=np.int64)
+        counts[:, 0] = 1
+        clocks = np.full((len(y), CLOCKS), np.inf)
+        clocks[:, 0], clocks[:, 1], clocks[:, 3], clocks[:, 5] = 0.0, first, 64.0 * first, 0.0
+        settings = FlowSettings(
+            rtol=float(rtol),
+            atol=float(absolute),
+            most_steps=int(max_steps),
+            patience=_PATIENCE,
+            longest=_LATE,
+            normalize=normalized,
+            dense=problem.has_hessian and network.parameter_count <= LARGEST_DENSE,
+            bound=DIVERGENCE_NORM,
+        )
+        return cls(FlowTables(differences, clocks, counts, balances, relative), settings, {})
+
+    def parameters(self, problem: CountedProblem, y: Array) -> Array:
+        """Return theta at the solver's variable, both of shape (M, P)."""
+        return problem.network.retract(y) if self.settings.normalize else y
+
+    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+        """Return the state at flow time `time`, with the next value of this as its memory."""
+        if time == 0.0:
+            return state
+        running = state.running
+        theta, times = state.theta.copy(), state.time.copy()
+        statuses: dict[int, Status] = {}
+        settled = dict(self.settled)
+        pending = running.copy()
+        for m, near in self.settled.items():
+            if running[m]:
+                verdict = self._settle(problem, self.tables, near, m, time, theta)
+                if verdict is None:
+                    del settled[m]
+                else:
+                    pending[m] = False
+                    if verdict is not Status.RUNNING:
+                        statuses[m] = verdict
+        tables = self.tables
+        while pending.any():
+            dense = tables.counts[:, 5] == 1
+            for rows, directly in ((pending & ~dense, False), (pending & dense, True)):
+                if not rows.any():
+                    continue
+                tables, y, ends = problem.only(rows).advance_flow(tables, time, self.settings, dense=directly)
+                reached = rows & (ends == ndf.RUNNING)
+                theta[reached] = self.parameters(problem, y[reached])
+                pending &= ~reached
+                for m in np.flatnonzero(rows & ~reached).tolist():
+                    found, status = self._decide(problem, tables, m, int(ends[m]), time, theta)
+                    if found is not None:
+                        settled[m] = found
+                    if status != Status.RUNNING:
+                        statuses[m] = status
+                    pending[m] = found is None and status == Status.RUNNING
+        ended = np.isin(np.arange(len(running)), list(statuses))
+        times = np.where(running, np.where(ended, tables.clocks[:, 0], time), times)
+        result = state.moved(
+            theta=theta,
+            time=times,
+            steps=tables.counts[:, 2].copy(),
+            rejected_steps=tables.counts[:, 4].copy(),
+            smallest_step=np.where(np.isfinite(tables.clocks[:, 2]), tables.clocks[:, 2], np.nan),
+            memory=replace(self, tables=tables, settled=settled),
+        )
+        for m, end in statuses.items():
+            status = end
+            if status is Status.STEP_TOO_SMALL and not np.isfinite(tables.differences[m]).all():
+                status = Status.FAILED
+            escaped = escape(tables.differences[m, 0], "y")
+            message = _REASONS[status].format(
+                steps=result.steps[m], reached=times[m], time=time, escaped=escaped
+            )
+            result = result.ended(np.arange(len(running)) == m, status, message)
+        return result
+
+    def _decide(
+        self, problem: CountedProblem, tables: FlowTables, m: int, end: int, time: float, theta: Array
+    ) -> tuple[Linearized | None, Status]:
+        """Decide how trajectory m goes on; tell whether it is settled, and the status it ends with."""
+        if end not in (ndf.DENSE, ndf.GROWTH, ndf_dense.LOOK):
+            return None, Status(end)
+        at = self.parameters(problem, tables.differences[m : m + 1, 0])[0]
+        if end == ndf.DENSE:
+            if tables.counts[m, 4] >= self.settings.patience or self._is_late(problem.only(m), tables, m, at):
+                tables.counts[m, 5], tables.counts[m, 6] = 1, tables.counts[m, 2]
+            return None, Status.RUNNING
+        if end == ndf.GROWTH:
+            self._respect_growth(problem.only(m), tables, m, at)
+            return None, Status.RUNNING
+        near = Linearized(problem.only(m), at, self.settings.normalize)
+        status = self._settle(problem, tables, near, m, time, theta)
+        return (None, Status.RUNNING) if status is None else (near, status)
+
+    def _is_late(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> bool:
+        """Return whether a step of trajectory m is as long as it seems, relative to the flow's shortest time.
+
+        Differences tell a rate that is too large where a neuron of great weights is close to becoming active.
+        """
+        hessian = hessian_along(problem, theta, self.settings.normalize)
+        if not np.isfinite(hessian).all():
+            return True
+        rates = np.linalg.eigvalsh(hessian)
+        clock = tables.clocks[m]
+        clock[5] = float(np.abs(rates).max())
+        return bool(clock[1] * clock[5] > self.settings.longest)
+
+    def _respect_growth(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> None:
+        """Shorten the next step of a trajectory that seems to leave a saddle, if it does."""
+        clock, counts = tables.clocks[m], tables.counts[m]
+        rate = -float(np.linalg.eigvalsh(hessian_along(problem, theta, self.settings.normalize))[0])
+        if rate * clock[1] <= ndf.GROWTH_STEP:
+            clock[3] = 4.0 * clock[1]
+            return
+        clock[3] = clock[4] = ndf.GROWTH_STEP / rate
+        counts[6] = counts[2]
+        rows = tables.differences[m]
+        ndf.resize(rows, clock, counts, clock[4] / clock[1])
+
+    def _settle(
+        self, problem: CountedProblem, tables: FlowTables, near: Linearized, m: int, time: float, theta: Array
+    ) -> Status | None:
+        """Write theta of trajectory m at `time` if all motion until then is small; otherwise return None.
+
+        Returns
+        -------
+        `Status.RUNNING` if it is there, or how it ends where rounding hides what it does
+        """
+        duration = time - float(tables.clocks[m, 0])
+        if duration < 0.0:
+            return None
+        row = near.after(0.0)
+        sizes = np.empty((1, len(row)))
+        tolerances.sizes(
+            problem.network.shape, row[None], tables.output_sizes[m : m + 1], self.settings.normalize, sizes
+        )
+        tolerance = self.settings.atol * sizes[0] + self.settings.rtol * np.abs(row)
+        risk = float(problem.only(m).risk(row))
+        largest = max(float(tables.output_sizes[m]), float(np.sqrt(risk)), 0.0)
+        verdict = near.verdict(duration, tolerance, max(self.settings.rtol * risk, _EPSILON * largest**2))
+        if verdict == "moves":
+            return None
+        theta[m] = near.after(duration if verdict == "settled" else 0.0)
+        if not self.settings.normalize:
+            balancedness.rebalance_rows(problem.network.shape, theta[m : m + 1], tables.balances[m : m + 1])
+        if verdict == "settled":
+            return Status.RUNNING
+        return Status.STATIONARY if verdict == "at rest" else Status.PRECISION_LIMIT
+
+
+def load_kernels(problem: CountedProblem, *, dense: bool) -> None:
+    """Compile, or load from the cache, what a flow of one trajectory is advanced with; nothing moves."""
+    origin = np.zeros((1, problem.network.parameter_count))
+    flow = CompiledFlow.start(problem, origin, origin, rtol=1e-6, atol=1.0, max_steps=1, normalized=False)
+    problem.advance_flow(flow.tables, 0.0, flow.settings, dense=dense)

@@ -1,0 +1,269 @@
+"""Target and density on an interval or on lines through a box, as the arrays that the kernels walk over."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial import polynomial
+from numpy.typing import NDArray
+
+from gfcompare.kernels.line import Integrals, LineData, Values
+from gfcompare.kernels.line_set import LineMoments, LineSet, Segments, SegmentValues
+from gfcompare.piecewise.interval import PiecewisePolynomial, common_knots
+from gfcompare.piecewise.segments import Bundle, Lines
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: Largest distance from an end, for a line from -1 to 1, within which the gradient uses expansions there.
+NEAR = 1.0 / 64.0
+
+
+def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> LineData:
+    """Prepare a target (K components) and a density (mass per unit x, total 1) on one interval."""
+    knots = common_knots(target, density)
+    p, f = density.refined(knots), target.refined(knots)
+    lower, upper = knots[0], knots[-1]
+    middle, half = 0.5 * lower + 0.5 * upper, 0.5 * upper - 0.5 * lower
+    y_knots = (knots - middle) / half
+    y_knots[0], y_knots[-1] = -1.0, 1.0
+    centres, scales = (f.centres - middle) / half, half / f.half_widths
+    start = (y_knots[:-1] - centres) * scales
+    stop = (y_knots[1:] - centres) * scales
+
+    per_y = [half * row[0] for row in p.high]
+    positions = [np.array([c, 1.0 / s]) for c, s in zip(centres, scales, strict=True)]
+    integrands = [
+        [weight, np.convolve(weight, y), np.convolve(np.convolve(weight, y), y)]
+        for weight, y in zip(per_y, positions, strict=True)
+    ]
+    mass, mass_total = _antiderivatives(integrands, scales, start, stop)
+    products = [
+        [q for row in rows for q in (np.convolve(weight, row), np.convolve(np.convolve(weight, row), y))]
+        for weight, y, rows in zip(per_y, positions, f.high, strict=True)
+    ]
+    moments, moments_total = _antiderivatives(products, scales, start, stop)
+    # Degree of |r|^2 p on a piece, where the network is affine.
+    degree = 2 * max(f.degree, 1) + p.degree
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    integrals = Integrals(
+        middle=float(middle),
+        half=float(half),
+        knots=y_knots,
+        centres=np.ascontiguousarray(centres),
+        scales=np.ascontiguousarray(scales),
+        mass=mass,
+        mass_total=mass_total,
+        target=moments,
+        target_total=np.ascontiguousarray(moments_total.reshape(-1, 2)),
+        lower=float(lower),
+        upper=float(upper),
+        bound=float(f.bound()),
+        near=_near(np.diff(y_knots)),
+        rule=np.stack([nodes, weights]),
+        ends=_at_ends(half * p.high[:, 0], f.high, np.array([0]), np.array([-1]), start, stop, scales)[0],
+    )
+    values = Values(
+        x_centres=f.centres,
+        x_half_widths=f.half_widths,
+        density=_descending(p.high[:, 0]),
+        value_high=_descending(f.high),
+        value_low=_descending(f.low),
+        value_bound=f.bound(),
+        nodes=nodes,
+        weights=weights,
+    )
+    return LineData(integrals, values)
+
+
+def _antiderivatives(
+    integrands: list[list[Array]], scales: Array, start: Array, stop: Array
+) -> tuple[Array, Array]:
+    """Antiderivatives in y of polynomials in s, continuous across pieces, 0 at the left end.
+
+    Returns descending coefficients of shape (n, R, degree + 1) and the values at the right end, (R,).
+    """
+    rows = len(integrands[0])
+    length = 1 + max(len(q) for piece in integrands for q in piece)
+    result = np.zeros((len(integrands), rows, length))
+    # Extended precision where the machine has it: the constants add up over thousands of pieces.
+    reached = np.zeros(rows, dtype=np.longdouble)
+    for j, piece in enumerate(integrands):
+        for r, integrand in enumerate(piece):
+            primitive = polynomial.polyint(integrand) / scales[j]
+            at_start = polynomial.polyval(np.longdouble(start[j]), primitive)
+            at_stop = polynomial.polyval(np.longdouble(stop[j]), primitive)
+            primitive[0] += float(reached[r] - at_start)
+            reached[r] += at_stop - at_start
+            result[j, r, : primitive.size] = primitive
+    return _descending(result), reached.astype(np.float64)
+
+
+def _descending(coefficients: Array) -> Array:
+    return np.ascontiguousarray(coefficients[..., ::-1])
+
+
+def single_line(density: PiecewisePolynomial, target: PiecewisePolynomial) -> LineSet:
+    """Prepare target and density on one interval, as a set of one line."""
+    knots = common_knots(target, density)
+    p, f = density.refined(knots), target.refined(knots)
+    line = Lines(float(knots[0]), float(knots[-1]), 0, np.zeros((1, 1)))
+    offsets = np.array([0, len(knots) - 1])
+    bundles = [Bundle(offsets, knots[:-1], knots[1:], part.high) for part in (f, p)]
+    prepared = line_set(line, bundles[0], bundles[1], np.ones(1))
+    return prepared._replace(values=prepared.values._replace(target_low=_descending(f.low)))
+
+
+def line_set(lines: Lines, target: Bundle, density: Bundle, shares: Array) -> LineSet:
+    """Prepare a target and a density on lines for the kernels.
+
+    Parameters
+    ----------
+    lines : the B lines
+    target : on them, K components
+    density : on them, one component, mass per unit of the coordinate
+    shares : weight of each line, shape (B,)
+    """
+    f, p = target.refined(density), density.refined(target)
+    middle, half = 0.5 * lines.lower + 0.5 * lines.upper, 0.5 * lines.upper - 0.5 * lines.lower
+    positions = lines.nodes.copy()
+    positions[:, lines.coordinate] = 0.0
+    knots = np.insert((f.left - middle) / half, f.offsets[1:], 1.0)
+    knots[f.offsets[:-1] + np.arange(lines.count)] = -1.0
+    degree = 2 * max(f.coefficients.shape[2] - 1, 1) + p.coefficients.shape[2] - 1
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    segments = Segments(
+        coordinate=lines.coordinate,
+        middle=middle,
+        half=half,
+        lower=float(lines.lower),
+        upper=float(lines.upper),
+        shares=np.ascontiguousarray(shares),
+        positions=np.ascontiguousarray(positions),
+        offsets=f.offsets.astype(np.int64),
+        knots=knots,
+        centres=(f.centres - middle) / half,
+        scales=half / f.half_widths,
+    )
+    values = SegmentValues(
+        density=_descending(p.coefficients[:, 0]),
+        target=_descending(f.coefficients),
+        target_low=np.zeros_like(f.coefficients),
+        target_bound=float(np.abs(f.coefficients).sum(axis=2).max()),
+        nodes=nodes,
+        weights=weights,
+    )
+    return LineSet(segments, values)
+
+
+def line_moments(lines: LineSet) -> LineMoments:
+    """Return the antiderivatives that the gradient of one hidden layer needs, on every piece."""
+    density = lines.segments.half * lines.values.density[:, ::-1]
+    target = lines.values.target[:, :, ::-1]
+    y = np.stack([lines.segments.centres, 1.0 / lines.segments.scales], axis=1)
+    first = _product(density, y)
+    mass = _stacked([density, first, _product(first, y)])
+    products = []
+    for k in range(target.shape[1]):
+        weighted = _product(density, target[:, k])
+        products += [weighted, _product(weighted, y)]
+    offsets, ones = lines.segments.offsets, np.ones(len(density))
+    mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
+    target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
+    return LineMoments(
+        mass=mass_antiderivatives,
+        mass_total=mass_total,
+        target=target_antiderivatives,
+        target_total=np.ascontiguousarray(target_total.reshape(len(lines.segments.shares), -1, 2)),
+        bound=lines.values.target_bound,
+        near=_near(np.diff(lines.segments.knots)),
+        rule=np.stack([lines.values.nodes, lines.values.weights]),
+        ends=_at_ends(density, target, offsets[:-1], offsets[1:] - 1, -ones, ones, lines.segments.scales),
+    )
+
+
+def _near(widths: Array) -> float:
+    """Return the distance from an end, in y, up to which expansions there are used and are accurate.
+
+    A sixteenth of the narrowest piece, where a polynomial on [-1, 1] has a stable expansion.
+    """
+    return min(NEAR, float(widths[widths > 0.0].min()) / 16.0)
+
+
+def _at_ends(
+    density: Array,
+    target: Array,
+    first: Integers,
+    last: Integers,
+    start: Array,
+    stop: Array,
+    scales: Array,
+) -> Array:
+    """Antiderivatives of p, a p, a^2 p, f_k p and a f_k p in the distance a from either end, 0 there.
+
+    Parameters
+    ----------
+    density, target : ascending coefficients in s, (n, .) and (n, K, .); p per unit y
+    first, last : the pieces at the left and the right end of each of B lines
+    start, stop : s at the ends of the n pieces
+    scales : ds / dy on the pieces
+
+    Returns
+    -------
+    ndarray, shape (B, 2, 3 + 2 K, degree + 1)
+        divided by a, a^2, a^3, a and a^2; coefficients descending in a
+    """
+    outputs, length = target.shape[1], density.shape[1] + target.shape[2] - 1
+    result = np.zeros((len(first), 2, 3 + 2 * outputs, length))
+    for side, (pieces, places, sign) in enumerate(((first, start, 1.0), (last, stop, -1.0))):
+        s, scale = places[pieces], sign * scales[pieces]
+        p = _expanded(density[pieces], s, scale)
+        rows = [(p, 0), (p, 1), (p, 2)]
+        for k in range(outputs):
+            product = _product(p, _expanded(target[pieces, k], s, scale))
+            rows += [(product, 0), (product, 1)]
+        for r, (q, power) in enumerate(rows):
+            result[:, side, r, : q.shape[1]] = q / (np.arange(q.shape[1]) + power + 1)
+    return _descending(result)
+
+
+def _expanded(coefficients: Array, s: Array, scale: Array) -> Array:
+    """Coefficients in a of polynomials (n, .) in s + scale a, one place and one scale each."""
+    result = np.array(coefficients)
+    for d in range(result.shape[1] - 1):  # Horner's scheme, again and again
+        for j in range(result.shape[1] - 2, d - 1, -1):
+            result[:, j] += s * result[:, j + 1]
+    return result * scale[:, None] ** np.arange(result.shape[1])
+
+
+def _product(first: Array, second: Array) -> Array:
+    """Return the products of polynomials, ascending coefficients in the rows."""
+    result = np.zeros((len(first), first.shape[1] + second.shape[1] - 1))
+    for d in range(second.shape[1]):
+        result[:, d : d + first.shape[1]] += first * second[:, d : d + 1]
+    return result
+
+
+def _stacked(polynomials: list[Array]) -> Array:
+    """Return polynomials (n, any length) as one array (n, R, longest)."""
+    longest = max(q.shape[1] for q in polynomials)
+    return np.stack([np.pad(q, ((0, 0), (0, longest - q.shape[1]))) for q in polynomials], axis=1)
+
+
+def _primitives(segments: Segments, integrands: Array) -> tuple[Array, Array]:
+    """Antiderivatives in y of polynomials in s, (n, R, degree + 1), 0 at the left end of each line.
+
+    Returns descending coefficients, shape (n, R, degree + 2), and the values at the right ends, (B, R).
+    """
+    powers = np.arange(1, integrands.shape[2] + 1)
+    primitive = np.zeros((*integrands.shape[:2], integrands.shape[2] + 1))
+    primitive[:, :, 1:] = integrands / powers / segments.scales[:, None, None]
+    signs = np.where(np.arange(primitive.shape[2]) % 2, -1.0, 1.0)
+    at_start, at_stop = (primitive * signs).sum(axis=2), primitive.sum(axis=2)
+    counts = np.diff(segments.offsets)
+    reached = np.zeros((len(counts), integrands.shape[1]))
+    # Piece by piece from the left, on all lines at once.
+    for number in range(int(counts.max())):
+        pieces = segments.offsets[:-1][counts > number] + number
+        primitive[pieces, :, 0] = reached[counts > number] - at_start[pieces]
+        reached[counts > number] += at_stop[pieces] - at_start[pieces]
+    return _descending(primitive), reached

@@ -1,0 +1,101 @@
+"""Opening netCDF-4 files, and telling why one cannot be read: in use, damaged, or something else."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from gfcompare.components.errors import InputError
+
+# Errors of the file system, which netCDF passes on as they are. Its own have negative numbers.
+_DENIED = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
+
+
+class FileInUseError(InputError):
+    """Another program has the file open for writing."""
+
+
+def is_in_use(path: Path) -> bool:
+    """Return whether another program has locked a file, as HDF5 does while it may write to it."""
+    try:
+        import fcntl
+    except ImportError:  # not POSIX: such a file cannot be opened at all there
+        fcntl = None  # type: ignore[assignment]
+    try:
+        with path.open("rb") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except PermissionError:
+        return fcntl is None
+    except OSError:  # a file system without locks
+        return False
+    return False
+
+
+def unreadable(path: Path, error: Exception, what: str, advice: str) -> InputError:
+    """Return the error for a netCDF file that could not be read.
+
+    Parameters
+    ----------
+    path : the file
+    error : what netCDF said, which has one error for a file that is locked and one that is damaged
+    what : what is wrong with the file if it is not in use, such as ``"not a netCDF-4 file"``
+    advice : what to do then
+    """
+    if is_in_use(path):
+        return FileInUseError(
+            f"{path}: in use by another program, which has it open for writing. Wait for it or close it, "
+            "then give the same command again."
+        )
+    if isinstance(error, OSError) and error.errno in _DENIED:
+        return InputError(f"{path}: cannot be read ({os.strerror(error.errno or 0)}).")
+    text = " ".join(str(error).split())
+    return InputError(f"{path}: {what} ({text}).{advice and ' '}{advice}")
+
+
+@contextmanager
+def readable(path: Path, what: str, advice: str = "") -> Iterator[None]:
+    """Raise InputError, with the reason, where a netCDF file cannot be read."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of netCDF or xarray, of many kinds where a file is forged
+        raise unreadable(path, error, what, advice) from None
+
+
+def open_tree(file: Path) -> xr.DataTree:
+    """Open a netCDF-4 file with groups, whole and in memory, or raise InputError if it is none."""
+    with readable(file, "not a netCDF-4 file"), xr.open_datatree(file, engine="netcdf4") as tree:
+        return tree.load()
+
+
+def open_group(file: Path, what: str, advice: str) -> xr.Dataset:
+    """Open a netCDF-4 file without groups, whole and in memory, or raise InputError if that fails."""
+    with readable(file, what, advice), xr.open_dataset(file, engine="netcdf4") as data:
+        return data.load()
+
+
+def attributes(file: Path) -> dict[str, Any]:
+    """Return the attributes of the root group alone."""
+    import netCDF4
+
+    with readable(file, "not a netCDF-4 file"), netCDF4.Dataset(file) as data:
+        return {name: data.getncattr(name) for name in data.ncattrs()}
+
+
+def variable_attributes(file: Path, key: str, what: str, advice: str) -> dict[str, Any]:
+    """Return one attribute of every variable that has it, by name of the variable."""
+    import netCDF4
+
+    with readable(file, what, advice), netCDF4.Dataset(file) as data:
+        found = data.variables.items()
+        return {name: variable.getncattr(key) for name, variable in found if key in variable.ncattrs()}

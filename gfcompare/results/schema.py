@@ -1,0 +1,406 @@
+"""The schema of result files: every dimension, variable, unit and attribute, and its validation.
+
+docs/schema.md is the same in prose; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gfcompare.diagnostics import compute
+from gfcompare.results import sweeps
+from gfcompare.integrators.loop import Record
+from gfcompare.integrators.base import Integrator, Status
+from gfcompare.measures import LineMeasure
+from gfcompare.network import ReLUNetwork
+from gfcompare.hooks.registry import registry
+from gfcompare.results.problem_sample import evaluation, portrait
+from gfcompare.problem import Problem
+from gfcompare.components.versions import VERSION, NUMERICAL, versions
+
+#: Raised when a reader of older files would misunderstand a new one.
+SCHEMA_VERSION = "1.5"
+
+#: Attribute of the variables that `gfcompare.diagnose` has added: a hash of the code that computed them.
+DIAGNOSED = "diagnosed"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a variable of a result file means."""
+
+    dims: tuple[str, ...]
+    kind: str  # "f" float64, "i" integer, "U" text
+    long_name: str
+    units: str
+    since: int = 0  # minor version of the schema that has it
+
+
+_TRAJECTORY = ("integrator", "seed", "time")
+_OUTCOME = ("integrator", "seed")
+
+#: Variables of every problem group besides weights, biases and diagnostics.
+VARIABLES: dict[str, Variable] = {
+    "integrator": Variable(("integrator",), "U", "name of the method in the study", "1"),
+    "seed": Variable(("seed",), "i", "seed of the initial network and of the method's random stream", "1"),
+    "time": Variable(("time",), "f", "flow time asked for", "parameter^2 / risk"),
+    "flow_time": Variable(_TRAJECTORY, "f", "flow time reached", "parameter^2 / risk"),
+    "steps": Variable(_TRAJECTORY, "i", "steps made and accepted, -1 where the trajectory has ended", "1"),
+    "rejected_steps": Variable(
+        _TRAJECTORY,
+        "i",
+        "steps tried and rejected, -1 where they are not counted or the trajectory has ended",
+        "1",
+        since=2,
+    ),
+    "smallest_step": Variable(
+        _TRAJECTORY,
+        "f",
+        "smallest step accepted so far, missing for a method that does not choose its steps",
+        "parameter^2 / risk",
+        since=2,
+    ),
+    "gradient_evaluations": Variable(
+        _TRAJECTORY, "i", "evaluations of the population gradient, -1 where the trajectory has ended", "1"
+    ),
+    "sample_gradients": Variable(
+        _TRAJECTORY,
+        "i",
+        "evaluations of the gradient at one sample point, -1 where the trajectory has ended",
+        "1",
+    ),
+    "risk_evaluations": Variable(
+        _TRAJECTORY, "i", "evaluations of the risk by the method, -1 where the trajectory has ended", "1"
+    ),
+    "wall_time": Variable(
+        _TRAJECTORY, "f", "time one core has spent on the trajectory, without diagnostics", "s"
+    ),
+    "status": Variable(_OUTCOME, "i", "how the trajectory ended", "1"),
+    "message": Variable(_OUTCOME, "U", "what the method said when the trajectory ended", "1"),
+    "end_time": Variable(_OUTCOME, "f", "flow time at which the trajectory ended", "parameter^2 / risk"),
+    "on_manifold": Variable(("integrator",), "i", "1 if the method lives on the submanifold M, else 0", "1"),
+    "follows": Variable(
+        ("integrator",),
+        "U",
+        "gradient flow that the method claims to follow up to its tolerance, empty if none",
+        "1",
+        since=4,
+    ),
+    "options": Variable(("integrator",), "U", "name and options of the method, JSON", "1"),
+}
+
+#: Target and measure on an interval.
+INTERVAL_VARIABLES = {
+    "x": Variable(("x",), "f", "input", "input"),
+    "target": Variable(("x", "output"), "f", "target function", "output"),
+    "density": Variable(("x",), "f", "density of the input measure", "1 / input"),
+}
+
+#: Target and measure on a rectangle, besides the sample.
+PLANE_VARIABLES = {
+    "x_1": Variable(("x_1",), "f", "first input", "input"),
+    "x_2": Variable(("x_2",), "f", "second input", "input"),
+    "target": Variable(("x_1", "x_2", "output"), "f", "target function", "output"),
+    "density": Variable(("x_1", "x_2"), "f", "density of the input measure", "1 / input^2"),
+}
+
+#: Points of the measure and the target there, for every measure but those on an interval.
+SAMPLE_VARIABLES = {
+    "sample_x": Variable(("point", "input"), "f", "points of the input measure", "input"),
+    "sample_target": Variable(("point", "output"), "f", "target at the points", "output"),
+    "sample_weight": Variable(("point",), "f", "mass of each point", "1"),
+}
+
+#: Points of a data set that were held out.
+TEST_VARIABLES = {
+    "test_x": Variable(("test_point", "input"), "f", "points held out", "input"),
+    "test_target": Variable(("test_point", "output"), "f", "target at the points held out", "output"),
+}
+
+#: Variables of problems whose risk is not smooth.
+POINT_VARIABLES = {
+    "activation_changes": Variable(
+        _TRAJECTORY,
+        "i",
+        "activation changes that the method located, -1 where it locates none or the trajectory has ended",
+        "1",
+    ),
+}
+
+#: What a check of a theorem can come to; the place is the value of `theory_outcome`.
+CHECK_OUTCOMES = ("does not apply", "pass", "fail")
+_CHECKED = ("check", "integrator", "seed")
+
+#: What `gfcompare verify` adds to every problem.
+THEORY_VARIABLES = {
+    "check": Variable(("check",), "U", "check of a theorem", "1"),
+    "theory_outcome": Variable(_CHECKED, "i", "whether the trajectory obeys the theorem", "1"),
+    "theory_residual": Variable(
+        _CHECKED, "f", "residual where the trajectory is nearest to failing", "that of the check"
+    ),
+    "theory_tolerance": Variable(_CHECKED, "f", "what is tolerated of the residual", "that of the check"),
+    "theory_detail": Variable(_CHECKED, "U", "one sentence on what was found", "1"),
+    "theory_unit": Variable(("check",), "U", "unit of residual and tolerance", "1"),
+    "theory_statement": Variable(("check",), "U", "what is checked", "1"),
+    "theory_reference": Variable(("check",), "U", "where it is proved", "1"),
+}
+
+#: Attributes of a problem group.
+GROUP_ATTRIBUTES = (
+    "problem",
+    "widths",
+    "target",
+    "measure",
+    "initialization",
+    "evaluation",
+    "lower",
+    "upper",
+)
+
+
+def layer_variables(network: ReLUNetwork) -> dict[str, Variable]:
+    """Return the variables that hold the parameters of a network."""
+    names = ["input", *(f"neuron_{k}" for k in range(1, network.depth)), "output"]
+    result = {}
+    for k in range(1, network.depth + 1):
+        rows, columns = names[k], names[k - 1]
+        result[f"weight_{k}"] = Variable(
+            (*_TRAJECTORY, rows, columns), "f", f"weights of layer {k}", "parameter"
+        )
+        result[f"bias_{k}"] = Variable((*_TRAJECTORY, rows), "f", f"biases of layer {k}", "parameter")
+    return result
+
+
+def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dict[str, Variable]:
+    """Return every variable that the group of a problem has.
+
+    Parameters
+    ----------
+    problem : the problem
+    diagnostics : names of those that the study has chosen; None for those that are computed by default
+    """
+    found = VARIABLES | layer_variables(problem.network)
+    found |= {
+        cls.name: Variable((*_TRAJECTORY, *cls.dims), "f", cls.long_name, cls.units)
+        for cls in compute.diagnostics_of(problem, diagnostics)
+    }
+    if not problem.smooth:
+        found |= POINT_VARIABLES
+    if isinstance(problem.measure, LineMeasure):
+        return found | INTERVAL_VARIABLES
+    if problem.smooth and problem.network.inputs == 2:
+        found |= PLANE_VARIABLES
+    return found | SAMPLE_VARIABLES | (TEST_VARIABLES if problem.has_test else {})
+
+
+_FROM_RECORD = (
+    "flow_time",
+    "steps",
+    "rejected_steps",
+    "smallest_step",
+    "gradient_evaluations",
+    "sample_gradients",
+    "risk_evaluations",
+)
+
+
+def trajectories(
+    problem: Problem,
+    record: Record,
+    seeds: Sequence[int],
+    method: Integrator | None = None,
+    diagnostics: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return a record as a dataset over (seed, time), with the diagnostics computed.
+
+    Parameters
+    ----------
+    problem : the problem
+    record : the trajectories
+    seeds : one for each of them
+    method : their method
+    diagnostics : names of those wanted; None for those that are computed by default
+    """
+    layers = problem.network.layers(record.theta)
+    values: dict[str, Any] = {}
+    for k, layer in enumerate(layers, start=1):
+        values[f"weight_{k}"] = layer.weight
+        values[f"bias_{k}"] = layer.bias
+    values |= compute.along(problem, record.theta, record.flow_time, method, diagnostics)
+    for name in _FROM_RECORD:
+        values[name] = getattr(record, name)
+    values |= {
+        "wall_time": record.wall_time,
+        "status": record.status,
+        "message": np.array(record.messages, dtype=object),
+        "end_time": record.end_time,
+    }
+    if not problem.smooth:
+        values["activation_changes"] = record.activation_changes
+    meanings = variables(problem, diagnostics)
+    data = xr.Dataset(
+        {name: (meanings[name].dims[1:], array) for name, array in values.items()},
+        coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
+    )
+    return annotated(data, meanings)
+
+
+def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
+    """Return the dataset with long_name and units on every variable."""
+    for name in data.variables:
+        if str(name).startswith(sweeps.PREFIX):  # it says what it is from the start
+            continue
+        meaning = meanings[str(name)]
+        data[name].attrs = {"long_name": meaning.long_name, "units": meaning.units}
+    if "status" in data:
+        data["status"].attrs |= {
+            "flag_values": np.array([s.value for s in Status], dtype=np.int8),
+            "flag_meanings": " ".join(s.name.lower() for s in Status),
+        }
+    if "theory_outcome" in data:
+        data["theory_outcome"].attrs |= {
+            "flag_values": np.arange(len(CHECK_OUTCOMES), dtype=np.int8),
+            "flag_meanings": " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES),
+        }
+    return data
+
+
+def problem_group(
+    name: str,
+    problem: Problem,
+    integrators: Mapping[str, Integrator],
+    descriptions: Mapping[str, Any],
+    parts: Sequence[xr.Dataset],
+    diagnostics: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return the group of one problem, with the diagnostics that compare its methods.
+
+    Parameters
+    ----------
+    name : the problem's name
+    problem : the problem
+    integrators : methods by name
+    descriptions : "target", "measure", "initialization" and "integrators", each as plain data
+    parts : for each method its trajectories over all seeds
+    diagnostics : names of those wanted; None for those that are computed by default
+    """
+    meanings = variables(problem, diagnostics)
+    compared = compute.paired(problem, integrators, parts, diagnostics)
+    parts = [
+        part.assign({name: (meanings[name].dims[1:], array) for name, array in values.items()})
+        for part, values in zip(parts, compared, strict=True)
+    ]
+    return annotated(together(parts, frame(name, problem, integrators, descriptions)), meanings)
+
+
+def together(parts: Sequence[xr.Dataset], about: xr.Dataset) -> xr.Dataset:
+    """Return the trajectories of several methods as one dataset, with what is known before they are there.
+
+    Parameters
+    ----------
+    parts : for each method its trajectories
+    about : what `frame` returns for these methods
+    """
+    data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
+    data = data.assign_coords(about.coords).assign(about.data_vars)
+    data.attrs = dict(about.attrs)
+    return data
+
+
+def frame(
+    name: str, problem: Problem, integrators: Mapping[str, Integrator], descriptions: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return all of the group of a problem that is known before anything is computed.
+
+    The parameters are those of `problem_group`.
+    """
+    options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
+    data = xr.Dataset(
+        {
+            "on_manifold": (
+                "integrator",
+                np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
+            ),
+            "follows": (
+                "integrator",
+                np.array([i.follows or "" for i in integrators.values()], dtype=object),
+            ),
+            "options": ("integrator", np.array(options, dtype=object)),
+        },
+        coords={"integrator": np.array(list(integrators), dtype=object)},
+    )
+    for key, (dims, values) in portrait(problem).items():
+        data[key] = (dims, values)
+    box = problem.measure.box
+    lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
+    data.attrs = {
+        "problem": name,
+        "widths": np.array(problem.network.widths, dtype=np.int64),
+        "target": json.dumps(descriptions["target"]),
+        "measure": json.dumps(descriptions["measure"]),
+        "initialization": json.dumps(descriptions["initialization"]),
+        "evaluation": json.dumps(evaluation(problem)),
+        "lower": lower,
+        "upper": upper,
+    }
+    return with_options(annotated(data, variables(problem, ())), descriptions["integrators"])
+
+
+def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """Return the group of a problem with the options that the study varies as coordinates.
+
+    Parameters
+    ----------
+    data : the group
+    descriptions : of the methods, name and options as plain data
+    """
+    for name, values in sweeps.coordinates(descriptions).items():
+        option = name.removeprefix(sweeps.PREFIX)
+        about = {"long_name": f"option {option} of the method, NaN if it has none", "units": "1"}
+        data = data.assign_coords({name: ("integrator", values, about)})
+    return data
+
+
+def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Return the attributes that say what was run, by what and where."""
+    used = [
+        {"name": p.name, "distribution": p.distribution, "version": p.version}
+        for p in registry().plugins
+        if not p.error
+    ]
+    environment = {
+        "python": platform.python_version(),
+        **versions([*NUMERICAL, *_methods_libraries()]),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+    return {
+        "title": spec["name"],
+        "description": spec["description"],
+        "schema_version": SCHEMA_VERSION,
+        "gfcompare_version": VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "study": json.dumps(spec),
+        "study_source": source,
+        "plugins": json.dumps(used),
+        "environment": json.dumps(environment),
+    }
+
+
+def _methods_libraries() -> list[str]:
+    """Return the libraries that methods name, such as torch."""
+    return [name for cls in registry().all("integrators") for name in cls.libraries]
+
+
+def statuses(data: xr.Dataset) -> NDArray[np.str_]:
+    """Return the status of each trajectory as text, shape (integrator, seed)."""
+    return np.array([[Status(int(s)).name.lower() for s in row] for row in data["status"].values])

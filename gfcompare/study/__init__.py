@@ -1,0 +1,1 @@
+"""Studies: their specification, cells, files and running."""

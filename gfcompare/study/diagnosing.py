@@ -1,0 +1,153 @@
+"""Diagnostics of a result that is there: computed from the stored states, without any trajectory anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from gfcompare.components.component import require
+from gfcompare.components.errors import InputError
+from gfcompare.diagnostics import PairedDiagnostic, Quantity, compute
+from gfcompare.diagnostics.compute import ALWAYS, Values, checked_names
+from gfcompare.hooks.registry import registry
+from gfcompare.integrators.flow import FlowIntegrator
+from gfcompare.problem import Problem
+from gfcompare.results.schema import DIAGNOSED, Variable, annotated
+from gfcompare.results.trees import as_tree
+from gfcompare.study.study import Study, diagnostic_key
+from gfcompare.theory.rebuild import Rebuilt
+
+
+@dataclass(frozen=True)
+class _Method:
+    """What diagnostics need to know of a method, as the result has it: no plugin has to be there."""
+
+    on_manifold: bool
+    follows: str
+    rtol: float
+
+
+def diagnose(
+    tree: xr.DataTree | xr.Dataset,
+    names: Sequence[str],
+    *,
+    study: Study | None = None,
+    progress: Callable[[str], object] = str,
+) -> xr.DataTree:
+    """Return a result with more diagnostics, computed from its states.
+
+    Parameters
+    ----------
+    tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
+    names : of the diagnostics, such as ``["sharpness"]``; those that are there are computed again
+    study : the study that made the result, where that says too little: Python functions and classes
+    progress : is told what is computed
+
+    Raises
+    ------
+    InputError
+        for an unknown name, a diagnostic that no problem has, and a problem that the result does not hold
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.diagnose(gfc.open_study("results/quickstart"), ["sharpness"])
+    >>> tree["sine"]["sharpness"].dims
+    ('integrator', 'seed', 'time')
+    """
+    tree = as_tree(tree)
+    added = additions(tree, names, study=study, progress=progress)
+    groups = {
+        str(name): node.to_dataset().assign(added[str(name)].variables)
+        for name, node in tree.children.items()
+    }
+    return xr.DataTree.from_dict({"/": tree.to_dataset(), **groups})
+
+
+def additions(
+    tree: xr.DataTree,
+    names: Sequence[str],
+    *,
+    study: Study | None = None,
+    progress: Callable[[str], object] = str,
+) -> dict[str, xr.Dataset]:
+    """Return the variables that `diagnose` adds, for each problem; the parameters are the same."""
+    wanted = _wanted(names)
+    rebuilt = Rebuilt(tree, study)
+    found = {}
+    for name, node in tree.children.items():
+        problem, reason = rebuilt.problem(str(name))
+        if problem is None:
+            raise InputError(
+                f"problem {str(name)!r} cannot be rebuilt from the result: {reason} In Python: "
+                "gfcompare.diagnose(tree, names, study=study), with the study that made it."
+            )
+        progress(f"problem {name}")
+        found[str(name)] = _of_problem(problem, node.to_dataset(), wanted)
+    missing = [name for name in wanted if not any(name in data for data in found.values())]
+    if missing:
+        raise InputError(f"{missing[0]}: {_why_not(missing[0])}")
+    return found
+
+
+def _wanted(names: Sequence[str]) -> list[str]:
+    """Return the names as they are registered."""
+    given = [names] if isinstance(names, str) else list(names)
+    require(bool(given), "diagnostics: name at least one, such as sharpness.")
+    # A study always has the first two; here they are among the names only if they are asked for.
+    every = checked_names(given) or ()
+    return [name for name in every if name not in ALWAYS or name in given]
+
+
+def _why_not(name: str) -> str:
+    cls: type[Quantity] = registry().get("diagnostics", name)
+    if issubclass(cls, PairedDiagnostic):
+        return "it compares methods with the standard gradient flow, and the result has none."
+    return "it is not defined for any problem of the result."
+
+
+def _of_problem(problem: Problem, data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """Return diagnostics of all methods of a problem, over integrator, seed, time and their own dims."""
+    methods: dict[str, Any] = {
+        str(name): _stored(data.isel(integrator=k)) for k, name in enumerate(data["integrator"].values)
+    }
+    parts = [data.isel(integrator=k) for k in range(len(methods))]
+    theta = [compute.parameters(problem.network, part) for part in parts]
+    values = [
+        compute.along(problem, states, part["flow_time"].values, method, names)
+        for states, part, method in zip(theta, parts, methods.values(), strict=True)
+    ]
+    compared = compute.paired(problem, methods, parts, names)
+    return _together([one | two for one, two in zip(values, compared, strict=True)])
+
+
+def _stored(one: xr.Dataset) -> _Method:
+    """Return what a result says of a method."""
+    options: Mapping[str, Any] = json.loads(str(one["options"].item()))
+    follows = str(one["follows"].item()) if "follows" in one else ""
+    rtol = options.get("rtol")
+    return _Method(
+        on_manifold=bool(one["on_manifold"].item()),
+        follows=follows,
+        rtol=float(rtol) if isinstance(rtol, int | float) else FlowIntegrator.rtol,
+    )
+
+
+def _together(values: Sequence[Values]) -> xr.Dataset:
+    """Return what was found for each method as variables of the problem's group."""
+    meanings, found, keys = {}, {}, {}
+    for name in values[0]:
+        cls: type[Quantity] = registry().get("diagnostics", name)
+        dims = ("integrator", "seed", "time", *cls.dims)
+        meanings[name] = Variable(dims, "f", cls.long_name, cls.units)
+        found[name] = (dims, np.stack([part[name] for part in values]))
+        keys[name] = diagnostic_key(cls)
+    data = annotated(xr.Dataset(found), meanings)
+    for name, key in keys.items():
+        data[name].attrs[DIAGNOSED] = key
+    return data

@@ -1,0 +1,157 @@
+"""A run that is not finished: what it is to compute, and what of it is there so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from gfcompare.components.errors import InputError
+from gfcompare.results.netcdf import open_tree
+from gfcompare.results.opening import check_version, unfinished_path
+from gfcompare.results.schema import frame, root_attributes, together
+from gfcompare.results.validation import faults
+from gfcompare.study.cell_files import CELLS, is_finished, load_cell
+from gfcompare.study.study import Cell, Study
+from gfcompare.system.writing import write_whole
+
+# The attribute of the root that names the cells.
+_CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What there is so far of a run.
+
+    Attributes
+    ----------
+    tree : of each problem that has any, the methods and seeds of which every cell is finished
+    finished, total : how many cells are, and how many there will be
+    shown : of each problem, what of it the tree has, in words
+    """
+
+    tree: xr.DataTree
+    finished: int
+    total: int
+    shown: tuple[str, ...]
+
+
+def descriptions(spec: Mapping[str, Any], problem: str) -> dict[str, Any]:
+    """Return what `gfcompare.results.schema.frame` needs to know of a study's plain data."""
+    return {**spec["problems"][problem], "integrators": spec["integrators"]}
+
+
+def joined(blocks: Sequence[xr.Dataset], wanted: Collection[Any]) -> xr.Dataset:
+    """Return the cells of one method as one dataset, with the wanted variables."""
+    kept = [block.drop_vars([name for name in block.variables if name not in wanted]) for block in blocks]
+    return xr.concat(kept, dim="seed", data_vars="minimal", coords="minimal", compat="override", join="exact")
+
+
+def begin(study: Study, output: Path, cells: Sequence[Cell]) -> None:
+    """Write down what a run is to compute: with that, its cells are a result before it has ended."""
+    spec = study.spec()
+    listed = [[c.problem.name, c.integrator_name, list(c.seeds), c.key] for c in cells]
+    root = xr.Dataset(attrs=root_attributes(spec, study.source) | {_CELLS: json.dumps(listed)})
+    groups = {
+        problem.name: frame(
+            problem.name, problem.problem, study.integrators, descriptions(spec, problem.name)
+        )
+        for problem in study.problems
+    }
+    tree = xr.DataTree.from_dict({"/": root, **groups})
+    write_whole(unfinished_path(output), lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
+
+
+def finished_cells(study: Study, output: Path) -> tuple[int, int]:
+    """Return how many cells of a study are finished in a folder, and how many it has."""
+    cells = study.cells()
+    return sum(is_finished(output, cell) for cell in cells), len(cells)
+
+
+def open_unfinished(file: Path) -> Unfinished:
+    """Open what there is so far of a run, by the file that says what it is to compute.
+
+    Raises
+    ------
+    InputError
+        if the file is another one, or no cell is finished yet
+    """
+    about = open_tree(file)
+    wrong = f"{file}: does not say what a run is to compute. Give the command that ran the study again."
+    if "schema_version" not in about.attrs or _CELLS not in about.attrs:
+        raise InputError(wrong)
+    check_version(file, about.attrs)
+    try:
+        listed = json.loads(about.attrs[_CELLS])
+        cells = [(str(p), str(m), tuple(map(int, seeds)), str(key)) for p, m, seeds, key in listed]
+        frames = {str(name): node.to_dataset() for name, node in about.children.items()}
+        known = {name: data["integrator"].values.tolist() for name, data in frames.items()}
+    except (TypeError, ValueError, KeyError, RecursionError):
+        raise InputError(wrong) from None
+    if any(problem not in known or method not in known[problem] for problem, method, _, _ in cells):
+        raise InputError(wrong)
+    there = {key for *_, key in cells if key.isalnum() and (file.parent / CELLS / f"{key}.nc").is_file()}
+    groups, shown = {}, []
+    for name, methods in known.items():
+        blocks = {
+            method: {seeds: key for p, m, seeds, key in cells if (p, m) == (name, method) and key in there}
+            for method in methods
+        }
+        chosen, common = _largest(blocks)
+        if not chosen:
+            shown.append(f"problem {name!r}: nothing yet")
+            continue
+        groups[name] = _group(file.parent, frames[name], chosen, common, blocks)
+        seeds = groups[name].sizes["seed"]
+        others = [method for method in methods if method not in chosen]
+        text = f"problem {name!r}: {seeds} {'seed' if seeds == 1 else 'seeds'} of {', '.join(chosen)}"
+        shown.append(text + (f"; not yet of {', '.join(others)}" if others else ""))
+    if not groups:
+        raise InputError(f"{file.parent}: none of the {len(cells)} cells of the run is finished yet.")
+    root = about.to_dataset()
+    del root.attrs[_CELLS]
+    tree = xr.DataTree.from_dict({"/": root, **groups})
+    if found := faults(tree):
+        raise InputError(f"{file.parent}: the cells do not make a valid result: {found[0]}.")
+    return Unfinished(tree, len(there), len(cells), tuple(shown))
+
+
+_Blocks = Mapping[str, Mapping[tuple[int, ...], str]]
+
+
+def _largest(blocks: _Blocks) -> tuple[list[str], list[tuple[int, ...]]]:
+    """Return methods, and blocks of seeds that each of them has: those with the most trajectories.
+
+    Methods are compared over the same seeds, so what is there is shown where it is there for all of them.
+    """
+    best: tuple[list[str], list[tuple[int, ...]]] = [], []
+    most = (0, 0)
+    for candidate in blocks.values():
+        common = sorted(candidate)
+        chosen = [method for method, mine in blocks.items() if common and mine.keys() >= set(common)]
+        if (size := (len(chosen) * sum(map(len, common)), len(chosen))) > most:
+            best, most = (chosen, common), size
+    return best
+
+
+def _group(
+    output: Path, about: xr.Dataset, chosen: list[str], common: list[tuple[int, ...]], blocks: _Blocks
+) -> xr.Dataset:
+    """Return the group of a problem from the cells of some methods and blocks of seeds."""
+    loaded = {
+        method: [load_cell(output / CELLS / f"{blocks[method][seeds]}.nc") for seeds in common]
+        for method in chosen
+    }
+    # A diagnostic that is still being computed is not there for all.
+    wanted = set.intersection(*(set(map(str, d.variables)) for parts in loaded.values() for d in parts))
+    data = together(
+        [joined(parts, wanted) for parts in loaded.values()],
+        about.sel(integrator=chosen).assign_coords(integrator=about["integrator"].sel(integrator=chosen)),
+    )
+    for variable in data.variables.values():
+        variable.attrs.pop("key", None)
+    return data

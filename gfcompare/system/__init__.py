@@ -1,0 +1,1 @@
+"""Files, paths, threads, processes and progress: where gfcompare meets the machine."""

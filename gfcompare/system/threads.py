@@ -1,0 +1,57 @@
+"""How many threads the compiled kernels use, and how rows are shared out among them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from gfcompare.components.errors import InputError
+
+_threads: int | None = None
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use: of the machine, or of its container's share of it."""
+    share = _share()
+    return min(share, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else share
+
+
+@functools.cache
+def _share() -> int:
+    """Return the number of cores within the quota of a container and the variable LOKY_MAX_CPU_COUNT."""
+    import loky
+
+    return max(1, int(loky.cpu_count()))
+
+
+def thread_count() -> int:
+    """Return the number of threads in use: `set_thread_count`, or every core."""
+    return _threads if _threads is not None else available_cores()
+
+
+def set_thread_count(count: int | None) -> None:
+    """Set the number of threads of this process; None means every core.
+
+    Results do not depend on it: a trajectory is computed by one thread from its own data.
+    """
+    global _threads
+    if count is not None and count < 1:
+        raise InputError(f"the number of threads must be at least 1, got {count}.")
+    _threads = count
+
+
+def share_rows(rows: int, work: Callable[[slice], None], *, threads: int | None = None) -> None:
+    """Call `work` on slices that make up range(rows), on several threads at once.
+
+    `work` must release the GIL to gain anything, as the compiled kernels do.
+    """
+    count = min(rows, threads or thread_count())
+    if count <= 1:
+        work(slice(0, rows))
+        return
+    edges = [rows * i // count for i in range(count + 1)]
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(work, [slice(a, b) for a, b in itertools.pairwise(edges)]))
