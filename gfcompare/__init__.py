@@ -9,9 +9,9 @@ from gfcompare.hooks.hookspecs import hookimpl
 # Where each public name lives. Nothing is imported before it is used: Numba, xarray and matplotlib
 # take seconds to import, and `gfcompare --help` needs none of them.
 _HOMES = {
-    "Array": "integrators.base",
+    "Array": "integrators.counting",
     "Component": "components.component",
-    "CountedProblem": "integrators.base",
+    "CountedProblem": "integrators.counting",
     "Diagnostic": "diagnostics",
     "FlowIntegrator": "integrators.flow",
     "InputError": "components.errors",
@@ -19,15 +19,15 @@ _HOMES = {
     "Integrator": "integrators.base",
     "Limits": "study.limits",
     "Measure": "measures",
-    "PiecewiseConstant": "integrators.descent",
-    "PolynomialDecay": "integrators.descent",
+    "PiecewiseConstant": "integrators.schedules",
+    "PolynomialDecay": "integrators.schedules",
     "Problem": "problem",
     "Quadrature": "evaluators.quadrature",
     "ReLUNetwork": "network",
     "State": "integrators.base",
-    "Status": "integrators.base",
-    "StepMethod": "integrators.descent",
-    "StepSize": "integrators.descent",
+    "Status": "integrators.status",
+    "StepMethod": "integrators.steps",
+    "StepSize": "integrators.schedules",
     "Study": "study.study",
     "Target": "targets",
     "Times": "study.times",
@@ -71,9 +71,12 @@ if TYPE_CHECKING:
     from gfcompare.evaluators.quadrature import Quadrature
     from gfcompare.hooks.registry import integrator
     from gfcompare.initializations import Initialization
-    from gfcompare.integrators.base import Array, CountedProblem, Integrator, State, Status
-    from gfcompare.integrators.descent import PiecewiseConstant, PolynomialDecay, StepMethod, StepSize
+    from gfcompare.integrators.base import Integrator, State
+    from gfcompare.integrators.counting import Array, CountedProblem
     from gfcompare.integrators.flow import FlowIntegrator
+    from gfcompare.integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize
+    from gfcompare.integrators.status import Status
+    from gfcompare.integrators.steps import StepMethod
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
     from gfcompare.problem import Problem

@@ -10,7 +10,7 @@ import numpy as np
 
 import gfcompare as gfc
 from gfcompare.components.component import require
-from gfcompare.integrators.descent import GradientMethod
+from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 import gfcompare as gfc
 from gfcompare.components.component import require
-from gfcompare.integrators.base import DIVERGENCE_NORM, escape
+from gfcompare.integrators.status import DIVERGENCE_NORM, escape
 
 _UNLIMITED = 2**31 - 1
 

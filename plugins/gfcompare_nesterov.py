@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import gfcompare as gfc
 from gfcompare.components.component import require
-from gfcompare.integrators.descent import GradientMethod
+from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)

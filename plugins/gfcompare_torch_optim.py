@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.integrators.descent import GradientMethod, chosen, library, step_sizes
+from gfcompare.integrators.adapters import chosen, library
+from gfcompare.integrators.gradient_methods import GradientMethod
+from gfcompare.integrators.schedules import step_sizes
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from oracles import (
 )
 
 import gfcompare as gfc
-from gfcompare.integrators.descent import steps_until
+from gfcompare.integrators.schedules import steps_until
 
 
 def descend(case, name, times, theta=None, seed=0, **options):

@@ -18,7 +18,7 @@ from gfcompare import figures
 from gfcompare.components.errors import InputError
 from gfcompare.figures import data, single
 from gfcompare.hooks import registry as plugins
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 
 NAMES = [
     "risk",

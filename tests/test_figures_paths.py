@@ -21,7 +21,7 @@ from gfcompare import figures
 from gfcompare.components.errors import InputError
 from gfcompare.figures import data, hessians, labels, landscape, manifold, paths, single, style
 from gfcompare.hooks import registry
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.results.store import problem_of, problems_of
 
 ROOT = Path(__file__).parent.parent

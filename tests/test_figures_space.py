@@ -16,7 +16,7 @@ import gfcompare as gfc
 from gfcompare import figures
 from gfcompare.figures import data, log_axes, single, space, style
 from gfcompare.hooks import registry
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.report.summary import unfinished
 
 RNG = np.random.default_rng(7)

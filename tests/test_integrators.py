@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 import gfcompare as gfc
-from gfcompare.integrators.base import CountedProblem
-from gfcompare.integrators.loop import stationary
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers import ndf as compiled_flow
 from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.integrators.solvers.explicit import ExplicitRun
 from gfcompare.integrators.solvers.near_equilibrium import Angles, Linearized, Plain
 from gfcompare.integrators.solvers.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
+from gfcompare.integrators.stationarity import stationary
 from gfcompare.kernels import ndf
 from gfcompare.kernels.compiled import bare_entry
 

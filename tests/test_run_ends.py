@@ -22,7 +22,7 @@ import gfcompare as gfc
 from gfcompare.components.errors import ExitCalledError, MethodWarning, RunError
 from gfcompare.diagnostics.compute import DiagnosticWarning, checked_names
 from gfcompare.hooks import registry
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.study import attempts, cell_files
 from gfcompare.study.runner import WorkersLostError, run_study
 from gfcompare.study.study import Cell

@@ -20,7 +20,7 @@ from support import gfcompare, refused
 
 from gfcompare import figures, statistics
 from gfcompare.components.errors import InputError
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.report.tables import from_frame
 from gfcompare.results.clocks import CLOCKS
 from gfcompare.statistics import intervals, printing, profiles, writing

@@ -17,13 +17,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.integrators.base import CountedProblem, FlowName, Status
+from gfcompare.integrators.base import FlowName
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
 from gfcompare.integrators.solvers.cvode import CvodeRun
 from gfcompare.integrators.solvers.explicit import ExplicitRun
 from gfcompare.integrators.solvers.filippov import Kinks
 from gfcompare.integrators.solvers.ndf import output_sizes
 from gfcompare.integrators.solvers.runge_kutta import Tolerance
+from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]

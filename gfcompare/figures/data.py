@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from gfcompare.components.errors import known_names
 from gfcompare.figures.base import Band, Figure, NothingToDraw
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock as Clock  # figures find it here
 from gfcompare.results.quantiles import median, quantile
 from gfcompare.results.reading import COMPLETE, by_samples

@@ -13,7 +13,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.data import Array, View, final_risk, finite, status_name
 from gfcompare.figures.style import Size, number
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 
 #: Whether a figure shows anything of a problem and a seed.

@@ -42,7 +42,7 @@ from gfcompare.diagnostics.base import check_quantity
 from gfcompare.hooks import hookspecs
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.base import Integrator, check_follows
-from gfcompare.integrators.descent import StepMethod, check_step_method
+from gfcompare.integrators.steps import StepMethod, check_step_method
 from gfcompare.measures import Measure
 from gfcompare.system.module_path import add_folder
 from gfcompare.system.paths import user_path

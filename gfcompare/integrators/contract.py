@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components.errors import ContractError
-from gfcompare.integrators.base import Array, CountedProblem, State, Status
+from gfcompare.integrators.base import State
+from gfcompare.integrators.counting import Array, CountedProblem
+from gfcompare.integrators.status import Status
 
 _LAST = max(status.value for status in Status)
 

@@ -11,13 +11,15 @@ import numpy as np
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import unknown_name
-from gfcompare.integrators.base import Array, CountedProblem, Integrator, State, Status
+from gfcompare.integrators.base import Integrator, State
+from gfcompare.integrators.counting import Array, CountedProblem
 from gfcompare.integrators.solvers.conserved import Conserved
 from gfcompare.integrators.solvers.cvode import CvodeRun
 from gfcompare.integrators.solvers.explicit import METHODS, ExplicitRun
 from gfcompare.integrators.solvers.filippov import Kinks
 from gfcompare.integrators.solvers.ndf import CompiledFlow, output_sizes
 from gfcompare.integrators.solvers.runge_kutta import Step, Tolerance
+from gfcompare.integrators.status import Status
 
 _METHODS = ("auto", "ndf", "bdf", "adams", *METHODS)
 

@@ -2,167 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import traceback
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gfcompare.components.errors import FOREIGN_ERRORS, ContractError, InputError, as_exception, cause_of
 from gfcompare.components.fingerprint import is_own_file
-from gfcompare.integrators.base import (
-    Array,
-    CountedProblem,
-    Integers,
-    Integrator,
-    State,
-    Status,
-    check_method,
-    escape,
-)
+from gfcompare.integrators.base import Integrator, State, check_method
 from gfcompare.integrators.contract import check_flow, check_state
+from gfcompare.integrators.counting import Array, CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
-from gfcompare.integrators.solvers.conserved import Conserved
-from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized
+from gfcompare.integrators.record import COUNTERS, Record, joined
+from gfcompare.integrators.save_times import check_times
+from gfcompare.integrators.stationarity import stationary
+from gfcompare.integrators.status import Status, escape
 from gfcompare.problem import Problem
 
 #: What becomes of an error that a method raises.
 OnError = Literal["record", "raise"]
-
-# Gradients larger than this, relative to the parameters, are not looked at more closely.
-_NEARLY_ZERO = 1e-12
-_EPSILON = float(np.finfo(np.float64).eps)
-_POWER_STEPS = 8
-
-
-@dataclass(frozen=True)
-class Record:
-    """M trajectories at T save times. Where a trajectory has no value, it is NaN (or -1 if integer).
-
-    Attributes
-    ----------
-    times : ndarray, shape (T,)
-        flow times asked for
-    theta : ndarray, shape (M, T, P)
-    flow_time : ndarray, shape (M, T)
-        flow times reached: a method with steps stops at the nearest one
-    steps, gradient_evaluations, sample_gradients, risk_evaluations : ndarray of int64, shape (M, T)
-    activation_changes : ndarray of int64, shape (M, T)
-        those that the method located
-    rejected_steps : ndarray of int64, shape (M, T)
-        those that the method tried and rejected
-    smallest_step : ndarray, shape (M, T)
-        the smallest accepted so far, of a method that chooses its steps
-    wall_time : ndarray, shape (M, T)
-        seconds of one core that the method has spent on the trajectory, diagnostics not included
-    status : ndarray of int8, shape (M,)
-    messages : M sentences
-    end_time : ndarray, shape (M,)
-        flow time at which the trajectory ended
-    """
-
-    times: Array
-    theta: Array
-    flow_time: Array
-    steps: Integers
-    gradient_evaluations: Integers
-    sample_gradients: Integers
-    risk_evaluations: Integers
-    activation_changes: Integers
-    rejected_steps: Integers
-    smallest_step: Array
-    wall_time: Array
-    status: NDArray[np.int8]
-    messages: tuple[str, ...]
-    end_time: Array
-
-
-_COUNTERS = (
-    "steps",
-    "rejected_steps",
-    "gradient_evaluations",
-    "sample_gradients",
-    "risk_evaluations",
-    "activation_changes",
-)
-
-
-def check_times(times: ArrayLike) -> Array:
-    """Return save times as an array, or raise InputError unless they increase from 0 or later."""
-    try:
-        array = np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"save times must be a list of finite numbers, got {times!r:.80}.") from None
-    if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)):
-        raise InputError("save times must be a list of finite numbers.")
-    if array[0] < 0 or np.any(np.diff(array) <= 0):
-        raise InputError("save times must increase strictly, from 0 or later.")
-    return array
-
-
-def stationary(
-    problem: Problem, theta: Array, on_manifold: bool = False
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return which trajectories are at a critical point to rounding, and |G|, both of shape (M,).
-
-    They are where nothing is known of the gradient but that it vanishes near by. With an exact Hessian
-    that is told mode by mode (`near_equilibrium.Linearized`): rounding errors in stiff modes do not hide the
-    gradient in a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its share of |theta|,
-    with the spectral norm of the Hessian and eps = 2.2e-16: the gradient at the nearest floating-point
-    numbers is as far away. A small neuron has a small share.
-
-    Parameters
-    ----------
-    problem : the problem
-    theta : shape (M, P)
-    on_manifold : G and the Hessian are taken along M
-    """
-    network = problem.network
-    gradients = problem.gradient(theta)
-    if on_manifold:
-        gradients = network.project(theta, gradients)
-    sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
-    still = np.asarray(sizes == 0.0)
-    exact = problem.has_hessian and theta.shape[1] <= LARGEST_DENSE
-    for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
-        if exact:
-            still[m] = Linearized(problem, theta[m], on_manifold).at_rest
-        else:
-            allowed = _EPSILON * _largest_curvature(problem, theta[m], on_manifold)
-            still[m] = bool(
-                np.all(np.abs(gradients[m]) <= allowed * _sharing(problem, theta[m], on_manifold))
-            )
-    return still, sizes
-
-
-def _largest_curvature(problem: Problem, theta: Array, on_manifold: bool) -> float:
-    """Return the spectral norm of the Hessian at theta, shape (P,), by the power method."""
-
-    def along(vector: Array) -> Array:
-        return problem.network.project(theta, vector) if on_manifold else vector
-
-    # The gradient would be a bad start, being what the flow has left of every direction.
-    vector, largest = along(np.ones(len(theta))), 0.0
-    for _ in range(_POWER_STEPS):
-        length = float(np.linalg.norm(vector))
-        if not 0.0 < length < np.inf:
-            break
-        vector = along(problem.hessian_product(theta, vector / length))
-        largest = float(np.linalg.norm(vector))
-    return largest
-
-
-def _sharing(problem: Problem, theta: Array, on_manifold: bool) -> Array:
-    """Return what of |theta| each component has a share in, shape (P,): less for small neurons."""
-    flow: Literal["standard", "normalized"] = "normalized" if on_manifold else "standard"
-    shares = Conserved.along(problem.network, flow, theta, 0.0).sizes(theta)
-    return np.asarray(float(np.linalg.norm(theta)) * shares / shares.max())
 
 
 def run_block(
@@ -211,7 +74,7 @@ def run_block(
     for m, (rng, state) in enumerate(zip(rngs, states, strict=True)):
         rng.bit_generator.state = state
         parts.append(run_block(problem, integrator, rows[m : m + 1], saved, [rng], time_limit=time_limit))
-    return _joined(parts)
+    return joined(parts)
 
 
 def failed_block(
@@ -257,7 +120,7 @@ class _Block:
         self._saved_time = np.full(shape, np.nan)
         self._saved_wall = np.full(shape, np.nan)
         self._saved_smallest = np.full(shape, np.nan)
-        self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in _COUNTERS}
+        self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in COUNTERS}
 
     def run(self) -> Record:
         if isinstance(self._integrator, FlowIntegrator):
@@ -317,7 +180,7 @@ class _Block:
             self._counted.risks,
             state.activation_changes,
         )
-        for name, values in zip(_COUNTERS, counts, strict=True):
+        for name, values in zip(COUNTERS, counts, strict=True):
             self._saved_counts[name][present, index] = values[present]
 
     def _stopped(self, state: State) -> State:
@@ -349,16 +212,6 @@ class _Block:
             end_time=state.time,
             **self._saved_counts,
         )
-
-
-def _joined(parts: Sequence[Record]) -> Record:
-    """Return one record of all trajectories of several records."""
-    fields = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in dataclasses.fields(Record)
-        if field.name not in ("times", "messages")
-    }
-    return Record(times=parts[0].times, messages=tuple(m for part in parts for m in part.messages), **fields)
 
 
 def _describe(error: BaseException, cls: type[Integrator]) -> str:

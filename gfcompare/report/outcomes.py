@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.report.summary import summary
 from gfcompare.report.tables import Table, cell, real
 

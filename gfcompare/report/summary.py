@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.results.quantiles import quantile
 from gfcompare.results.reading import final_values
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from gfcompare.components.component import describe, plain
 from gfcompare.components.errors import is_name
-from gfcompare.integrators.loop import Record
+from gfcompare.integrators.record import Record
 from gfcompare.integrators.base import Integrator
 from gfcompare.problem import Problem
 from gfcompare.results.schema import problem_group, root_attributes, trajectories

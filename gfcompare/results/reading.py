@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.results.clocks import Clock
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 
 Array = NDArray[np.float64]
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from gfcompare.diagnostics import compute
 from gfcompare.results import sweeps
-from gfcompare.integrators.loop import Record
-from gfcompare.integrators.base import Integrator, Status
+from gfcompare.integrators.record import Record
+from gfcompare.integrators.base import Integrator
+from gfcompare.integrators.status import Status
 from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.hooks.registry import registry

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.components.errors import is_full_name
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.results.schema import (
     CHECK_OUTCOMES,

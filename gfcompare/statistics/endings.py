@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.results.reading import COMPLETE
 from gfcompare.statistics.intervals import share
 from gfcompare.statistics.values import groups

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import known_name
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock
 from gfcompare.results.reading import Array, clock_values
 from gfcompare.statistics.values import groups, initial_scale, median_risks, rounding

@@ -14,8 +14,9 @@ import xarray as xr
 
 from gfcompare.diagnostics import Quantity, compute
 from gfcompare.diagnostics.compute import chosen
-from gfcompare.integrators.base import Status
-from gfcompare.integrators.loop import OnError, Record
+from gfcompare.integrators.loop import OnError
+from gfcompare.integrators.record import Record
+from gfcompare.integrators.status import Status
 from gfcompare.results.netcdf import open_group, variable_attributes
 from gfcompare.results.schema import annotated, trajectories, variables
 from gfcompare.study.study import Cell

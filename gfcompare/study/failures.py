@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.components.errors import MethodWarning, RunError
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 
 
 class CellsFailedError(RunError):

@@ -31,9 +31,12 @@ from gfcompare.components.component import check_instance, require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, RunError, as_exception, unknown_name
 from gfcompare.diagnostics.compute import DiagnosticWarning
 from gfcompare.hooks.registry import PluginWarning, adopt, carried
-from gfcompare.integrators.base import CountedProblem, Integrator, check_method
+from gfcompare.integrators.base import Integrator, check_method
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
-from gfcompare.integrators.loop import OnError, Record, check_times, failed_block, run_block
+from gfcompare.integrators.loop import OnError, failed_block, run_block
+from gfcompare.integrators.record import Record
+from gfcompare.integrators.save_times import check_times
 from gfcompare.integrators.solvers.ndf import load_kernels
 from gfcompare.kernels.cache import is_cold, is_kept
 from gfcompare.measures import Uniform

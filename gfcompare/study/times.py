@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components.component import require
 from gfcompare.components.option_types import check_options
-from gfcompare.integrators.loop import check_times
+from gfcompare.integrators.save_times import check_times
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics.compute import parameters
-from gfcompare.integrators.base import FlowName, Integrator, Status
+from gfcompare.integrators.base import FlowName, Integrator
+from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.theory.rebuild import Rebuilt

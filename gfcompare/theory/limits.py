@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gfcompare.components.errors import InputError
 from gfcompare.critical_points import Kind, normal_form
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.measures import Box, LineMeasure
 from gfcompare.problem import Problem
 from gfcompare.theory.base import Check, Finding, inapplicable, judged, worst

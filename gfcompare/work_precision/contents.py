@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components.component import describe
 from gfcompare.components.errors import InputError
-from gfcompare.integrators.base import Status
+from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
 from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import result_path, unfinished_path

@@ -12,7 +12,7 @@ from typing import Any
 
 from gfcompare.components.component import identity, require
 from gfcompare.integrators.base import Integrator
-from gfcompare.integrators.descent import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
+from gfcompare.integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
 from gfcompare.results.labels import joined, label
 from gfcompare.study.study import ProblemSpec, Study
 from gfcompare.study.times import Times

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from gfcompare.components.errors import FOREIGN_ERRORS
-from gfcompare.integrators.base import DIVERGENCE_NORM, Array, Status
+from gfcompare.integrators.counting import Array
 from gfcompare.integrators.solvers.conserved import Staying
+from gfcompare.integrators.status import DIVERGENCE_NORM, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
 # solver failed too often, or with the smallest step that floating point allows.

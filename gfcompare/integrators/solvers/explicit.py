@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import brentq
 
-from gfcompare.integrators.base import DIVERGENCE_NORM, Status, escape
 from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.integrators.solvers.conserved import Staying
 from gfcompare.integrators.solvers.runge_kutta import (
@@ -21,6 +20,7 @@ from gfcompare.integrators.solvers.runge_kutta import (
     Tolerance,
     Velocity,
 )
+from gfcompare.integrators.status import DIVERGENCE_NORM, Status, escape
 
 #: The explicit methods by name; "explicit" is the one that recognises stiffness.
 METHODS: dict[str, Callable[[], Method]] = {

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gfcompare.evaluators.base import FlowTables
-from gfcompare.integrators.base import DIVERGENCE_NORM, Array, CountedProblem, State, Status, escape
+from gfcompare.integrators.base import State
+from gfcompare.integrators.counting import Array, CountedProblem
 from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized, hessian_along
+from gfcompare.integrators.status import DIVERGENCE_NORM, Status, escape
 from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 

@@ -1,0 +1,218 @@
+"""A problem that counts what each trajectory evaluates: costs are measured by the core, not by the method."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gfcompare.components.errors import InputError
+from gfcompare.evaluators.base import FlowTables
+from gfcompare.integrators.status import DIVERGENCE_NORM
+from gfcompare.kernels.ndf import FlowSettings
+from gfcompare.measures import Measure, PointMeasure
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.targets import Target
+
+Array = NDArray[np.float64]
+
+
+Mask = NDArray[np.bool_]
+
+
+Integers = NDArray[np.int64]
+
+
+class CountedProblem:
+    """A problem that counts what each trajectory evaluates, so that counts are never self-reported.
+
+    This is what a method is handed as `problem`. Row m of what it passes belongs to trajectory m.
+
+    Attributes
+    ----------
+    gradients, sample_gradients, risks : ndarray of int64, shape (M,)
+        evaluations of the population gradient, of gradients at one sample point, of the risk
+    """
+
+    def __init__(self, problem: Problem, trajectories: int) -> None:
+        self._problem = problem
+        self.gradients = np.zeros(trajectories, dtype=np.int64)
+        self.sample_gradients = np.zeros(trajectories, dtype=np.int64)
+        self.risks = np.zeros(trajectories, dtype=np.int64)
+        self._slopes: Array | None = None
+        self._rows: int | slice | Mask = slice(None)
+        self._owners = trajectories
+
+    def only(self, rows: int | Mask) -> CountedProblem:
+        """Return the same problem and counters, counting for one or some of the trajectories only.
+
+        With a mask, row m still belongs to trajectory m; with a number, every row to that trajectory.
+        """
+        view = object.__new__(CountedProblem)
+        view.__dict__.update(self.__dict__)
+        view._rows = rows
+        view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
+        return view
+
+    def frozen(self, slopes: Array) -> CountedProblem:
+        """Return the same problem and counters with the activations held, on finitely many points.
+
+        Its `gradient` takes theta of shape (P,) and is smooth: see `Problem.gradient_with`.
+        """
+        view = object.__new__(CountedProblem)
+        view.__dict__.update(self.__dict__)
+        view._slopes = slopes
+        return view
+
+    @property
+    def counted(self) -> Mask:
+        """Which trajectories are counted for, shape (M,): those that have not ended."""
+        mask = np.zeros(len(self.gradients), dtype=bool)
+        mask[self._rows] = True
+        return mask
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The network's architecture."""
+        return self._problem.network
+
+    @property
+    def target(self) -> Target:
+        """The target function."""
+        return self._problem.target
+
+    @property
+    def measure(self) -> Measure:
+        """The input measure."""
+        return self._problem.measure
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
+        return self._problem.smooth
+
+    @property
+    def points(self) -> Array:
+        """The points of a measure on points, shape (N, d)."""
+        measure = self._problem.measure
+        if not isinstance(measure, PointMeasure):
+            raise InputError("only a measure on points has points.")
+        return measure.points
+
+    def pre_activations(self, theta: Array, slopes: Array | None = None) -> Array:
+        """Return the pre-activations, (sum of H_k, N), on finitely many points; this is not counted."""
+        if slopes is None:
+            return self._problem.pre_activations(theta)
+        return self._problem.pre_activations(theta, slopes)
+
+    def _share(self, theta: ArrayLike) -> int:
+        """Return how many evaluations each counted trajectory is charged for theta, (..., P)."""
+        leading = np.shape(theta)[:-1]
+        return -(-math.prod(leading) // self._owners) if leading else 1
+
+    def risk(self, theta: ArrayLike) -> Array:
+        """Return the risk, shape (...), at theta, shape (..., P)."""
+        self.risks[self._rows] += self._share(theta)
+        return self._problem.risk(theta)
+
+    def gradient(self, theta: ArrayLike) -> Array:
+        """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
+        self.gradients[self._rows] += self._share(theta)
+        if self._slopes is not None:
+            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
+        return self._problem.gradient(theta)
+
+    def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:
+        """Return the Hessian times a vector, both of shape (..., P); each counts as two gradients.
+
+        That is what it costs by differences; see `Problem.hessian_product`.
+        """
+        self.gradients[self._rows] += 2 * self._share(theta)
+        return self._problem.hessian_product(theta, vector)
+
+    def hessian(self, theta: ArrayLike) -> Array:
+        """Return the exact Hessian, shape (..., P, P), where there is one; it counts as P gradients.
+
+        That is what it costs by differences; see `Problem.hessian`.
+        """
+        self.gradients[self._rows] += self.network.parameter_count * self._share(theta)
+        return self._problem.hessian(theta)
+
+    def sample_gradient(self, theta: ArrayLike, batch_size: int, rng: np.random.Generator) -> Array:
+        """Return the mean gradient over a fresh batch, shape (..., P)."""
+        self.sample_gradients[self._rows] += batch_size * self._share(theta)
+        return self._problem.sample_gradient(theta, batch_size, rng)
+
+    @property
+    def has_compiled_flow(self) -> bool:
+        """Whether the flows of this problem are integrated in compiled code."""
+        return self._problem.has_compiled_flow
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether `hessian` is there."""
+        return self._problem.has_hessian
+
+    def advance_flow(
+        self, tables: FlowTables, time: float, settings: FlowSettings, *, dense: bool = False
+    ) -> tuple[FlowTables, Array, Integers]:
+        """Integrate a flow to `time`; see `Problem.advance_flow`.
+
+        Returns
+        -------
+        tables : moved on, for the trajectories that are counted for
+        y : shape (M, P), the solver's variable at `time`
+        ends : shape (M,), 0 for those that have reached it, otherwise as `kernels.ndf.advance` has them
+        """
+        moved = tables.copy()
+        ends = np.where(self.counted, 0, -1)
+        y = self._problem.advance_flow(moved, time, ends, settings, dense=dense)
+        self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
+        return moved, y, np.maximum(ends, 0)
+
+    def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> float:
+        """Return how fast deviations of a flow grow at y, shape (P,); see `Problem.growth_rate`."""
+        rate, gradients = self._problem.growth_rate(y, bound, normalize=normalize)
+        self.gradients[self._rows] += gradients
+        return rate
+
+    def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Integers]:
+        """Make many steps of gradient descent in compiled code; see `Problem.descend`.
+
+        Rows that are not counted for stay where they are.
+        """
+        result = theta.copy()
+        taken = np.zeros(len(theta), dtype=np.int64)
+        result[self._rows], taken[self._rows] = self._problem.descend(
+            theta[self._rows], step_sizes, normalize=normalize, bound=DIVERGENCE_NORM
+        )
+        self.gradients += taken
+        return result, taken
+
+    def descend_sampled(
+        self,
+        theta: Array,
+        step_sizes: Array,
+        *,
+        batch_size: int,
+        streams: NDArray[np.uint64],
+        normalize: bool = False,
+    ) -> tuple[Array, Integers, NDArray[np.uint64]]:
+        """Make many steps of stochastic gradient descent; see `Problem.descend_sampled`.
+
+        Rows that are not counted for stay where they are.
+        """
+        result, states = theta.copy(), streams.copy()
+        taken = np.zeros(len(theta), dtype=np.int64)
+        result[self._rows], taken[self._rows], states[self._rows] = self._problem.descend_sampled(
+            theta[self._rows],
+            step_sizes,
+            batch_size=batch_size,
+            streams=streams[self._rows],
+            normalize=normalize,
+            bound=DIVERGENCE_NORM,
+        )
+        self.sample_gradients += batch_size * taken
+        return result, taken, states

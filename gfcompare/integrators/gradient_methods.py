@@ -1,0 +1,99 @@
+"""Base of the methods whose steps are made of gradients and a memory: momentum, Adam."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gfcompare.components.component import require
+from gfcompare.integrators.contract import check_step
+from gfcompare.integrators.counting import Array, CountedProblem
+from gfcompare.integrators.schedules import StepSize
+from gfcompare.integrators.steps import StepMethod
+
+
+@dataclass(frozen=True)
+class GradientMethod(StepMethod, abc.ABC):
+    """A step method that makes its moves from gradients and a memory, such as momentum or Adam.
+
+    A subclass writes `move`; batches, the submanifold M and the count of evaluations are looked after here.
+
+    Parameters
+    ----------
+    step_size : a number, in units of flow time, or a schedule
+    batch_size : points drawn at each step, each trajectory its own; 0 for the gradient of the risk itself
+    normalize : gradients and moves are projected to the tangent space of M, then each hidden row is
+        renormalised (Eberle, Jentzen, Riekert, Weiss, arXiv:2207.06246)
+    """
+
+    deterministic: ClassVar[bool] = False  # the next state depends on the memory too
+    step_size: StepSize = 0.01
+    batch_size: int = 0
+    normalize: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole = isinstance(self.batch_size, int | np.integer) and not isinstance(self.batch_size, bool)
+        right = whole and self.batch_size >= 0
+        require(right, f"batch_size must be 0 (no batch) or a positive whole number, got {self.batch_size}.")
+
+    @property
+    def on_manifold(self) -> bool:
+        """Whether trajectories live on M."""
+        return self.normalize
+
+    @abc.abstractmethod
+    def move(
+        self, gradient: Callable[[Array], Array], theta: Array, memory: Any, step_size: float
+    ) -> tuple[Array, Any]:
+        """Return theta_{n+1} - theta_n, shape (M, P), and the memory after the step.
+
+        Parameters
+        ----------
+        gradient : the gradient, (M, P), at parameters (M, P), such as theta; 0 for trajectories that ended
+        theta : shape (M, P)
+        memory : what the last call returned, `first_memory` at first
+        step_size : of this step
+        """
+
+    def first_memory(self, problem: CountedProblem, theta: Array) -> Any:
+        """Return the memory before the first step: zeros, shape (M, P), unless a subclass knows better."""
+        return np.zeros_like(theta)
+
+    def initial_memory(
+        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
+    ) -> Any:
+        """Return the sources of randomness and what the method itself remembers."""
+        return rngs, self.first_memory(problem, theta)
+
+    def step(self, problem: CountedProblem, theta: Array, memory: Any, step_size: float) -> tuple[Array, Any]:
+        """Return theta, shape (M, P), and memory after one step."""
+        rngs, own = memory
+        network = problem.network
+
+        def gradient(points: Array) -> Array:
+            if not self.normalize:
+                return self._gradient(problem, points, rngs)
+            points = network.retract(points)
+            return network.project(points, self._gradient(problem, points, rngs))
+
+        result = self.move(gradient, theta, own, step_size)
+        move, own = check_step(result, theta.shape, f"{type(self).__name__}.move", "move")
+        if self.normalize:
+            return network.retract(theta + network.project(theta, move)), (rngs, own)
+        return theta + move, (rngs, own)
+
+    def _gradient(self, problem: CountedProblem, points: Array, rngs: Sequence[np.random.Generator]) -> Array:
+        """Return the gradient, or its mean over a fresh batch, for the trajectories that have not ended."""
+        result = np.zeros_like(points)
+        rows = problem.counted
+        if self.batch_size == 0:
+            result[rows] = problem.gradient(points[rows])
+            return result
+        for m in np.flatnonzero(rows).tolist():
+            result[m] = problem.only(m).sample_gradient(points[m], self.batch_size, rngs[m])
+        return result
