@@ -9,7 +9,7 @@ from gfcompare.hooks.hookspecs import hookimpl
 # Where each public name lives. Nothing is imported before it is used: Numba, xarray and matplotlib
 # take seconds to import, and `gfcompare --help` needs none of them.
 _HOMES = {
-    "Array": "integrators.counting",
+    "Array": "integrators.status",
     "Component": "components.component",
     "CountedProblem": "integrators.counting",
     "Diagnostic": "diagnostics",
@@ -72,10 +72,10 @@ if TYPE_CHECKING:
     from gfcompare.hooks.registry import integrator
     from gfcompare.initializations import Initialization
     from gfcompare.integrators.base import Integrator, State
-    from gfcompare.integrators.counting import Array, CountedProblem
+    from gfcompare.integrators.counting import CountedProblem
     from gfcompare.integrators.flow import FlowIntegrator
     from gfcompare.integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize
-    from gfcompare.integrators.status import Status
+    from gfcompare.integrators.status import Array, Status
     from gfcompare.integrators.steps import StepMethod
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork

@@ -35,12 +35,16 @@ class Adagrad(GradientMethod):
         super().__post_init__()
         require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
         """Return the move and the sum of squares s."""
         slope = gradient(theta)
-        square = memory + slope**2
+        square = solver_state + slope**2
         return -step_size * slope / (np.sqrt(square) + self.epsilon), square
 
 

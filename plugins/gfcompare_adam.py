@@ -41,15 +41,19 @@ class Adam(GradientMethod):
         require(0 <= self.beta2 < 1, f"beta2 must lie in [0, 1), got {self.beta2}.")
         require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
-    def first_memory(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
         """Return both means and the number of steps made."""
         return np.zeros_like(theta), np.zeros_like(theta), 0
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
-        """Return the move and the memory."""
-        mean, square, n = memory
+        """Return the move and the solver_state."""
+        mean, square, n = solver_state
         slope = gradient(theta)
         n += 1
         mean = self.beta1 * mean + (1 - self.beta1) * slope

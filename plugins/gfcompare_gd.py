@@ -32,12 +32,12 @@ class GradientDescent(gfc.StepMethod):
         """Whether trajectories live on M."""
         return self.normalize
 
-    def steps(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, sizes: gfc.Array
+    def step_block(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, sizes: gfc.Array
     ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
         """Make a block of steps."""
         theta, taken = problem.descend(theta, sizes, normalize=self.normalize)
-        return theta, memory, taken
+        return theta, solver_state, taken
 
 
 @gfc.hookimpl

@@ -40,17 +40,17 @@ class ImplicitEuler(gfc.StepMethod):
         require(1e-14 <= self.tolerance <= 0.1, f"tolerance must be in [1e-14, 0.1], got {self.tolerance:g}.")
         require(self.max_iterations >= 1, f"max_iterations must be at least 1, got {self.max_iterations}.")
 
-    def initial_memory(self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Any) -> gfc.Array:
+    def init(self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Any) -> gfc.Array:
         """Return the last moves, shape (M, P), from which the iteration starts."""
         return np.zeros_like(theta)
 
     def step(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, step_size: float
+        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, step_size: float
     ) -> tuple[gfc.Array, Any]:
         """Make a step of each trajectory by itself."""
         result = theta.copy()
         for m in np.flatnonzero(problem.counted).tolist():
-            result[m] = self._next(problem.only(m), theta[m], theta[m] + memory[m], step_size)
+            result[m] = self._next(problem.only(m), theta[m], theta[m] + solver_state[m], step_size)
         return result, result - theta
 
     def _next(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
@@ -50,8 +51,11 @@ class LBFGS(gfc.Integrator):
     ) -> gfc.State:
         """Return the state at flow time 0, with a run of SciPy's solver for each trajectory."""
         options = {"maxcor": self.history, "gtol": self.gtol, "ftol": self.ftol}
-        runs = [_iterates(problem.only(m), row, options) for m, row in enumerate(theta)]
-        return gfc.State.at(theta, memory=runs)
+        runs = [
+            _Run.start(partial(_iterates, problem.only(m), row.copy(), options))
+            for m, row in enumerate(theta)
+        ]
+        return gfc.State.at(theta, solver_state=tuple(runs))
 
     def advance(self, problem: gfc.CountedProblem, state: gfc.State, time: float) -> gfc.State:
         """Return the state after the iteration whose number is nearest to `time`."""
@@ -63,10 +67,11 @@ class LBFGS(gfc.Integrator):
 
     def _advanced(self, state: gfc.State, time: float) -> gfc.State:
         theta, steps = state.theta.copy(), state.steps.copy()
+        runs = list(state.solver_state)
         ends: list[tuple[int, gfc.Status, str]] = []
         for m in np.flatnonzero(state.running).tolist():
             while steps[m] < math.ceil(time - 0.5):
-                found = next(state.memory[m])
+                found, runs[m] = runs[m].next()
                 if not isinstance(found, np.ndarray):
                     status = gfc.Status.STATIONARY if found.success else gfc.Status.STEP_TOO_SMALL
                     ends.append((m, status, f"SciPy after {steps[m]} iterations: {found.message}"))
@@ -76,10 +81,47 @@ class LBFGS(gfc.Integrator):
                     message = f"{escape(found)} at iteration {steps[m]}"
                     ends.append((m, gfc.Status.DIVERGED, message))
                     break
-        result = state.moved(theta=theta, steps=steps, time=steps.astype(np.float64))
+        result = state.replace(
+            theta=theta, steps=steps, time=steps.astype(np.float64), solver_state=tuple(runs)
+        )
         for m, status, message in ends:
-            result = result.ended(np.arange(len(steps)) == m, status, message)
+            result = result.terminate(np.arange(len(steps)) == m, status, message)
         return result
+
+
+@dataclass
+class _Live:
+    """A run of SciPy's solver, and the number of iterates that it has yielded."""
+
+    iterates: Iterator[Any]
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of SciPy's solver after `number` iterates: a value, although the run itself cannot be copied.
+
+    Where the next iterate is asked for again, a new run makes the same iterates up to there.
+    """
+
+    begin: Callable[[], Iterator[Any]]
+    number: int
+    live: _Live
+
+    @classmethod
+    def start(cls, begin: Callable[[], Iterator[Any]]) -> _Run:
+        return cls(begin, 0, _Live(begin()))
+
+    def next(self) -> tuple[Any, _Run]:
+        """Return the next iterate, or SciPy's result, and the run after it."""
+        live = self.live
+        if live.number != self.number:
+            live = _Live(self.begin())
+            for _ in range(self.number):
+                next(live.iterates)
+        item = next(live.iterates)
+        live.number = self.number + 1
+        return item, _Run(self.begin, live.number, live)
 
 
 def _iterates(problem: gfc.CountedProblem, theta: gfc.Array, options: dict[str, Any]) -> Iterator[Any]:

@@ -32,11 +32,15 @@ class Momentum(GradientMethod):
         super().__post_init__()
         require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
         """Return the move and the velocity v."""
-        velocity = self.beta * memory + gradient(theta)
+        velocity = self.beta * solver_state + gradient(theta)
         return -step_size * velocity, velocity
 
 

@@ -33,11 +33,15 @@ class Nesterov(GradientMethod):
         super().__post_init__()
         require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
-        """Return the move, which is also the memory."""
-        kept = self.beta * memory
+        """Return the move, which is also the solver_state."""
+        kept = self.beta * solver_state
         velocity = kept - step_size * gradient(theta + kept)
         return velocity, velocity
 

@@ -61,18 +61,22 @@ class Optax(GradientMethod):
     def _functions(self, widths: tuple[int, ...]) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return _compiled(self.optimizer, json.dumps(dict(self.keywords or {}), sort_keys=True), widths)
 
-    def first_memory(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
         """Return how to make a step, and the state of each trajectory."""
         init, update = self._functions(problem.network.widths)
         first = np.float64(step_sizes(self.step_size, 0, 1)[0])
         with _double(library("jax", "jax")):
             return update, [init(first, row) for row in theta]
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
         """Return the moves of all trajectories, and their states."""
-        update, states = memory
+        update, states = solver_state
         slopes, rate = gradient(theta), np.float64(step_size)
         with _double(library("jax", "jax")):
             made = [update(rate, *row) for row in zip(slopes, states, theta, strict=True)]

@@ -38,12 +38,16 @@ class RMSprop(GradientMethod):
         require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
         require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
         """Return the move and the running mean s."""
         slope = gradient(theta)
-        square = self.beta * memory + (1 - self.beta) * slope**2
+        square = self.beta * solver_state + (1 - self.beta) * slope**2
         return -step_size * slope / (np.sqrt(square) + self.epsilon), square
 
 

@@ -42,20 +42,20 @@ class StochasticGradientDescent(gfc.StepMethod):
         """Whether trajectories live on M."""
         return self.normalize
 
-    def initial_memory(
+    def init(
         self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Sequence[np.random.Generator]
     ) -> NDArray[np.uint64]:
         """Return the random streams, shape (M, 4)."""
         return np.stack([rng.integers(0, 2**64, size=4, dtype=np.uint64) for rng in rngs])
 
-    def steps(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, sizes: gfc.Array
+    def step_block(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, sizes: gfc.Array
     ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
         """Make a block of steps."""
-        theta, taken, memory = problem.descend_sampled(
-            theta, sizes, batch_size=self.batch_size, streams=memory, normalize=self.normalize
+        theta, taken, solver_state = problem.descend_sampled(
+            theta, sizes, batch_size=self.batch_size, streams=solver_state, normalize=self.normalize
         )
-        return theta, memory, taken
+        return theta, solver_state, taken
 
 
 @gfc.hookimpl

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,39 +44,59 @@ class TorchOptim(GradientMethod):
         kinds = {n: c for n, c in vars(optim).items() if isinstance(c, type) and c is not optim.Optimizer}
         chosen("torch.optim", self.optimizer, self.keywords or {}, kinds, ("params", "lr"))
         try:  # a step with one neuron, so that what is wrong is said now
-            self._run(gfc.ReLUNetwork((1, 1, 1)), np.zeros(4))[2].step()
+            self._run(gfc.ReLUNetwork((1, 1, 1)), np.zeros(4)).optimizer.step()
         except (TypeError, ValueError, RuntimeError) as error:
             raise gfc.InputError(f"torch.optim.{self.optimizer}: {error}") from None
 
-    def _run(self, network: gfc.ReLUNetwork, theta: gfc.Array) -> tuple[gfc.Array, gfc.Array, Any]:
-        """Return theta and gradient, both (P,), and an optimiser whose tensors are views of them."""
-        torch = library("torch", "torch")
-        values, slopes = theta.copy(), np.zeros_like(theta)
-        tensors = []
-        for value, slope in zip(network.layers(values), network.layers(slopes), strict=True):
-            for array, derivative in ((value.weight, slope.weight), (value.bias, slope.bias)):
-                tensor = torch.nn.Parameter(torch.from_numpy(array))
-                tensor.grad = torch.from_numpy(derivative)
-                tensors.append(tensor)
+    def _run(self, network: gfc.ReLUNetwork, theta: gfc.Array) -> _Run:
+        """Return an optimiser at theta, shape (P,)."""
         first = float(step_sizes(self.step_size, 0, 1)[0])
-        return values, slopes, getattr(torch.optim, self.optimizer)(tensors, lr=first, **self.keywords or {})
+        make = getattr(library("torch", "torch").optim, self.optimizer)
+        return _Run(network, theta, partial(make, lr=first, **self.keywords or {}))
 
-    def first_memory(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
         """Return an optimiser for each trajectory, with its arrays."""
         return [self._run(problem.network, row) for row in theta]
 
-    def move(
-        self, gradient: Callable[[gfc.Array], gfc.Array], theta: gfc.Array, memory: Any, step_size: float
+    def update(
+        self,
+        gradient: Callable[[gfc.Array], gfc.Array],
+        theta: gfc.Array,
+        solver_state: Any,
+        step_size: float,
     ) -> tuple[gfc.Array, Any]:
         """Return the moves that the optimisers make, and the optimisers."""
         result = np.empty_like(theta)
-        for m, (slope, (values, slopes, optimizer)) in enumerate(zip(gradient(theta), memory, strict=True)):
-            values[:], slopes[:] = theta[m], slope
-            for group in optimizer.param_groups:
+        for m, (gradient_m, run) in enumerate(zip(gradient(theta), solver_state, strict=True)):
+            run.values[:], run.gradients[:] = theta[m], gradient_m
+            for group in run.optimizer.param_groups:
                 group["lr"] = step_size
-            optimizer.step()
-            result[m] = values
-        return result - theta, memory
+            run.optimizer.step()
+            result[m] = run.values
+        return result - theta, solver_state
+
+
+class _Run:
+    """An optimiser whose tensors are views of `values`, and their gradients of `gradients`, shape (P,)."""
+
+    def __init__(self, network: gfc.ReLUNetwork, theta: gfc.Array, make: Callable[[list[Any]], Any]) -> None:
+        torch = library("torch", "torch")
+        self._network, self._make = network, make
+        self.values, self.gradients = theta.copy(), np.zeros_like(theta)
+        tensors = []
+        layers = zip(network.layers(self.values), network.layers(self.gradients), strict=True)
+        for value, derivative in layers:
+            for array, slope in ((value.weight, derivative.weight), (value.bias, derivative.bias)):
+                tensor = torch.nn.Parameter(torch.from_numpy(array))
+                tensor.grad = torch.from_numpy(slope)
+                tensors.append(tensor)
+        self.optimizer = make(tensors)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Run:
+        """Return a copy with views of its own arrays: a state of a trajectory is a value."""
+        copied = _Run(self._network, self.values, self._make)
+        copied.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
+        return copied
 
 
 @gfc.hookimpl

@@ -28,12 +28,12 @@ class HeavyBall(gfc.StepMethod):
     step_size: float = 0.01
     momentum: float = 0.9
 
-    def initial_memory(self, problem, theta, rngs):
+    def init(self, problem, theta, rngs):
         return np.zeros_like(theta)
 
-    def step(self, problem, theta, memory, step_size):
+    def step(self, problem, theta, solver_state, step_size):
         # With momentum m a step goes 1 / (1 - m) times as far: scaled so that flow time means the same.
-        velocity = self.momentum * memory - (1 - self.momentum) * problem.gradient(theta)
+        velocity = self.momentum * solver_state - (1 - self.momentum) * problem.gradient(theta)
         return theta + step_size * velocity, velocity
 
 

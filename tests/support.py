@@ -50,7 +50,7 @@ WATCHED = textwrap.dedent('''\
         sleep: float = 0.0
         act: str = ""
 
-        def step(self, problem, theta, memory, step_size):
+        def step(self, problem, theta, solver_state, step_size):
             time.sleep(self.sleep)
             if self.act == "raise":
                 raise ArithmeticError("deliberately wrong")
@@ -58,7 +58,7 @@ WATCHED = textwrap.dedent('''\
                 raise ArithmeticError("positive first weight")
             if self.act == "die":
                 os._exit(7)
-            return theta - step_size * problem.gradient(theta), memory
+            return theta - step_size * problem.gradient(theta), solver_state
 
 
     @gfc.hookimpl

@@ -35,7 +35,7 @@ class Descent(gfc.StepMethod):
     change: Change = lambda theta: (theta, None)
     step_size: gfc.StepSize = 0.1
 
-    def step(self, problem: gfc.CountedProblem, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+    def step(self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, step_size: float) -> Any:
         return self.change(theta - step_size * problem.gradient(theta))
 
 
@@ -63,7 +63,7 @@ def test_a_step_of_the_wrong_shape_is_refused(case: str, rows: int) -> None:
     if rows == 1 and case == "a row of the batch":
         return  # that is the batch
     with pytest.raises(
-        ContractError, match=r"^Descent.step must return \(theta, memory\) with theta of shape"
+        ContractError, match=r"^Descent.step must return \(theta, solver_state\) with theta of shape"
     ):
         gfc.integrate(PROBLEM, Descent(WRONG_STEPS[case]), THETA[:rows], TIMES)
 
@@ -72,7 +72,7 @@ def test_the_message_says_what_came() -> None:
     with pytest.raises(gfc.InputError) as caught:
         gfc.integrate(PROBLEM, Descent(lambda theta: (theta[0], 3)), THETA, TIMES)
     assert str(caught.value) == (
-        "Descent.step must return (theta, memory) with theta of shape (2, 7) and type float64, "
+        "Descent.step must return (theta, solver_state) with theta of shape (2, 7) and type float64, "
         "got (an array of shape (7,) and type float64, int 3)."
     )
 
@@ -110,9 +110,9 @@ def test_a_step_that_writes_into_theta_moves_no_trajectory_that_has_ended() -> N
         name: ClassVar[str] = "in-place"
         step_size: gfc.StepSize = 0.1
 
-        def step(self, problem: Any, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+        def step(self, problem: Any, theta: gfc.Array, solver_state: Any, step_size: float) -> Any:
             theta += 1.0  # whatever the gradient: also where a trajectory is stationary
-            return theta, memory
+            return theta, solver_state
 
     dead = np.zeros((1, P))
     dead[0, 2:4] = -1.0  # both neurons inactive: with the mean as output, the gradient vanishes
@@ -181,17 +181,19 @@ def test_a_block_of_the_wrong_shape_is_refused() -> None:
             "name": "block",
             "step_size": 0.1,
             "__annotations__": {"step_size": float},
-            "steps": lambda self, problem, theta, memory, sizes: result(theta),
+            "step_block": lambda self, problem, theta, solver_state, sizes: result(theta),
         }
         made: gfc.StepMethod = dataclass(frozen=True)(type("Block", (gfc.StepMethod,), space))()
         return made
 
     ten = np.full(2, 10)
     for wrong in (lambda theta: theta, lambda theta: (theta, None), lambda theta: (theta[0], None, ten)):
-        with pytest.raises(ContractError, match=r"Block.steps must return \(theta, memory, taken\)"):
+        with pytest.raises(
+            ContractError, match=r"Block.step_block must return \(theta, solver_state, taken\)"
+        ):
             gfc.integrate(PROBLEM, method(wrong), THETA, TIMES)
     for taken in (10, ten[:1], ten.astype(float)):
-        with pytest.raises(ContractError, match=r"Block\.steps must return the steps taken"):
+        with pytest.raises(ContractError, match=r"Block\.step_block must return the steps taken"):
             gfc.integrate(PROBLEM, method(lambda theta, taken=taken: (theta, None, taken)), THETA, TIMES)
     data = gfc.integrate(PROBLEM, method(lambda theta: (theta, None, ten)), THETA, TIMES)
     assert data["steps"].values[:, -1].tolist() == [20, 20]
@@ -221,7 +223,7 @@ def test_a_state_that_is_none_is_refused(state: Any, message: str) -> None:
 
 
 def test_a_trajectory_that_has_ended_stays_ended() -> None:
-    ended = STATE.ended(np.array([True, False]), gfc.Status.DIVERGED, "left")
+    ended = STATE.terminate(np.array([True, False]), gfc.Status.DIVERGED, "left")
     assert check_state(ended, STATE, "m") is ended
     with pytest.raises(ContractError, match="m returned trajectories as running that had ended"):
         check_state(STATE, ended, "m")
@@ -358,3 +360,63 @@ def test_the_command_refuses_before_anything_runs(study_file: Callable[..., Path
     done = gfcompare("run", study_file(), "--plugin", tmp_path / "plug.py", "--output", tmp_path / "out")
     refused(done, "D has the name 'weight_1', which the result file has for something else")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_of_early_methods_are_refused() -> None:
+    """They would do nothing, without a word."""
+    for old, new in (("initial_memory", "init"), ("steps", "step_block")):
+        with pytest.raises(gfc.InputError, match=f"Old defines {old}, which is called {new}"):
+            type("Old", (gfc.StepMethod,), {"name": "old", old: lambda self: None})
+
+
+SMOOTH = [
+    *(
+        ("standard-gf", {"method": m})
+        for m in ("auto", "bdf", "adams", "dopri5", "dop853", "rkc", "explicit")
+    ),
+    ("normalized-gf", {}),
+    ("normalized-gf", {"method": "bdf"}),
+    ("modified-flow", {}),
+    *((name, {}) for name in ("gd", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "implicit-euler")),
+    ("adam", {"batch_size": 3}),
+    ("l-bfgs", {}),
+    ("torch-optim", {"optimizer": "Adam"}),
+    ("optax", {"optimizer": "adam"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "points"),
+    [(*case, False) for case in SMOOTH]
+    + [("standard-gf", {}, True), ("normalized-gf", {}, True), ("gd", {}, True), ("l-bfgs", {}, True)],
+)
+def test_a_state_is_a_value(name: str, options: dict[str, Any], points: bool) -> None:
+    """One that has been advanced can be advanced again, there or elsewhere, to the same numbers."""
+    try:
+        method = gfc.integrator(name, **options)
+    except gfc.InputError as error:
+        if "install it" in str(error):
+            pytest.skip(str(error))
+        raise
+    measure = gfc.measures.Uniform(0.0, 1.0)
+    problem = gfc.Problem(
+        gfc.ReLUNetwork((1, 3, 1)),
+        gfc.targets.Sine(),
+        measure.discretize(9, "quantiles") if points else measure,
+    )
+    theta = gfc.initializations.He().draw(problem.network, np.random.default_rng(3))[None]
+    theta = problem.network.normalize(theta) if method.on_manifold else theta
+    counted = gfc.CountedProblem(problem, 1)
+    start = method.start(counted, theta, [np.random.default_rng(0)])
+    first = method.advance(counted, start, 1.0)
+    kept = first.theta.copy()
+    second = method.advance(counted, first, 3.0)
+    branch = method.advance(counted, first, 2.0)
+    np.testing.assert_array_equal(first.theta, kept)
+    again = method.advance(counted, first, 3.0)
+    np.testing.assert_array_equal(again.theta, second.theta)
+    np.testing.assert_array_equal(again.steps, second.steps)
+    np.testing.assert_array_equal(method.advance(counted, start, 1.0).theta, kept)
+    third = method.advance(counted, second, 4.0)
+    np.testing.assert_array_equal(method.advance(counted, again, 4.0).theta, third.theta)
+    assert not np.array_equal(branch.theta, second.theta)

@@ -30,8 +30,8 @@ class Mine(gfc.StepMethod):
     name: ClassVar[str] = "mine"
     step_size: float = 0.1
 
-    def step(self, problem, theta, memory, step_size):
-        return theta, memory
+    def step(self, problem, theta, solver_state, step_size):
+        return theta, solver_state
 
 """
 
@@ -148,8 +148,8 @@ def test_what_is_no_option_on_purpose_is_taken() -> None:
         step_size: float = 0.1
         helper = staticmethod(np.zeros_like)
 
-        def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
-            return theta, memory
+        def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
+            return theta, solver_state
 
     check_declaration(Right)
     assert list(Right.fields()) == ["step_size"]
@@ -163,8 +163,8 @@ def test_a_class_that_no_plugin_announces_is_checked_when_it_is_used() -> None:
         name: ClassVar[str] = "thawed"
         step_size: float = 0.1
 
-        def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
-            return theta, memory
+        def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
+            return theta, solver_state
 
     with pytest.raises(gfc.InputError, match="Thawed is a dataclass that is not frozen"):
         gfc.Study("s", targets={"t": gfc.targets.Sine()}, integrators={"m": Thawed()})

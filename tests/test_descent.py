@@ -416,11 +416,11 @@ class HeavyBall(gfc.StepMethod):
     step_size: gfc.StepSize = 0.02
     momentum: float = 0.5
 
-    def initial_memory(self, problem, theta, rngs) -> Any:
+    def init(self, problem, theta, rngs) -> Any:
         return np.zeros_like(theta)
 
-    def step(self, problem, theta, memory, step_size):
-        velocity = self.momentum * memory - step_size * problem.gradient(theta)
+    def step(self, problem, theta, solver_state, step_size):
+        velocity = self.momentum * solver_state - step_size * problem.gradient(theta)
         return theta + velocity, velocity
 
 
@@ -431,8 +431,8 @@ class PlainDescent(gfc.StepMethod):
     name: ClassVar[str] = "plain"
     step_size: gfc.StepSize = 0.05
 
-    def step(self, problem, theta, memory, step_size):
-        return theta - step_size * problem.gradient(theta), memory
+    def step(self, problem, theta, solver_state, step_size):
+        return theta - step_size * problem.gradient(theta), solver_state
 
 
 def test_a_step_method_in_python_equals_the_compiled_one():
@@ -466,7 +466,7 @@ def test_neither_step_nor_steps():
         step_size: gfc.StepSize = 0.1
 
     case = setting("sine", count=2)
-    with pytest.raises(gfc.InputError, match="Empty must define step or steps"):
+    with pytest.raises(gfc.InputError, match="Empty must define step or step_block"):
         gfc.integrate(case.problem, Empty(), case.theta, [0.0, 1.0])
 
 
@@ -527,9 +527,9 @@ class Spoilt(gfc.StepMethod):
     step_size: float = 0.1
     value: float = np.nan
 
-    def step(self, problem, theta, memory, step_size):
+    def step(self, problem, theta, solver_state, step_size):
         theta[:, 0] = self.value
-        return theta, memory
+        return theta, solver_state
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,8 @@ def test_a_method_whose_plugin_is_missing_is_no_obstacle(tmp_path: Path) -> None
         name: ClassVar[str] = "mine"
         step_size: float = 0.1
 
-        def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
-            return theta - step_size * problem.gradient(theta), memory
+        def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
+            return theta - step_size * problem.gradient(theta), solver_state
 
     study = gfc.Study(
         "mine",

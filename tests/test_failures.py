@@ -44,10 +44,10 @@ class Mistyped(gfc.StepMethod):
     step_size: gfc.StepSize = 0.1
     some: bool = False
 
-    def step(self, problem: Any, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+    def step(self, problem: Any, theta: gfc.Array, solver_state: Any, step_size: float) -> Any:
         if self.some and (theta[:, 0] < 0).all():
-            return theta - step_size * problem.gradient(theta), memory
-        return theta - step_size * problm.gradient(theta), memory  # type: ignore[name-defined] # noqa: F821 # typo
+            return theta - step_size * problem.gradient(theta), solver_state
+        return theta - step_size * problm.gradient(theta), solver_state  # type: ignore[name-defined] # noqa: F821 # typo
 
 
 @dataclass(frozen=True)

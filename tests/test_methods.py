@@ -157,8 +157,8 @@ class PlainDescent(gfc.StepMethod):
     name: ClassVar[str] = "plain"
     step_size: gfc.StepSize = 0.05
 
-    def step(self, problem, theta, memory, step_size):
-        return theta - step_size * problem.gradient(theta), memory
+    def step(self, problem, theta, solver_state, step_size):
+        return theta - step_size * problem.gradient(theta), solver_state
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov"])

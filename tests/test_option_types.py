@@ -90,8 +90,8 @@ class Theirs(gfc.StepMethod):
     rule: Literal["a", "b"] = "a"
     most: int | None = None
 
-    def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
-        return theta, memory
+    def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
+        return theta, solver_state
 
 
 @pytest.mark.parametrize(

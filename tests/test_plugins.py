@@ -50,8 +50,8 @@ METHOD = textwrap.dedent("""\
         '''A method.'''
         name: ClassVar[str] = "mine"
         step_size: float = 0.1
-        def step(self, problem, theta, memory, step_size):
-            return theta - step_size * problem.gradient(theta), memory
+        def step(self, problem, theta, solver_state, step_size):
+            return theta - step_size * problem.gradient(theta), solver_state
 """)
 
 
@@ -368,11 +368,11 @@ HEAVY_BALL = {
             step_size: gfc.StepSize = 0.01
             momentum: float = 0.9
 
-            def initial_memory(self, problem, theta, rngs):
+            def init(self, problem, theta, rngs):
                 return np.zeros_like(theta)
 
-            def step(self, problem, theta, memory, step_size):
-                velocity = self.momentum * memory - step_size * problem.gradient(theta)
+            def step(self, problem, theta, solver_state, step_size):
+                velocity = self.momentum * solver_state - step_size * problem.gradient(theta)
                 return theta + velocity, velocity
 
 

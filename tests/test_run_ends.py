@@ -49,7 +49,7 @@ ENDING = textwrap.dedent('''\
         step_size: float = 0.1
         act: str = ""
 
-        def step(self, problem, theta, memory, step_size):
+        def step(self, problem, theta, solver_state, step_size):
             if self.act == "exit":
                 sys.exit(0)
             if self.act == "chdir":
@@ -62,7 +62,7 @@ ENDING = textwrap.dedent('''\
                 threading.Thread(target=threading.Event().wait, name="left over").start()
             if self.act == "slow":
                 time.sleep(0.05)
-            return theta - step_size * problem.gradient(theta), memory
+            return theta - step_size * problem.gradient(theta), solver_state
 
 
     @gfc.hookimpl
@@ -149,11 +149,11 @@ class Leaving(gfc.StepMethod):
     step_size: gfc.StepSize = 0.1
     exits: bool = False
 
-    def step(self, problem: Any, theta: gfc.Array, memory: Any, step_size: float) -> Any:
+    def step(self, problem: Any, theta: gfc.Array, solver_state: Any, step_size: float) -> Any:
         if self.exits:
             sys.exit("enough")
         os.chdir("/")
-        return theta - step_size * problem.gradient(theta), memory
+        return theta - step_size * problem.gradient(theta), solver_state
 
 
 NETWORK = gfc.ReLUNetwork((1, 2, 1))

@@ -43,10 +43,10 @@ class Shaky(gfc.StepMethod):
     step_size: float = 0.1
     act: str = ""
 
-    def step(self, problem: Any, theta: Any, memory: Any, step_size: float) -> Any:
+    def step(self, problem: Any, theta: Any, solver_state: Any, step_size: float) -> Any:
         if self.act == "always" or (self.act == "for some" and (theta[:, 0] > 0).any()):
             raise ArithmeticError("deliberately wrong")
-        return theta - step_size * problem.gradient(theta), memory
+        return theta - step_size * problem.gradient(theta), solver_state
 
 
 def study(**changes: Any) -> gfc.Study:
@@ -588,8 +588,8 @@ def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
             \"\"\"Own method.\"\"\"
             name: ClassVar[str] = "own"
             step_size: float = 0.1
-            def step(self, problem, theta, memory, step_size):
-                return theta - step_size * problem.gradient(theta), memory
+            def step(self, problem, theta, solver_state, step_size):
+                return theta - step_size * problem.gradient(theta), solver_state
 
         tree = gfc.Study(
             "script",

@@ -30,8 +30,8 @@ class Locked(gfc.StepMethod):
     step_size: float = 0.1
     lock: Any = field(default_factory=threading.Lock)
 
-    def step(self, problem, theta, memory, step_size):
-        return theta - step_size * problem.gradient(theta), memory
+    def step(self, problem, theta, solver_state, step_size):
+        return theta - step_size * problem.gradient(theta), solver_state
 
 
 @gfc.hookimpl

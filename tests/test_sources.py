@@ -147,9 +147,9 @@ class Scaled(gfc.StepMethod):
     name: ClassVar[str] = "scaled"
     step_size: gfc.StepSize = 0.05
 
-    def step(self, problem, theta, memory, step_size):
+    def step(self, problem, theta, solver_state, step_size):
         {inside}
-        return theta - step_size * {factor}helper_mod.factor() * problem.gradient(theta), memory
+        return theta - step_size * {factor}helper_mod.factor() * problem.gradient(theta), solver_state
 """
 HOOK = """
 @gfc.hookimpl
@@ -415,7 +415,7 @@ def test_classes_of_one_factory_have_numbers_of_their_own(tmp_path: Path) -> Non
 
 
 def test_keys_do_not_depend_on_the_process(tmp_path: Path) -> None:
-    """No address in memory, no order of a set, takes part."""
+    """No address in solver_state, no order of a set, takes part."""
     (tmp_path / "factory.py").write_text(
         textwrap.dedent("""
             from dataclasses import dataclass
@@ -435,8 +435,8 @@ def test_keys_do_not_depend_on_the_process(tmp_path: Path) -> None:
                     @property
                     def factor(self):
                         return number if "a" in {"a", "b", "c"} else thing
-                    def step(self, problem, theta, memory, step_size):
-                        return theta - self.factor * problem.gradient(theta), memory
+                    def step(self, problem, theta, solver_state, step_size):
+                        return theta - self.factor * problem.gradient(theta), solver_state
                 return Made
 
             method = make(1.0, object())()
@@ -601,10 +601,10 @@ class Lazy(gfc.StepMethod):
     name: ClassVar[str] = "lazy"
     step_size: gfc.StepSize = 0.1
 
-    def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
+    def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
         import lazy_file_of_a_test
 
-        return theta - lazy_file_of_a_test.ONE * step_size * problem.gradient(theta), memory
+        return theta - lazy_file_of_a_test.ONE * step_size * problem.gradient(theta), solver_state
 
 
 def test_an_edit_while_a_study_runs_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

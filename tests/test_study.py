@@ -283,8 +283,8 @@ class Damped(gfc.StepMethod):
     factor: Callable[[float], float]
     step_size: float = 0.1
 
-    def step(self, problem, theta, memory, step_size):  # type: ignore[no-untyped-def]
-        return theta - self.factor(step_size) * problem.gradient(theta), memory
+    def step(self, problem, theta, solver_state, step_size):  # type: ignore[no-untyped-def]
+        return theta - self.factor(step_size) * problem.gradient(theta), solver_state
 
 
 def test_options_that_are_functions_count_by_their_code() -> None:

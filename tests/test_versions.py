@@ -47,8 +47,8 @@ class Mine(gfc.StepMethod):
     libraries: ClassVar[tuple[str, ...]] = ("rich", "sklearn", "json", "not_installed")
     step_size: float = 0.1
 
-    def step(self, problem, theta, memory, step_size):
-        return theta, memory
+    def step(self, problem, theta, solver_state, step_size):
+        return theta, solver_state
 
 @gfc.hookimpl
 def gfcompare_integrators():

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from gfcompare.integrators.base import FlowName
 from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.base import output_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
 from gfcompare.integrators.solvers.cvode import CvodeRun
 from gfcompare.integrators.solvers.explicit import ExplicitRun
 from gfcompare.integrators.solvers.filippov import Kinks
-from gfcompare.integrators.solvers.ndf import output_sizes
 from gfcompare.integrators.solvers.runge_kutta import Tolerance
 from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
@@ -95,20 +95,20 @@ class Flow:
         conserved = WithIntegrals(
             Conserved.along(self.problem.network, name, np.array(theta), output_size), 2
         )
+        tolerance = Tolerance(rtol, rtol / 100)
         if self.problem.smooth:
             run: CvodeRun | ExplicitRun = CvodeRun(
                 equation.rates,
                 start,
                 method="BDF",
-                rtol=rtol,
-                atol=rtol / 100,
+                tolerance=tolerance,
                 max_steps=_MOST_STEPS,
                 conserved=conserved,
                 growth=self._growth if self.problem.has_compiled_flow else None,
             )
         else:
             kinks = _Dissipating(equation, counted, start)
-            run = ExplicitRun(start, kinks, "explicit", Tolerance(rtol, rtol / 100), _MOST_STEPS, conserved)
+            run = ExplicitRun(start, kinks, "explicit", tolerance, _MOST_STEPS, conserved)
         y, status, message = run.to(duration)
         if status is Status.STEP_LIMIT:
             message = f"{_MOST_STEPS} steps of the solver were not enough from one save time to the next"

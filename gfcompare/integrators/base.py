@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from gfcompare.components.component import Component, check_instance
 from gfcompare.components.errors import InputError
-from gfcompare.integrators.counting import Array, CountedProblem, Mask
-from gfcompare.integrators.status import Status
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.status import Array, Mask, Status
 
 #: The flow Theta' = -G on all parameters, or Theta' = -P G on the submanifold M.
 FlowName = Literal["standard", "normalized"]
@@ -48,7 +48,7 @@ class State:
         steps tried and rejected, for a method that counts them; -1 otherwise
     smallest_step : ndarray, shape (M,)
         smallest step accepted so far, in flow time, for a method that chooses its steps; NaN otherwise
-    memory : whatever else the method carries from call to call
+    solver_state : whatever else the method carries from call to call
     """
 
     theta: Array
@@ -59,10 +59,10 @@ class State:
     activation_changes: NDArray[np.int64]
     rejected_steps: NDArray[np.int64]
     smallest_step: Array
-    memory: Any = None
+    solver_state: Any = None
 
     @classmethod
-    def at(cls, theta: Array, memory: Any = None) -> State:
+    def at(cls, theta: Array, solver_state: Any = None) -> State:
         """Return the state at flow time 0 in theta, shape (M, P)."""
         count = len(theta)
         return cls(
@@ -74,7 +74,7 @@ class State:
             activation_changes=np.full(count, -1, dtype=np.int64),
             rejected_steps=np.full(count, -1, dtype=np.int64),
             smallest_step=np.full(count, np.nan),
-            memory=memory,
+            solver_state=solver_state,
         )
 
     @property
@@ -82,11 +82,11 @@ class State:
         """Which trajectories have not ended, shape (M,)."""
         return np.asarray(self.status == _RUNNING)
 
-    def moved(self, **changes: Any) -> State:
+    def replace(self, **changes: Any) -> State:
         """Return the state with some attributes replaced."""
         return dataclasses.replace(self, **changes)
 
-    def ended(self, rows: Mask, status: Status, messages: str | Sequence[str]) -> State:
+    def terminate(self, rows: Mask, status: Status, messages: str | Sequence[str]) -> State:
         """Return the state with the running ones among `rows`, a mask (M,), ended.
 
         `messages` is one sentence for all of them, or M sentences.
@@ -94,7 +94,7 @@ class State:
         rows = rows & self.running
         given = [messages] * len(self.status) if isinstance(messages, str) else messages
         new = tuple(g if r else old for g, r, old in zip(given, rows, self.messages, strict=True))
-        return self.moved(status=np.where(rows, np.int8(status), self.status), messages=new)
+        return self.replace(status=np.where(rows, np.int8(status), self.status), messages=new)
 
 
 class Integrator(Component, abc.ABC):
@@ -133,7 +133,7 @@ class Integrator(Component, abc.ABC):
         """Return the state at flow time `time`, or as near to it as the method gets.
 
         Trajectories that are not running stay as they are; one that ends gets its status and a message
-        with `State.ended`. `state` must not be used again afterwards: its memory may have been changed.
+        with `State.terminate`. `state` is a value: it may be advanced again, to the same numbers.
         """
 
 

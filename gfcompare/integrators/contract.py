@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gfcompare.components.errors import ContractError
 from gfcompare.integrators.base import State
-from gfcompare.integrators.counting import Array, CountedProblem
-from gfcompare.integrators.status import Status
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.status import Array, Status
 
 _LAST = max(status.value for status in Status)
 
@@ -32,7 +32,7 @@ def check_array(value: object, shape: tuple[int, ...], place: str, what: str, re
     value : to be checked
     shape : that it must have
     place : the function that returned it, such as ``HeavyBall.step``
-    what : what it must return, such as ``(theta, memory)``
+    what : what it must return, such as ``(theta, solver_state)``
     returned : all that it returned
     """
     # Arrays of other libraries serve; lists and numbers are more often a mistake.
@@ -46,7 +46,7 @@ def check_array(value: object, shape: tuple[int, ...], place: str, what: str, re
 
 def check_step(result: object, shape: tuple[int, ...], place: str, first: str = "theta") -> tuple[Array, Any]:
     """Return the two parts of what a step returns: an array of a given shape, and anything."""
-    what = f"({first}, memory) with {first}"
+    what = f"({first}, solver_state) with {first}"
     if not isinstance(result, tuple) or len(result) != 2:
         raise ContractError(
             f"{place} must return {what} of shape {shape} and type float64, got {described(result)}."
@@ -56,7 +56,7 @@ def check_step(result: object, shape: tuple[int, ...], place: str, first: str = 
 
 def check_block(result: object, shape: tuple[int, ...], place: str) -> tuple[Array, Any, NDArray[np.int64]]:
     """Return the three parts of what a block of steps returns."""
-    what = "(theta, memory, taken) with theta"
+    what = "(theta, solver_state, taken) with theta"
     if not isinstance(result, tuple) or len(result) != 3:
         raise ContractError(
             f"{place} must return {what} of shape {shape} and type float64, got {described(result)}."

@@ -9,20 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.base import FlowTables
-from gfcompare.integrators.status import DIVERGENCE_NORM
+from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Integers, Mask
 from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.targets import Target
-
-Array = NDArray[np.float64]
-
-
-Mask = NDArray[np.bool_]
-
-
-Integers = NDArray[np.int64]
 
 
 class CountedProblem:

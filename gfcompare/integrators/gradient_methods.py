@@ -1,4 +1,4 @@
-"""Base of the methods whose steps are made of gradients and a memory: momentum, Adam."""
+"""Base of the methods whose steps are made of gradients and a solver_state: momentum, Adam."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 
 from gfcompare.components.component import require
 from gfcompare.integrators.contract import check_step
-from gfcompare.integrators.counting import Array, CountedProblem
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.schedules import StepSize
+from gfcompare.integrators.status import Array
 from gfcompare.integrators.steps import StepMethod
 
 
 @dataclass(frozen=True)
 class GradientMethod(StepMethod, abc.ABC):
-    """A step method that makes its moves from gradients and a memory, such as momentum or Adam.
+    """A step method that makes its updates from gradients and a solver_state, such as momentum or Adam.
 
-    A subclass writes `move`; batches, the submanifold M and the count of evaluations are looked after here.
+    A subclass writes `update`; batches, the submanifold M and the count of evaluations are looked after here.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class GradientMethod(StepMethod, abc.ABC):
         renormalised (Eberle, Jentzen, Riekert, Weiss, arXiv:2207.06246)
     """
 
-    deterministic: ClassVar[bool] = False  # the next state depends on the memory too
+    deterministic: ClassVar[bool] = False  # the next state depends on the solver_state too
     step_size: StepSize = 0.01
     batch_size: int = 0
     normalize: bool = False
@@ -47,32 +48,32 @@ class GradientMethod(StepMethod, abc.ABC):
         return self.normalize
 
     @abc.abstractmethod
-    def move(
-        self, gradient: Callable[[Array], Array], theta: Array, memory: Any, step_size: float
+    def update(
+        self, gradient: Callable[[Array], Array], theta: Array, solver_state: Any, step_size: float
     ) -> tuple[Array, Any]:
-        """Return theta_{n+1} - theta_n, shape (M, P), and the memory after the step.
+        """Return theta_{n+1} - theta_n, shape (M, P), and the solver_state after the step.
 
         Parameters
         ----------
         gradient : the gradient, (M, P), at parameters (M, P), such as theta; 0 for trajectories that ended
         theta : shape (M, P)
-        memory : what the last call returned, `first_memory` at first
+        solver_state : what the last call returned, `init_update` at first
         step_size : of this step
         """
 
-    def first_memory(self, problem: CountedProblem, theta: Array) -> Any:
-        """Return the memory before the first step: zeros, shape (M, P), unless a subclass knows better."""
+    def init_update(self, problem: CountedProblem, theta: Array) -> Any:
+        """Return what `update` remembers at first: zeros, shape (M, P), unless a subclass knows better."""
         return np.zeros_like(theta)
 
-    def initial_memory(
-        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
-    ) -> Any:
+    def init(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> Any:
         """Return the sources of randomness and what the method itself remembers."""
-        return rngs, self.first_memory(problem, theta)
+        return rngs, self.init_update(problem, theta)
 
-    def step(self, problem: CountedProblem, theta: Array, memory: Any, step_size: float) -> tuple[Array, Any]:
-        """Return theta, shape (M, P), and memory after one step."""
-        rngs, own = memory
+    def step(
+        self, problem: CountedProblem, theta: Array, solver_state: Any, step_size: float
+    ) -> tuple[Array, Any]:
+        """Return theta, shape (M, P), and solver_state after one step."""
+        rngs, own = solver_state
         network = problem.network
 
         def gradient(points: Array) -> Array:
@@ -81,8 +82,8 @@ class GradientMethod(StepMethod, abc.ABC):
             points = network.retract(points)
             return network.project(points, self._gradient(problem, points, rngs))
 
-        result = self.move(gradient, theta, own, step_size)
-        move, own = check_step(result, theta.shape, f"{type(self).__name__}.move", "move")
+        result = self.update(gradient, theta, own, step_size)
+        move, own = check_step(result, theta.shape, f"{type(self).__name__}.update", "update")
         if self.normalize:
             return network.retract(theta + network.project(theta, move)), (rngs, own)
         return theta + move, (rngs, own)

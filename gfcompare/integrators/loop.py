@@ -16,12 +16,12 @@ from gfcompare.components.errors import FOREIGN_ERRORS, ContractError, InputErro
 from gfcompare.components.fingerprint import is_own_file
 from gfcompare.integrators.base import Integrator, State, check_method
 from gfcompare.integrators.contract import check_flow, check_state
-from gfcompare.integrators.counting import Array, CountedProblem
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.record import COUNTERS, Record, joined
 from gfcompare.integrators.save_times import check_times
 from gfcompare.integrators.stationarity import stationary
-from gfcompare.integrators.status import Status, escape
+from gfcompare.integrators.status import Array, Status, escape
 from gfcompare.problem import Problem
 
 #: What becomes of an error that a method raises.
@@ -145,12 +145,12 @@ class _Block:
                 state = self._stopped(state)
             self._state = state
         # What the method has said on the way, such as where its solution is not unique, stays.
-        return self._record(state.ended(state.running, Status.REACHED_END, state.messages))
+        return self._record(state.terminate(state.running, Status.REACHED_END, state.messages))
 
     def failed(self, message: str) -> Record:
         """Return what was recorded before the method raised an error."""
         state = self._state
-        return self._record(state.ended(state.running, Status.FAILED, message))
+        return self._record(state.terminate(state.running, Status.FAILED, message))
 
     def _charge(self, began: float, rows: NDArray[np.bool_]) -> None:
         """Share the time since `began` among the trajectories that were running."""
@@ -162,7 +162,7 @@ class _Block:
         messages = [
             f"{escape(row)} after flow time {t:.6g}" for row, t in zip(state.theta, state.time, strict=True)
         ]
-        return state.ended(before & ~finite, Status.DIVERGED, messages)
+        return state.terminate(before & ~finite, Status.DIVERGED, messages)
 
     def _save(self, index: int, state: State, save_time: float) -> None:
         present = state.running | (state.status == Status.STATIONARY)
@@ -190,14 +190,14 @@ class _Block:
             messages = [
                 f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
             ]
-            state = state.ended(still, Status.STATIONARY, messages)
+            state = state.terminate(still, Status.STATIONARY, messages)
         if self._time_limit is not None:
             late = self._wall > self._time_limit
             messages = [
                 f"{w:.3g} s of wall time at flow time {t:.6g}"
                 for w, t in zip(self._wall, state.time, strict=True)
             ]
-            state = state.ended(late, Status.TIME_LIMIT, messages)
+            state = state.terminate(late, Status.TIME_LIMIT, messages)
         return state
 
     def _record(self, state: State) -> Record:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.integrators.counting import Array, Integers
+from gfcompare.integrators.status import Array, Integers
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcompare.components.errors import InputError
-from gfcompare.integrators.counting import Array
+from gfcompare.integrators.status import Array
 
 
 def check_times(times: ArrayLike) -> Array:

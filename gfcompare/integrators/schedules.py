@@ -10,7 +10,7 @@ import numpy as np
 
 from gfcompare.components.component import require
 from gfcompare.components.option_types import check_options
-from gfcompare.integrators.counting import Array
+from gfcompare.integrators.status import Array
 
 #: Most steps handed to compiled code in one call: about the time after which Ctrl-C is noticed.
 BLOCK = 16_384

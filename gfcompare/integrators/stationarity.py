@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.integrators.counting import Array
 from gfcompare.integrators.solvers.conserved import Conserved
 from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized
+from gfcompare.integrators.status import Array
 from gfcompare.problem import Problem
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import enum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gfcompare.integrators.counting import Array
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 #: A trajectory whose parameters leave the ball of this radius counts as diverged.
 DIVERGENCE_NORM = 1e10

@@ -12,9 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gfcompare.components.errors import FOREIGN_ERRORS
-from gfcompare.integrators.counting import Array
-from gfcompare.integrators.solvers.conserved import Staying
-from gfcompare.integrators.status import DIVERGENCE_NORM, Status
+from gfcompare.integrators.base import State
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
+from gfcompare.integrators.solvers.conserved import Conserved, Staying
+from gfcompare.integrators.solvers.runge_kutta import Tolerance
+from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
 # solver failed too often, or with the smallest step that floating point allows.
@@ -67,11 +70,10 @@ class CvodeRun:
     velocity : maps y, shape (P,), read-only, to y'
     start : y at flow time 0
     method : "BDF" or "Adams"
-    rtol, atol : tolerances of a step
+    tolerance : of a step
     max_steps : after these it ends
     conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts
-    again
-        from where it is restored, and so it does where neurons have changed their sizes
+        again from where it is restored, and so it does where neurons have changed their sizes
     growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
 
     Attributes
@@ -91,8 +93,7 @@ class CvodeRun:
         start: Array,
         *,
         method: Literal["BDF", "Adams"],
-        rtol: float,
-        atol: float,
+        tolerance: Tolerance,
         max_steps: int,
         conserved: Staying | None = None,
         growth: Callable[[Array, float], float] | None = None,
@@ -106,7 +107,7 @@ class CvodeRun:
         self.reached = 0.0
         self.y = np.array(start, dtype=np.float64)
         self._limit = max_steps
-        self._method, self._rtol, self._atol = method, rtol, atol
+        self._method, self._tolerance = method, tolerance
         self._conserved, self._growth = conserved, growth
         # The longest step so far for which deviations are known not to grow within it; and the longest
         # allowed where they do, until so many steps have been made.
@@ -137,8 +138,8 @@ class CvodeRun:
         self._solver = CVODE(
             self._right_hand_side,
             method=self._method,
-            rtol=self._rtol,
-            atol=self._atol * self._sizes,
+            rtol=self._tolerance.relative,
+            atol=self._tolerance.absolute * self._sizes,
             linsolver="gmres",
             krylov_dim=_KRYLOV_DIMENSION,
         )
@@ -204,7 +205,7 @@ class CvodeRun:
             sizes = self._conserved.sizes(self.y)
             resized = np.max(np.maximum(sizes / self._sizes, self._sizes / sizes)) > _RESIZED
             # Not at once: a save time within this step is read off the solver's interpolant.
-            self._lost = resized or self._conserved.strayed(self.y, self._rtol)
+            self._lost = resized or self._conserved.strayed(self.y, self._tolerance.relative)
         if self._growth is None or self._limited > _LIMITED:
             self._longest = np.inf
             return
@@ -218,3 +219,39 @@ class CvodeRun:
                 self._longest, self._until = _GROWTH / rate, self.steps + _GROWTH_STEPS
             else:
                 self._checked = _LONGER**2 * size
+
+
+def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["BDF", "Adams"]) -> State:
+    """Return the state at flow time 0 in theta, shape (M, P), with CVODE for each trajectory.
+
+    Parameters
+    ----------
+    field : the vector field
+    problem : the problem
+    theta : initial parameters, shape (M, P)
+    method : the formulas
+    """
+    ys = [np.array(field.coordinates(problem.only(m), row)) for m, row in enumerate(theta)]
+    sizes = initial_sizes(field, problem, theta)
+    growing = field.compiled_as is not None and problem.has_compiled_flow
+
+    def make(m: int) -> CvodeRun:
+        mine = problem.only(m)
+
+        def velocity(y: Array) -> Array:
+            return field.velocity(mine, y)
+
+        def growth(y: Array, bound: float) -> float:
+            return mine.growth_rate(y, bound, normalize=field.compiled_as == "normalized")
+
+        return CvodeRun(
+            velocity,
+            ys[m],
+            method=method,
+            tolerance=Tolerance(field.rtol, field.absolute),
+            max_steps=field.max_steps,
+            conserved=Conserved.along(problem.network, field.compiled_as, ys[m], float(sizes[m])),
+            growth=growth if growing else None,
+        )
+
+    return Solvers.start(field, theta, make)

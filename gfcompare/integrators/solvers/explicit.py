@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
-from scipy.optimize import brentq
 
+from gfcompare.integrators.base import State
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
 from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
-from gfcompare.integrators.solvers.conserved import Staying
+from gfcompare.integrators.solvers.conserved import Conserved, Staying
+from gfcompare.integrators.solvers.events import Events, StuckError
+from gfcompare.integrators.solvers.filippov import Kinks
 from gfcompare.integrators.solvers.runge_kutta import (
     Array,
     DormandPrince5,
@@ -61,50 +64,6 @@ def next_size(size: float, error: float, order: int) -> float:
         return _SMALLEST * size
     factor = _LARGEST if error == 0.0 else _SAFETY * error ** (-1.0 / order)
     return min(size * min(_LARGEST, max(_SMALLEST, factor)), _LONGEST)
-
-
-def first_positive(function: Callable[[float], float], start: float = 0.0, end: float = 1.0) -> float:
-    """Return a share in [start, end] just past a change of sign of a function that is positive at the end."""
-    if function(start) > 0.0:
-        return start
-    # As many iterations as the method can need: a function may touch 0 almost flatly.
-    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16, maxiter=2500))
-    past = 1e-15
-    while share < end and not function(share) > 0.0:
-        share = min(share + past, end)
-        past *= 4.0
-    return share
-
-
-class Events(Protocol):
-    """A right-hand side that changes at events: `gfcompare.integrators.solvers.filippov.Kinks` is one."""
-
-    def velocity(self, y: Array) -> Array:
-        """Return the velocity between events."""
-
-    def first_change(self, made: Step) -> float | None:
-        """Return the share of a step at which the next event is, None if there is none."""
-
-    def switch(self, y: Array) -> Array:
-        """Change the right-hand side at y; return y, moved by rounding if it has to be on a kink exactly.
-
-        Raises
-        ------
-        StuckError
-            where the flow cannot be followed
-        """
-
-    @property
-    def changes(self) -> int:
-        """Events so far, -1 if there never are any."""
-
-    @property
-    def note(self) -> str:
-        """What there is to say about the solution so far."""
-
-
-class StuckError(Exception):
-    """The flow cannot be followed past an event."""
 
 
 class ExplicitRun:
@@ -221,3 +180,47 @@ class ExplicitRun:
             self._velocity = self._conserved.velocity(self._velocity, reached, self._y)
             sizes = self._conserved.sizes(self._y)
             self._tolerance = replace(self._tolerance, absolute=self._absolute * sizes)
+
+
+class _Smooth:
+    """A field without events."""
+
+    changes = -1
+    note = ""
+
+    def __init__(self, field: Field, problem: CountedProblem) -> None:
+        self._field = field
+        self._problem = problem
+
+    def velocity(self, y: Array) -> Array:
+        return self._field.velocity(self._problem, y)
+
+    def first_change(self, made: Step) -> None:
+        return None
+
+    def switch(self, y: Array) -> Array:
+        return y  # never called
+
+
+def start(field: Field, problem: CountedProblem, theta: Array, method: str) -> State:
+    """Return the state at flow time 0 in theta, shape (M, P), with an explicit method for each trajectory.
+
+    Parameters
+    ----------
+    field : the vector field; on finitely many points its steps end where an activation changes
+    problem : the problem
+    theta : initial parameters, shape (M, P)
+    method : a key of `METHODS`
+    """
+    ys = [np.array(field.coordinates(problem.only(m), row)) for m, row in enumerate(theta)]
+    sizes = initial_sizes(field, problem, theta)
+
+    def make(m: int) -> ExplicitRun:
+        mine, y = problem.only(m), ys[m].copy()
+        conserved = Conserved.along(problem.network, field.compiled_as, y, float(sizes[m]))
+        events = _Smooth(field, mine) if problem.smooth else Kinks(field, mine, y)
+        return ExplicitRun(
+            y, events, method, Tolerance(field.rtol, field.absolute), field.max_steps, conserved
+        )
+
+    return Solvers.start(field, theta, make)

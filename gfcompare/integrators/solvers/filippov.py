@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.integrators.counting import CountedProblem
-from gfcompare.integrators.solvers.explicit import StuckError, first_positive
+from gfcompare.integrators.solvers.events import StuckError, first_positive
 from gfcompare.integrators.solvers.runge_kutta import Step
 from gfcompare.integrators.solvers.sliding import Sliding, chosen, coincident, rank
 

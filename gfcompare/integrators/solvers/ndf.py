@@ -9,9 +9,10 @@ import numpy as np
 
 from gfcompare.evaluators.base import FlowTables
 from gfcompare.integrators.base import State
-from gfcompare.integrators.counting import Array, CountedProblem
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.base import Field, output_sizes
 from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized, hessian_along
-from gfcompare.integrators.status import DIVERGENCE_NORM, Status, escape
+from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
 from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 
@@ -32,19 +33,6 @@ _REASONS = {
         "after flow time {reached:.6g} the gradient is below its rounding error, but the risk may still fall"
     ),
 }
-
-
-def output_sizes(problem: CountedProblem, theta: Array) -> Array:
-    """Return the size of what the network has to represent, shape (M,): sqrt(L) and the output biases.
-
-    Parameters
-    ----------
-    problem : the problem
-    theta : initial parameters, shape (M, P)
-    """
-    outputs = problem.network.outputs
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt(problem.risk(theta)) + np.linalg.norm(theta[:, -outputs:], axis=1))
 
 
 @dataclass(frozen=True)
@@ -151,13 +139,13 @@ class CompiledFlow:
                     pending[m] = found is None and status == Status.RUNNING
         ended = np.isin(np.arange(len(running)), list(statuses))
         times = np.where(running, np.where(ended, tables.clocks[:, 0], time), times)
-        result = state.moved(
+        result = state.replace(
             theta=theta,
             time=times,
             steps=tables.counts[:, 2].copy(),
             rejected_steps=tables.counts[:, 4].copy(),
             smallest_step=np.where(np.isfinite(tables.clocks[:, 2]), tables.clocks[:, 2], np.nan),
-            memory=replace(self, tables=tables, settled=settled),
+            solver_state=replace(self, tables=tables, settled=settled),
         )
         for m, end in statuses.items():
             status = end
@@ -167,7 +155,7 @@ class CompiledFlow:
             message = _REASONS[status].format(
                 steps=result.steps[m], reached=times[m], time=time, escaped=escaped
             )
-            result = result.ended(np.arange(len(running)) == m, status, message)
+            result = result.terminate(np.arange(len(running)) == m, status, message)
         return result
 
     def _decide(
@@ -249,3 +237,27 @@ def load_kernels(problem: CountedProblem, *, dense: bool) -> None:
     origin = np.zeros((1, problem.network.parameter_count))
     flow = CompiledFlow.start(problem, origin, origin, rtol=1e-6, atol=1.0, max_steps=1, normalized=False)
     problem.advance_flow(flow.tables, 0.0, flow.settings, dense=dense)
+
+
+def start(field: Field, problem: CountedProblem, theta: Array) -> State:
+    """Return the state at flow time 0 in theta, shape (M, P), of one of the two gradient flows.
+
+    Parameters
+    ----------
+    field : the flow; its `compiled_as` says which
+    problem : under a measure with a density
+    theta : initial parameters, shape (M, P)
+    """
+    y = np.stack([field.coordinates(problem.only(m), row) for m, row in enumerate(theta)])
+    velocity = np.stack([field.velocity(problem.only(m), row) for m, row in enumerate(y)])
+    flow = CompiledFlow.start(
+        problem,
+        y,
+        velocity,
+        rtol=field.rtol,
+        atol=field.atol,
+        max_steps=field.max_steps,
+        normalized=field.compiled_as == "normalized",
+    )
+    state = State.at(flow.parameters(problem, y), flow)
+    return state.replace(rejected_steps=flow.tables.counts[:, 4].copy())
