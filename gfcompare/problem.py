@@ -354,8 +354,9 @@ class Problem:
         """Return an estimated bound of the relative error of the gradient on a box, shape (...).
 
         The largest difference to the gradients by rules with more nodes, times `quadrature.SAFETY`, over the
-        norm of the finest: calibrated so that at least 95 % of the errors of random and trained networks lie
-        below it. It is no proof: what lies between the nodes of every rule is not seen.
+        norm of the finest. That factor, 2, was set beforehand; 99.7 % of 915 errors of random and trained
+        networks were measured below the estimate (`python -m benchmarks.quadrature_coverage`). It is no
+        proof: what lies between the nodes of every rule is not seen.
         """
         rows, leading = self._network.rows(theta)
         own = self._evaluator.gradients(rows)

@@ -106,8 +106,10 @@ def test_error_falls_with_the_tolerance(name):
         found, _ = flow(case, name, times, rtol=rtol)
         sizes = np.abs(found - exact).max(axis=(1, 2))
         assert sizes.max() < 300 * rtol
-        errors.append(np.median(sizes))
-    assert all(b < a / 10 for a, b in itertools.pairwise(errors))
+        errors.append([np.median(sizes), sizes.max()])
+    # Two decades of rtol: the median falls by 32 to 86, the largest by 13 to 73. Of 3 networks the largest
+    # fell by 9.8 once.
+    assert all((np.array(b) < np.array(a) / 10).all() for a, b in itertools.pairwise(errors))
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -305,7 +307,8 @@ def test_a_wrong_sign_diverges_and_harms_nobody():
         assert data["end_time"].values[m] <= times[known]
         assert "1e+10" in str(data["message"].values[m])
     assert np.isfinite(data["risk"].values[1]).all()
-    assert np.allclose(parameters(data)[1], theta[1], rtol=0, atol=1e-15)
+    # The optimal bias is a mean of moments: 0 but for a rounding of the target's size, 1.
+    assert np.allclose(parameters(data)[1], theta[1], rtol=0, atol=4 * np.finfo(float).eps)
 
 
 def test_a_velocity_that_raises_fails_and_harms_nobody():
@@ -323,7 +326,9 @@ def test_a_velocity_that_raises_fails_and_harms_nobody():
     assert ends[3] in (gfc.Status.FAILED, gfc.Status.STEP_TOO_SMALL, gfc.Status.DIVERGED)
     assert str(data["message"].values[3])
     for m in (0, 2):
-        assert np.allclose(found[m], good[m], atol=1e-5)
+        # Solvers of rtol 1e-6 that take other steps (those of Broken know of no balancedness): each was
+        # measured within 2.4e-6 of a run at 1e-11, both within 4e-7 of each other.
+        assert np.allclose(found[m], good[m], rtol=0, atol=5e-6)
     assert np.isnan(found[3, 1:]).all()
 
 

@@ -44,7 +44,7 @@ def test_the_risk_does_not_rise_late_in_the_normalised_flow(method, rtol, count)
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("widths", [(1, 4, 1), (1, 3, 3, 2)])
 def test_nothing_drifts(flow, widths):
-    """Balancedness within 10 rtol of |theta|^2, rows on M, at every save time to 10^12 (deep: 10^6)."""
+    """Balancedness within rtol / 10 of |theta|^2, rows on M, at every save time to 10^12 (deep: 10^6)."""
     target = gfc.targets.Polynomial([[0.3, 4.0, -12.0, 8.0]] * widths[-1])
     problem = gfc.Problem(gfc.ReLUNetwork(widths), target, gfc.measures.Uniform())
     theta = draw(problem, range(6))
@@ -60,7 +60,8 @@ def test_nothing_drifts(flow, widths):
         balance = np.concatenate(problem.network.balancedness(states), axis=-1)
         start = np.concatenate(problem.network.balancedness(theta), axis=-1)
         drift = np.abs(balance - start[:, None]).max(axis=-1)
-        bound = 1e-9 if len(widths) == 3 else 10 * rtol  # between layers it is restored by iteration
+        # Between layers it is restored by iteration: 1.4e-6 was measured at rtol 1e-4, 1.2e-9 at 1e-6.
+        bound = 1e-9 if len(widths) == 3 else rtol / 10
         assert np.nanmax(drift / (states**2).sum(axis=-1)) < bound
 
 

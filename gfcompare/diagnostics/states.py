@@ -104,7 +104,7 @@ class TestRisk(Diagnostic):
 class QuadratureError(Diagnostic):
     """An estimated bound of the relative error of the gradient by quadrature, for a measure on a box.
 
-    Rules with more nodes tell; more than 95 % of the errors lie below it (docs/study-file.md). Towards a
+    Rules with more nodes tell; 99.7 % of 915 measured errors lie below it (docs/study-file.md). Towards a
     critical point it grows, because the gradient itself vanishes.
     """
 

@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 #: Relative error of the gradient that the default number of nodes aims at, for d = 2, d = 3 and more inputs.
 ACCURACY = {2: 1e-6, 3: 1e-4}
 ACCURACY_ABOVE = 1e-2
-#: What the differences to other rules are multiplied by, to bound the error of the gradient in at least 95 %
-#: of cases; calibrated by `python -m benchmarks.quadrature_coverage --calibrate`.
+#: What the differences to other rules are multiplied by, to bound the error of the gradient. Set beforehand,
+#: not fitted to data: `python -m benchmarks.quadrature_coverage` measures in how many cases it is a bound.
 SAFETY = 2.0
 #: The default number of nodes never exceeds this.
 MOST_NODES = 4096

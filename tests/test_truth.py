@@ -1,0 +1,24 @@
+"""A small part of the campaign of `benchmarks.truth`: nothing is wrong without a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+pytest.importorskip("benchmarks", reason="the benchmarks are in the source tree, not in the package")
+
+from benchmarks import truth
+
+COUNTED = ("off", "stuck", "drift", "false status")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_nothing_is_wrong_without_a_word(number: int) -> None:
+    """Random problems on an interval, both flows, four tolerances, to t = 10^10; and CVODE, on problem 0."""
+    total: Counter[str] = Counter()
+    for _, counts in truth.campaign(number, 1, 2):
+        total.update(counts)
+    assert total["judged"] > total["trajectories"] // 2
+    assert {name: total[name] for name in COUNTED} == dict.fromkeys(COUNTED, 0)
