@@ -253,6 +253,54 @@ def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: 
     assert "0 cells computed, 4 found finished" in third.stdout
 
 
+FATAL_FLOW = """
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+import gfcompare as gfc
+
+
+@dataclass(frozen=True)
+class Fatal(gfc.FlowIntegrator):
+    "A flow at which processes die where its solver is loaded."
+
+    name: ClassVar[str] = "ending"
+    act: str = ""
+
+    def velocity(self, problem, y):
+        return -problem.gradient(y)
+
+    def method_for(self, problem):
+        os._exit(7)
+
+
+@gfc.hookimpl
+def gfcompare_integrators():
+    return [Fatal]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_after_a_crash_in_the_warm_up_the_next_run_is_complete(tmp_path: Path, jobs: int) -> None:
+    (tmp_path / "ending.py").write_text(FATAL_FLOW)
+    (tmp_path / "study.toml").write_text(STUDY.format(act=""))
+    command = ["run", "study.toml", "--plugin", "ending.py", "--output", "out", "--jobs", jobs]
+    first = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert first.returncode == 7
+    assert (tmp_path / "out" / "cells" / "warm-up.running").exists()
+    second = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert second.returncode == 1, second.stderr
+    assert "a run died while it loaded the compiled kernels, so the cells are" in second.stderr
+    assert "error: 'ending' failed on every trajectory" in second.stderr
+    _, messages = check_complete(tmp_path / "out", Status.FAILED)
+    assert all(m.startswith("the process that computed it died") and "exit code 7" in m for m in messages)
+    assert not list((tmp_path / "out" / "cells").glob("*.running"))
+    third = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert "0 cells computed, 4 found finished" in third.stdout
+
+
 def test_a_mark_is_left_by_the_dead_alone(tmp_path: Path) -> None:
     path = tmp_path / "cell.nc"
     assert attempts.deaths(path) == 0

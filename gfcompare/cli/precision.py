@@ -31,6 +31,9 @@ from gfcompare.progress import Display
 if TYPE_CHECKING:
     import xarray as xr
 
+# What the names of the figures of a work-precision study begin with.
+_STEM = "work_precision_"
+
 
 @app.command("work-precision")
 def work_precision(
@@ -143,6 +146,11 @@ def show(file: Path) -> None:
     print_table(tree)
 
 
+def are_figures(names: Sequence[str]) -> bool:
+    """Return whether names are meant as figures of a work-precision study, and not of a result."""
+    return bool(names) and all(name.startswith(_STEM) for name in names)
+
+
 def plot_again(
     file: Path,
     folder: Path,
@@ -161,7 +169,7 @@ def plot_again(
     from gfcompare.work_precision import read
     from gfcompare.work_precision.errors import ERRORS
 
-    stems = {f"work_precision_{error}": error for error in ERRORS}
+    stems = {f"{_STEM}{error}": error for error in ERRORS}
     chosen = [stems[known_name("figure of a work-precision study", name, [*stems])] for name in names or ()]
     for form in formats or ():
         if form not in FORMATS:

@@ -25,7 +25,7 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.drawing import draw
-from gfcompare.cli.results import opened
+from gfcompare.cli.results import opened, place_of
 from gfcompare.cli.tables import print_summary
 from gfcompare.errors import InputError, RunError, unknown_name
 from gfcompare.process_end import ignore_interrupts
@@ -152,13 +152,19 @@ def plot(
     """
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
-    from gfcompare.work_precision import located
+    from gfcompare.work_precision import located, located_beside
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
-    if (study := located(result)) is not None:
+    place = place_of(result)
+    study, other = located(place), located_beside(place)
+    if other is not None and precision.are_figures(figure or ()):
+        study = other
+    if study is not None:
         precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
         return
-    tree, file = opened(result, so_far=True)
+    tree, file = opened(place, so_far=True)
     draw(tree, output or file.parent / "figures", figure, formats, options or ())
+    if other is not None and figure is None:
+        out.print(plain(f"a work-precision study is there too: gfcompare plot {from_here(other)} draws it"))

@@ -17,7 +17,7 @@ from gfcompare.components import describe
 from gfcompare.errors import InputError
 from gfcompare.interface import Status
 from gfcompare.netcdf import open_tree
-from gfcompare.opening import result_path, unfinished_path
+from gfcompare.opening import WORK_PRECISION, result_path, unfinished_path
 from gfcompare.paths import user_path
 from gfcompare.problem import Problem
 from gfcompare.schema import Variable, annotated, root_attributes
@@ -27,7 +27,7 @@ from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, tr
 from gfcompare.work_precision.settings import Line
 from gfcompare.writing import write_whole
 
-FILE = "work-precision.nc"
+FILE = WORK_PRECISION
 
 #: Raised when a reader of older files would misunderstand a new one.
 VERSION = "1.0"
@@ -199,6 +199,12 @@ def located(path: Path) -> Path | None:
             return path if "work_precision_version" in file.ncattrs() else None
     except OSError:  # no netCDF file: whoever opens it says so
         return None
+
+
+def located_beside(path: Path) -> Path | None:
+    """Return the file of a work-precision study in a folder that has the result of a study too, or None."""
+    file = path / FILE
+    return file if file.is_file() and located(path) is None else None
 
 
 def read(path: str | Path) -> xr.DataTree:
