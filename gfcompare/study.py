@@ -6,7 +6,6 @@ import copy
 import hashlib
 import itertools
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -489,8 +488,10 @@ class Study:
         progress : show on standard error how far it is: a bar at a terminal, lines in a notebook or a file;
             processes that others have started show nothing
         """
+        from gfcompare.process_end import warning_of_threads
         from gfcompare.progress import on_standard_error
         from gfcompare.runner import run_study
 
-        shown = on_standard_error() if progress and multiprocessing.parent_process() is None else None
-        return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree
+        shown = on_standard_error() if progress else None
+        with warning_of_threads():
+            return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree

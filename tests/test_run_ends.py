@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -422,6 +424,37 @@ def test_threads_that_go_on_keep_no_process(tmp_path: Path, jobs: int) -> None:
     assert done.returncode == 0, done.stderr
     assert ("threads that a plugin has started still run: 'left over'" in done.stderr) is (jobs == 1)
     check_complete(tmp_path / "out", Status.REACHED_END)
+
+
+def test_a_script_is_told_of_threads_that_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_end, "_GRACE", 0.05)
+    own, end = threading.Thread(target=threading.Event().wait, daemon=True), threading.Event()
+    own.start()
+    started = []
+
+    @dataclass(frozen=True)
+    class Threading(gfc.StepMethod):
+        """Starts a thread that waits."""
+
+        name: ClassVar[str] = "threading"
+        step_size: float = 0.1
+
+        def step(self, problem: Any, theta: Any, memory: Any, step_size: Any) -> Any:
+            if not started:
+                started.append(threading.Thread(target=end.wait, name="left over"))
+                started[0].start()
+                ThreadPoolExecutor(1).submit(int).result()  # which is idle, and ended by Python
+            return theta - step_size * problem.gradient(theta), memory
+
+    try:
+        with pytest.warns(process_end.ThreadsLeftWarning, match="still go on: 'left over'. Python") as heard:
+            study(threading=Threading()).run(tmp_path, jobs=1)
+        assert heard[0].filename == __file__
+        assert gfc.validate(gfc.open_study(tmp_path)) == []
+        study(threading=Threading()).run(tmp_path, jobs=1, force=True)  # it was there before
+    finally:
+        end.set()
+        started[0].join()
 
 
 @pytest.fixture

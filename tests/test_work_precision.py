@@ -390,6 +390,18 @@ def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -
             assert_same_bits(again.tree[name][key].values, value.values, f"{name}/{key}")
 
 
+def test_progress_is_shown_unless_that_is_not_wanted(
+    small: gfc.Study, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = 2 * sum(len(line.labels) for line in lines(small, ()))
+    work_precision.run(small, folder, jobs=1)
+    said = capsys.readouterr().err
+    assert f"{cells} of {cells} cells are finished already" in said  # the settings
+    assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
+    work_precision.run(small, folder, jobs=1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_of_points_and_of_a_density_in_one_study(tmp_path: Path) -> None:
     measures = [
         gfc.measures.Uniform(),

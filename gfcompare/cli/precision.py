@@ -11,10 +11,12 @@ import typer
 
 from gfcompare.cli import layout
 from gfcompare.cli.base import (
+    Force,
     Jobs,
     PluginFiles,
     ResultFolder,
     StudyFile,
+    Traceback,
     app,
     count,
     err,
@@ -47,13 +49,8 @@ def work_precision(
             help="Integrate flows at this relative tolerance. May be repeated; without it, 1e-3, ..., 1e-10.",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
-    ] = False,
-    traceback: Annotated[
-        bool,
-        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
-    ] = False,
+    force: Force = False,
+    traceback: Traceback = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Measure what an accuracy costs: error against work, for every method of a study.
@@ -65,7 +62,7 @@ def work_precision(
     """
     load_plugins(plugin)
     from gfcompare.study import Study
-    from gfcompare.work_precision import run
+    from gfcompare.work_precision.running import run_parts
     from gfcompare.work_precision.settings import varied_option
     from gfcompare.work_precision.summary import failed_everywhere
 
@@ -77,14 +74,14 @@ def work_precision(
 
     loaded = Study.from_toml(study)
     try:
-        outcome = run(
+        outcome = run_parts(
             loaded,
             output,
             rtol=tuple(rtol or ()),
             jobs=jobs,
             force=force,
             on_error="raise" if traceback else "record",
-            progress=display,
+            shown=display,
         )
     except KeyboardInterrupt:
         ignore_interrupts()

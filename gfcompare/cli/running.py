@@ -11,10 +11,12 @@ import typer
 from gfcompare.cli import precision
 from gfcompare.cli.base import (
     Either,
+    Force,
     Jobs,
     PluginFiles,
     ResultFolder,
     StudyFile,
+    Traceback,
     a_path,
     app,
     count,
@@ -51,13 +53,8 @@ def run(
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
     ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
-    ] = False,
-    traceback: Annotated[
-        bool,
-        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
-    ] = False,
+    force: Force = False,
+    traceback: Traceback = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Run a study, draw its figures and print what came out.
