@@ -204,13 +204,31 @@ def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str,
                     yield (flow, method, rtol), judge(case, flow, method, found, reference, spread[:1], rtol)
 
 
+def numbers(
+    arguments: list[str], program: str, about: str | None, what: str, count: int, seeds: int
+) -> argparse.Namespace:
+    """Return how many random problems, seeds of each, and from which problem on, as they were asked for.
+
+    Parameters
+    ----------
+    arguments : of the command line
+    program : how it is called
+    about : its description
+    what : the option of the number of problems, such as "problems"
+    count, seeds : their numbers by default
+    """
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument(f"--{what}", type=int, default=count, help=f"random problems; {count} by default")
+    parser.add_argument(
+        "--seeds", type=int, default=seeds, help=f"initial networks of each; {seeds} by default"
+    )
+    parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
+    return parser.parse_args(arguments)
+
+
 def main(arguments: list[str]) -> None:
     """Run the campaign and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks truth", description=__doc__)
-    parser.add_argument("--problems", type=int, default=600, help="random problems; 600 by default")
-    parser.add_argument("--seeds", type=int, default=8, help="initial networks of each; 8 by default")
-    parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
-    options = parser.parse_args(arguments)
+    options = numbers(arguments, "python -m benchmarks truth", __doc__, "problems", 600, 8)
     began, totals = time.perf_counter(), {}
     for key, counts in campaign(options.first, options.problems, options.seeds):
         totals.setdefault(key, Counter()).update(counts)

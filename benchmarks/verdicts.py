@@ -7,7 +7,6 @@ trajectory wrong. The same flows integrated ten times less accurately than they 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -121,11 +120,7 @@ def verdicts(first: int, studies: int, seeds: int) -> Iterator[Counter[str]]:
 
 def main(arguments: list[str]) -> None:
     """Run the studies and print what is counted."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=__doc__)
-    parser.add_argument("--studies", type=int, default=32, help="random problems; 32 by default")
-    parser.add_argument("--seeds", type=int, default=32, help="seeds of each; 32 by default")
-    parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
-    options = parser.parse_args(arguments)
+    options = truth.numbers(arguments, "python -m benchmarks.verdicts", __doc__, "studies", 32, 32)
     began, total = time.perf_counter(), Counter[str]()
     for counts in verdicts(options.first, options.studies, options.seeds):
         total.update(counts)

@@ -19,6 +19,7 @@ import gfcompare as gfc
 from gfcompare import cli, theory
 from gfcompare.results import opening, store
 from gfcompare.study import cell_files, diagnosing, runner, unfinished
+from gfcompare.study.diagnosing import with_comparisons
 from gfcompare.study.runner import run_study
 from gfcompare.study.study import Cell
 
@@ -343,6 +344,43 @@ def test_what_there_is_of_a_stopped_run_is_a_valid_result(tmp_path: Path) -> Non
     done = run_study(study(seeds=20), tmp_path / "part", jobs=1)
     assert (done.computed, done.reused) == (5, 3)
     assert not (tmp_path / "part" / "unfinished.nc").exists()
+
+
+def test_comparisons_with_the_flow_are_there_of_a_stopped_run(tmp_path: Path) -> None:
+    whole = study(seeds=20).run(tmp_path / "whole", jobs=1)["sine"].to_dataset()
+    stopped(study(seeds=20), tmp_path / "part", 3)
+    found = unfinished.open_unfinished(tmp_path / "part" / "unfinished.nc")
+    tree, left_out = with_comparisons(found)
+    assert left_out == ()
+    assert gfc.validate(tree) == []
+    for name in ("distance_to_flow", "function_distance_to_flow"):
+        assert name not in found.tree["sine"]
+        np.testing.assert_array_equal(tree["sine"][name], whole[name].isel(seed=slice(16)))
+        assert (tree["sine"][name].sel(integrator="gd").isel(time=-1) > 0).any()  # a dead network stays
+
+
+def test_a_flow_that_the_result_will_not_be_compared_to_stands_in_for_none(tmp_path: Path) -> None:
+    flows = {f"rtol {rtol}": gfc.integrator("standard-gf", rtol=rtol) for rtol in (1e-4, 1e-8)}
+    given = study(integrators={"gd": gfc.integrator("gd"), **flows})
+    stopped(given, tmp_path, 2)  # gd and the less accurate flow
+    tree, left_out = with_comparisons(unfinished.open_unfinished(tmp_path / "unfinished.nc"))
+    assert "distance_to_flow" not in tree["sine"]
+    names = "distance_to_flow, function_distance_to_flow"
+    assert left_out == (f"problem 'sine': without {names}: rtol 1e-08 is not there yet",)
+    whole = given.run(tmp_path, jobs=1)["sine"]
+    assert (whole["distance_to_flow"].sel(integrator="rtol 1e-08") == 0.0).all()
+
+
+def test_comparisons_that_nobody_wants_are_not_made(tmp_path: Path) -> None:
+    given = study(integrators={name: gfc.integrator(name) for name in ("gd", "sgd")})
+    stopped(given, tmp_path / "no flow", 1)
+    chosen = study(diagnostics=["sharpness"])
+    stopped(chosen, tmp_path / "not chosen", 2)
+    for folder in ("no flow", "not chosen"):
+        found = unfinished.open_unfinished(tmp_path / folder / "unfinished.nc")
+        tree, left_out = with_comparisons(found)
+        assert left_out == ()
+        assert set(tree["sine"].data_vars) == set(found.tree["sine"].data_vars)
 
 
 @pytest.mark.parametrize(

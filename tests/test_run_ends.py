@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -255,6 +257,54 @@ def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: 
     assert "0 cells computed, 4 found finished" in third.stdout
 
 
+FATAL_FLOW = """
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+import gfcompare as gfc
+
+
+@dataclass(frozen=True)
+class Fatal(gfc.FlowIntegrator):
+    "A flow at which processes die where its solver is loaded."
+
+    name: ClassVar[str] = "ending"
+    act: str = ""
+
+    def velocity(self, problem, y):
+        return -problem.gradient(y)
+
+    def method_for(self, problem):
+        os._exit(7)
+
+
+@gfc.hookimpl
+def gfcompare_integrators():
+    return [Fatal]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_after_a_crash_in_the_warm_up_the_next_run_is_complete(tmp_path: Path, jobs: int) -> None:
+    (tmp_path / "ending.py").write_text(FATAL_FLOW)
+    (tmp_path / "study.toml").write_text(STUDY.format(act=""))
+    command = ["run", "study.toml", "--plugin", "ending.py", "--output", "out", "--jobs", jobs]
+    first = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert first.returncode == 7
+    assert (tmp_path / "out" / "cells" / "warm-up.running").exists()
+    second = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert second.returncode == 1, second.stderr
+    assert "a run died while it loaded the compiled kernels, so the cells are" in second.stderr
+    assert "error: 'ending' failed on every trajectory" in second.stderr
+    _, messages = check_complete(tmp_path / "out", Status.FAILED)
+    assert all(m.startswith("the process that computed it died") and "exit code 7" in m for m in messages)
+    assert not list((tmp_path / "out" / "cells").glob("*.running"))
+    third = gfcompare(*command, "--no-figures", cwd=tmp_path)
+    assert "0 cells computed, 4 found finished" in third.stdout
+
+
 def test_a_mark_is_left_by_the_dead_alone(tmp_path: Path) -> None:
     path = tmp_path / "cell.nc"
     assert attempts.deaths(path) == 0
@@ -376,6 +426,37 @@ def test_threads_that_go_on_keep_no_process(tmp_path: Path, jobs: int) -> None:
     assert done.returncode == 0, done.stderr
     assert ("threads that a plugin has started still run: 'left over'" in done.stderr) is (jobs == 1)
     check_complete(tmp_path / "out", Status.REACHED_END)
+
+
+def test_a_script_is_told_of_threads_that_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_end, "_GRACE", 0.05)
+    own, end = threading.Thread(target=threading.Event().wait, daemon=True), threading.Event()
+    own.start()
+    started = []
+
+    @dataclass(frozen=True)
+    class Threading(gfc.StepMethod):
+        """Starts a thread that waits."""
+
+        name: ClassVar[str] = "threading"
+        step_size: float = 0.1
+
+        def step(self, problem: Any, theta: Any, memory: Any, step_size: Any) -> Any:
+            if not started:
+                started.append(threading.Thread(target=end.wait, name="left over"))
+                started[0].start()
+                ThreadPoolExecutor(1).submit(int).result()  # which is idle, and ended by Python
+            return theta - step_size * problem.gradient(theta), memory
+
+    try:
+        with pytest.warns(process_end.ThreadsLeftWarning, match="still go on: 'left over'. Python") as heard:
+            study(threading=Threading()).run(tmp_path, jobs=1)
+        assert heard[0].filename == __file__
+        assert gfc.validate(gfc.open_study(tmp_path)) == []
+        study(threading=Threading()).run(tmp_path, jobs=1, force=True)  # it was there before
+    finally:
+        end.set()
+        started[0].join()
 
 
 @pytest.fixture

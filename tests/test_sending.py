@@ -13,6 +13,7 @@ from support import gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare.hooks import registry
+from gfcompare.study.cell_files import cell_path
 from gfcompare.study.pickling import check_sendable
 
 LOCKED = """
@@ -51,8 +52,28 @@ def test_a_method_that_cannot_be_sent_is_one_message(study_file: Callable[..., P
         "cannot be sent to a worker process: TypeError: cannot pickle '_thread.lock' object.",
         "in Python jobs=1.",
     )
-    assert list((tmp_path / "out" / "cells").iterdir()) == []
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
     assert gfcompare(*run, "--jobs", 1).returncode == 0
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.nc")}
+    refused(gfcompare(*run, "--jobs", 2, "--force"), "cannot be sent to a worker process")
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.nc")}
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_what_cannot_be_sent_goes_on_in_this_process_after_a_death(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "locked.py").write_text(LOCKED)
+    registry.load_file(tmp_path / "locked.py")
+    study = gfc.Study.from_toml(study_file(last="[integrators.locked]"))
+    (tmp_path / "out" / "cells").mkdir(parents=True)
+    marks = [cell_path(tmp_path / "out", study.cells()[0]), tmp_path / "out" / "cells" / "warm-up"]
+    for mark in marks:
+        mark.with_suffix(".running").write_text("of a process that was killed")
+        with pytest.raises(gfc.InputError, match="cannot be sent to a worker process"):
+            study.run(tmp_path / "out", jobs=2, force=True, progress=False)
+        assert gfc.validate(study.run(tmp_path / "out", jobs=1, force=True, progress=False)) == []
+        assert not list((tmp_path / "out" / "cells").glob("*.running"))
 
 
 @dataclass(frozen=True)

@@ -390,6 +390,18 @@ def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -
             assert_same_bits(again.tree[name][key].values, value.values, f"{name}/{key}")
 
 
+def test_progress_is_shown_unless_that_is_not_wanted(
+    small: gfc.Study, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = 2 * sum(len(line.labels) for line in lines(small, ()))
+    work_precision.run(small, folder, jobs=1)
+    said = capsys.readouterr().err
+    assert f"{cells} of {cells} cells are finished already" in said  # the settings
+    assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
+    work_precision.run(small, folder, jobs=1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_of_points_and_of_a_density_in_one_study(tmp_path: Path) -> None:
     measures = [
         gfc.measures.Uniform(),
@@ -627,6 +639,36 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
     refused(gfcompare("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'")
     refused(gfcompare("plot", copy, "--option", "size=column"), "a work-precision study have no options")
     refused(gfcompare("table", copy / contents.FILE), "this is a work-precision study")
+    for command in ("table", "verify", "report"):
+        refused(gfcompare(command, copy), "it has a work-precision study, which gfcompare info and")
+
+
+def test_a_study_file_means_its_work_precision_study(
+    study_file: Write, folder: Path, small_folder: Path, tmp_path: Path
+) -> None:
+    path = study_file()
+    home = tmp_path / "results" / gfc.Study.from_toml(path).name
+    home.mkdir(parents=True)
+    shutil.copy(folder / contents.FILE, home)
+    drawn = gfcompare("plot", path, "--format", "svg", cwd=tmp_path)
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert len(list((home / "figures").glob("work_precision_*.svg"))) == 3
+    here = home.relative_to(tmp_path)
+    said = gfcompare("info", path, cwd=tmp_path).stdout
+    assert f"a work-precision study is there: gfcompare info {here / contents.FILE} shows it" in said
+    shutil.copy(small_folder / "result.nc", home)
+    both = gfcompare("info", here, cwd=tmp_path)
+    assert (both.returncode, both.stderr) == (0, "")
+    assert both.stdout.endswith(gfcompare("info", here / contents.FILE, cwd=tmp_path).stdout)
+    assert both.stdout.startswith(gfc.open_study(home).attrs["title"])
+    shutil.rmtree(home / "figures")
+    one = gfcompare("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
+    assert (one.returncode, one.stderr) == (0, "")
+    assert [p.name for p in (home / "figures").iterdir()] == ["work_precision_risk.svg"]
+    run = gfcompare("plot", here, "--format", "png", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert f"too: gfcompare plot {here / contents.FILE} draws it" in run.stdout
+    assert (home / "figures" / "risk.png").is_file()
 
 
 def test_a_folder_with_a_result_is_not_taken_for_a_work_precision_study(

@@ -107,6 +107,11 @@ ResultFolder = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(metavar="N", help="Worker processes. Without it, one for each core.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")]
+Traceback = Annotated[
+    bool,
+    typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
+]
 PluginFiles = Annotated[
     list[Path] | None,
     typer.Option(

@@ -11,10 +11,12 @@ import typer
 
 from gfcompare.cli import layout
 from gfcompare.cli.base import (
+    Force,
     Jobs,
     PluginFiles,
     ResultFolder,
     StudyFile,
+    Traceback,
     app,
     count,
     err,
@@ -31,6 +33,9 @@ from gfcompare.system.progress import Display
 if TYPE_CHECKING:
     import xarray as xr
 
+# What the names of the figures of a work-precision study begin with.
+_STEM = "work_precision_"
+
 
 @app.command("work-precision")
 def work_precision(
@@ -44,13 +49,8 @@ def work_precision(
             help="Integrate flows at this relative tolerance. May be repeated; without it, 1e-3, ..., 1e-10.",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
-    ] = False,
-    traceback: Annotated[
-        bool,
-        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
-    ] = False,
+    force: Force = False,
+    traceback: Traceback = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Measure what an accuracy costs: error against work, for every method of a study.
@@ -62,7 +62,7 @@ def work_precision(
     """
     load_plugins(plugin)
     from gfcompare.study.study import Study
-    from gfcompare.work_precision import run
+    from gfcompare.work_precision.running import run_parts
     from gfcompare.work_precision.settings import varied_option
     from gfcompare.work_precision.summary import failed_everywhere
 
@@ -74,14 +74,14 @@ def work_precision(
 
     loaded = Study.from_toml(study)
     try:
-        outcome = run(
+        outcome = run_parts(
             loaded,
             output,
             rtol=tuple(rtol or ()),
             jobs=jobs,
             force=force,
             on_error="raise" if traceback else "record",
-            progress=display,
+            shown=display,
         )
     except KeyboardInterrupt:
         ignore_interrupts()
@@ -143,6 +143,11 @@ def show(file: Path) -> None:
     print_table(tree)
 
 
+def are_figures(names: Sequence[str]) -> bool:
+    """Return whether names are meant as figures of a work-precision study, and not of a result."""
+    return bool(names) and all(name.startswith(_STEM) for name in names)
+
+
 def plot_again(
     file: Path,
     folder: Path,
@@ -161,7 +166,7 @@ def plot_again(
     from gfcompare.work_precision import read
     from gfcompare.work_precision.errors import ERRORS
 
-    stems = {f"work_precision_{error}": error for error in ERRORS}
+    stems = {f"{_STEM}{error}": error for error in ERRORS}
     chosen = [stems[known_name("figure of a work-precision study", name, [*stems])] for name in names or ()]
     for form in formats or ():
         if form not in FORMATS:

@@ -11,10 +11,12 @@ import typer
 from gfcompare.cli import precision
 from gfcompare.cli.base import (
     Either,
+    Force,
     Jobs,
     PluginFiles,
     ResultFolder,
     StudyFile,
+    Traceback,
     a_path,
     app,
     count,
@@ -25,7 +27,7 @@ from gfcompare.cli.base import (
     plain,
 )
 from gfcompare.cli.drawing import draw
-from gfcompare.cli.results import opened
+from gfcompare.cli.results import opened, place_of
 from gfcompare.cli.tables import print_summary
 from gfcompare.components.errors import InputError, RunError, unknown_name
 from gfcompare.system.process_end import ignore_interrupts
@@ -51,13 +53,8 @@ def run(
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
     ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute everything, also the cells that are finished.")
-    ] = False,
-    traceback: Annotated[
-        bool,
-        typer.Option("--traceback", help="Show where a method raises an error, instead of recording it."),
-    ] = False,
+    force: Force = False,
+    traceback: Traceback = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Run a study, draw its figures and print what came out.
@@ -152,13 +149,19 @@ def plot(
     """
     load_plugins(plugin)
     from gfcompare.figures.saving import ALL_FORMATS
-    from gfcompare.work_precision import located
+    from gfcompare.work_precision import located, located_beside
 
     for extension in formats or ():
         if extension not in ALL_FORMATS:
             raise unknown_name("figure format", extension, ALL_FORMATS)
-    if (study := located(result)) is not None:
+    place = place_of(result)
+    study, other = located(place), located_beside(place)
+    if other is not None and precision.are_figures(figure or ()):
+        study = other
+    if study is not None:
         precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
         return
-    tree, file = opened(result, so_far=True)
+    tree, file = opened(place, so_far=True)
     draw(tree, output or file.parent / "figures", figure, formats, options or ())
+    if other is not None and figure is None:
+        out.print(plain(f"a work-precision study is there too: gfcompare plot {from_here(other)} draws it"))

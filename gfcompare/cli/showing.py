@@ -57,7 +57,7 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
     from gfcompare.results.problem_sample import evaluation_text
 
     if is_result(path):
-        from gfcompare.work_precision import located
+        from gfcompare.work_precision import located, located_beside
 
         if (file := located(path)) is not None:
             precision.show(file)
@@ -73,6 +73,9 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
             out.print(f"  {plain(name)}: {sizes}")
             out.print(f"    {evaluation_text(node.attrs)}")
         print_summary(tree)
+        if (file := located_beside(path)) is not None:
+            out.print()
+            precision.show(file)
         return
     from gfcompare.study.study import Study
 
@@ -86,11 +89,14 @@ def _print_finished(study: Study) -> None:
     from pathlib import Path
 
     from gfcompare.study.unfinished import finished_cells
+    from gfcompare.work_precision import FILE
 
     folder = Path("results") / study.name
     if folder.is_dir():
         finished, total = finished_cells(study, folder)
         out.print(plain(f"{finished} of {total} cells are finished in {folder}"))
+        if (folder / FILE).is_file():
+            out.print(plain(f"a work-precision study is there: gfcompare info {folder / FILE} shows it"))
 
 
 @app.command()

@@ -329,6 +329,22 @@ def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: style.Look) 
     )
 
 
+def marked_line(axes: Axes, x: ArrayLike, y: ArrayLike, look: style.Look) -> None:
+    """Draw the line of a method with its marker at each value."""
+    axes.plot(
+        np.asarray(x, dtype=np.float64),
+        np.asarray(y, dtype=np.float64),
+        color=look.colour,
+        linestyle=look.linestyle,
+        linewidth=look.width,
+        marker=look.marker,
+        markersize=3.5,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        zorder=3,
+    )
+
+
 def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "center") -> None:
     """Write a small text into a panel, at a share of its width and height."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}

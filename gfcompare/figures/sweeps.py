@@ -152,17 +152,7 @@ def _draw_line(ax: Axes, table: pd.DataFrame, look: style.Look) -> None:
         upper = band["upper"].clip(upper=10.0 * high)
         ax.fill_between(band["x"], band["lower"], upper, facecolor=face, edgecolor=edge, linewidth=0.4)
     shown = table[table["median"] < np.inf]
-    ax.plot(
-        shown["x"],
-        shown["median"],
-        color=look.colour,
-        linestyle=look.linestyle,
-        linewidth=look.width,
-        marker=look.marker,
-        markersize=3.5,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-    )
+    layout.marked_line(ax, shown["x"], shown["median"], look)
 
 
 def _draw_marks(ax: Axes, table: pd.DataFrame, beyond: pd.DataFrame, look: style.Look, row: int) -> None:

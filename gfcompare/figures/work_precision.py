@@ -165,18 +165,7 @@ def _draw_panel(
         line = panel.medians[(panel.medians["method"] == method) & panel.medians["error"].notna()]
         points = panel.points[panel.points["method"] == method]
         ax.scatter(points["error"], points[cost], s=5, color=look.colour, alpha=0.35, linewidth=0, zorder=2)
-        ax.plot(
-            line["error"],
-            line[cost],
-            color=look.colour,
-            linestyle=look.linestyle,
-            linewidth=look.width,
-            marker=look.marker,
-            markersize=3.5,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
-            zorder=3,
-        )
+        layout.marked_line(ax, line["error"], line[cost], look)
         ended = points[points["ended"] & (points[cost] > 0)]
         layout.mark(ax, np.full(len(ended), left), ended[cost], "x", look)
     sns.despine(ax=ax)

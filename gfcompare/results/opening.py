@@ -20,6 +20,12 @@ from gfcompare.results.validation import KNOWN, faults, version_of
 
 RESULT = "result.nc"
 UNFINISHED = "unfinished.nc"
+WORK_PRECISION = "work-precision.nc"
+
+_OF_PRECISION = (
+    "a work-precision study, which gfcompare info and gfcompare plot show; "
+    "in Python gfcompare.work_precision.read opens it."
+)
 
 
 class SchemaWarning(UserWarning):
@@ -87,6 +93,8 @@ def located(path: str | Path) -> Path:
                 f"{given}: the run is not finished; the same command as before goes on with it. "
                 "gfcompare info and gfcompare plot show what there is so far."
             )
+        if given.is_dir() and (given / WORK_PRECISION).is_file():
+            raise InputError(f"no result at {str(path)!r}: it has {_OF_PRECISION}")
         raise InputError(f"no result at {str(path)!r}: expected a folder with {RESULT}, or such a file.")
     return file
 
@@ -95,10 +103,7 @@ def open_unchecked(file: Path) -> xr.DataTree:
     """Open a result file, whatever is wrong with it besides that it is no result."""
     loaded = open_tree(file)
     if "work_precision_version" in loaded.attrs:
-        raise InputError(
-            f"{file}: this is a work-precision study, which gfcompare info and gfcompare plot show; "
-            "in Python gfcompare.work_precision.read opens it."
-        )
+        raise InputError(f"{file}: this is {_OF_PRECISION}")
     if "schema_version" not in loaded.attrs:
         raise InputError(f"{file}: a netCDF file, but not a result of gfcompare (no schema_version).")
     if loaded.children or "problem" not in loaded.attrs:

@@ -13,13 +13,14 @@ import xarray as xr
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
 from gfcompare.diagnostics import PairedDiagnostic, Quantity, compute
-from gfcompare.diagnostics.compute import ALWAYS, Values, checked_names
+from gfcompare.diagnostics.compute import ALWAYS, Values, checked_names, chosen
 from gfcompare.hooks.registry import registry
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.problem import Problem
 from gfcompare.results.schema import DIAGNOSED, Variable, annotated
 from gfcompare.results.trees import as_tree
 from gfcompare.study.study import Study, diagnostic_key
+from gfcompare.study.unfinished import Unfinished
 from gfcompare.theory.rebuild import Rebuilt
 
 
@@ -93,6 +94,47 @@ def additions(
     if missing:
         raise InputError(f"{missing[0]}: {_why_not(missing[0])}")
     return found
+
+
+def with_comparisons(found: Unfinished) -> tuple[xr.DataTree, tuple[str, ...]]:
+    """Return what there is so far of a run with the diagnostics that compare methods with the flow.
+
+    A run computes them when it puts its cells together. The flow is the one that the whole result will have;
+    until that is there, they are left out.
+
+    Returns
+    -------
+    tree : with the diagnostics, where they can be computed
+    left_out : for each problem that lacks them, which and why
+    """
+    spec = json.loads(found.tree.attrs["study"])
+    rebuilt = Rebuilt(found.tree)
+    groups, left_out = {}, []
+    for key, node in found.tree.children.items():
+        name, data = str(key), node.to_dataset()
+        groups[name] = data
+        flow = _reference(found.methods[name])
+        problem, reason = rebuilt.problem(name)
+        classes = [cls for cls in chosen(spec["diagnostics"]) if issubclass(cls, PairedDiagnostic)]
+        if problem is not None:
+            classes = [cls for cls in classes if cls in compute.diagnostics_of(problem, [cls.name])]
+        names = [cls.name for cls in classes]
+        if not names or flow is None:
+            continue
+        if flow not in data["integrator"].values:
+            reason = f"{flow} is not there yet"
+        if reason:
+            left_out.append(f"problem {name!r}: without {', '.join(names)}: {reason}")
+        elif problem is not None:
+            groups[name] = data.assign(_of_problem(problem, data, names).data_vars)
+    return xr.DataTree.from_dict({"/": found.tree.to_dataset(), **groups}), tuple(left_out)
+
+
+def _reference(methods: xr.Dataset) -> str | None:
+    """Return the method that is the standard flow for `diagnostics.compute.paired`, None if there is none."""
+    known = {str(name): _stored(methods.sel(integrator=name)) for name in methods["integrator"].values}
+    flows = [name for name, method in known.items() if method.follows == "standard"]
+    return min(flows, key=lambda name: known[name].rtol, default=None)
 
 
 def _wanted(names: Sequence[str]) -> list[str]:

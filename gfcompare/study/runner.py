@@ -244,20 +244,22 @@ def run_study(
     opening.check_owner(folder, study.spec())
     shown = progress or Silent()
     cells = study.cells()
-    if force:
-        cell_files.remove_cells(folder, cells)
-    finished = [cell for cell in cells if cell_files.is_finished(folder, cell, on_error)]
-    unfinished.begin(study, folder, cells)
+    finished = [cell for cell in cells if not force and cell_files.is_finished(folder, cell, on_error)]
     there = {cell.key for cell in finished}
     todo = [cell for cell in cells if cell.key not in there]
+    plan = _plan(todo, folder, jobs)  # refuses what cannot be sent before anything is written or removed
+    if force:
+        cell_files.remove_cells(folder, cells)
+    unfinished.begin(study, folder, cells)
     shown.begin(cells, finished)
     kept = sum(cell_files.cell_path(folder, cell).exists() for cell in todo)
     if kept and on_error == "record":
         shown.note(f"{kept} cells have their trajectories: of them only diagnostics are computed")
     try:
         if todo:
-            warm_up(todo, shown)
-            _refuse(_compute_all(todo, folder, jobs, on_error, shown), folder, on_error)
+            _warm_up_once(todo, folder, plan, shown)
+            _refuse(_compute_all(todo, folder, plan, on_error, shown), folder, on_error)
+            attempts.forget(_warm_up_path(folder))
     finally:
         # The files are what counts: a cell that was written may not have been reported any more.
         shown.end(len(finished) + sum(cell_files.is_finished(folder, cell, on_error) for cell in todo))
@@ -270,25 +272,67 @@ def run_study(
     return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
 
 
-def _compute_all(
-    todo: Sequence[Cell], folder: Path, jobs: int | None, on_error: OnError, shown: Progress
-) -> Failures:
-    """Compute cells, in this process or in others; return those that could not be."""
+@dataclass(frozen=True)
+class _Plan:
+    """Where cells are computed.
+
+    Attributes
+    ----------
+    here : in this process, one by one
+    workers : the number of processes
+    warm : compile or load the kernels in this process first
+    reason : what is told of it
+    """
+
+    here: bool
+    workers: int
+    warm: bool
+    reason: str
+
+
+def _plan(todo: Sequence[Cell], folder: Path, jobs: int | None) -> _Plan:
+    """Return where cells are computed: not in this process what a process has died of, if that can be.
+
+    Raises
+    ------
+    InputError
+        if worker processes are wanted and a cell cannot be sent to them
+    """
     workers = min(jobs or threads.available_cores(), len(todo))
     fatal = [cell for cell in todo if attempts.deaths(cell_files.cell_path(folder, cell))]
-    alone = multiprocessing.current_process().daemon  # of a multiprocessing.Pool
-    if alone and workers > 1:
-        shown.note("this process may not start others, so the cells are computed in it one by one")
-    elif fatal:
-        shown.note(
-            f"a run died while it computed {fatal[0].label}, so the cells are computed in worker processes"
-        )
-    if alone or (workers == 1 and not fatal):
+    deaths = attempts.deaths(_warm_up_path(folder))
+    if not todo:
+        return _Plan(True, 0, False, "")
+    if multiprocessing.current_process().daemon:  # of a multiprocessing.Pool
+        alone = "this process may not start others, so the cells are computed in it one by one"
+        return _Plan(True, 1, deaths < _DEATHS, alone if workers > 1 else "")
+    if workers == 1 and not fatal and not deaths:
+        return _Plan(True, 1, True, "")
+    if not fatal and not deaths:
+        check_sendable(todo)
+        return _Plan(False, workers, True, "")
+    died = f"a run died while it {'loaded the compiled kernels' if deaths else f'computed {fatal[0].label}'}"
+    try:
+        check_sendable(todo)
+    except InputError:
+        if workers > 1:
+            raise
+        # One worker process is not what was asked for: what cannot be sent is tried here, not for ever.
+        return _Plan(True, 1, deaths < _DEATHS, f"{died}; what it dies of {_DEATHS} times is given up")
+    return _Plan(False, workers, not deaths, f"{died}, so the cells are computed in worker processes")
+
+
+def _compute_all(
+    todo: Sequence[Cell], folder: Path, plan: _Plan, on_error: OnError, shown: Progress
+) -> Failures:
+    """Compute cells, in this process or in others; return those that could not be."""
+    if plan.reason:
+        shown.note(plan.reason)
+    if plan.here:
         with _one_thread():
             return _compute_here(todo, folder, on_error, shown)
-    check_sendable(todo)
     with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
-        return _Pool(folder, workers, on_error, shown, raise_if_interrupted).run(todo)
+        return _Pool(folder, plan.workers, on_error, shown, raise_if_interrupted).run(todo)
 
 
 def _check_there(cells: Sequence[Cell], folder: Path) -> None:
@@ -370,6 +414,18 @@ def _folder_kept() -> Iterator[None]:
     finally:
         with suppress(OSError):
             os.chdir(before)
+
+
+def _warm_up_path(folder: Path) -> Path:
+    """Return the path beside which a mark says that a process died in the warm-up."""
+    return folder / cell_files.CELLS / "warm-up"
+
+
+def _warm_up_once(todo: Sequence[Cell], folder: Path, plan: _Plan, shown: Progress) -> None:
+    """Warm up, unless a process has died of it: then each cell does it in a process that may die alone."""
+    if plan.warm:
+        with attempts.computing(_warm_up_path(folder)):
+            warm_up(todo, shown)
 
 
 def warm_up(todo: Sequence[Cell], shown: Progress) -> None:

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import itertools
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -498,7 +497,9 @@ class Study:
             processes that others have started show nothing
         """
         from gfcompare.study.runner import run_study
+        from gfcompare.system.process_end import warning_of_threads
         from gfcompare.system.progress import on_standard_error
 
-        shown = on_standard_error() if progress and multiprocessing.parent_process() is None else None
-        return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree
+        shown = on_standard_error() if progress else None
+        with warning_of_threads():
+            return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree

@@ -32,12 +32,14 @@ class Unfinished:
     tree : of each problem that has any, the methods and seeds of which every cell is finished
     finished, total : how many cells are, and how many there will be
     shown : of each problem, what of it the tree has, in words
+    methods : for each problem of the run, what is known of all its methods from the start
     """
 
     tree: xr.DataTree
     finished: int
     total: int
     shown: tuple[str, ...]
+    methods: Mapping[str, xr.Dataset]
 
 
 def descriptions(spec: Mapping[str, Any], problem: str) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def open_unfinished(file: Path) -> Unfinished:
     tree = xr.DataTree.from_dict({"/": root, **groups})
     if found := faults(tree):
         raise InputError(f"{file.parent}: the cells do not make a valid result: {found[0]}.")
-    return Unfinished(tree, len(there), len(cells), tuple(shown))
+    return Unfinished(tree, len(there), len(cells), tuple(shown), frames)
 
 
 _Blocks = Mapping[str, Mapping[tuple[int, ...], str]]

@@ -7,9 +7,16 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
+
+
+class ThreadsLeftWarning(UserWarning):
+    """Threads that a plugin has started go on after a run, and keep the program from ending."""
+
 
 # Seconds that threads have to end after the main thread, and between two looks at a process.
 _GRACE, _PAUSE = 2.0, 0.5
@@ -83,6 +90,33 @@ def end_in_spite_of_threads(code: int) -> None:
     """Let this process end with an exit code soon after its main thread, even if other threads go on."""
     if _others():
         threading.Thread(target=_end_after_main_thread, args=(code,), daemon=True).start()
+
+
+@contextmanager
+def warning_of_threads() -> Iterator[None]:
+    """Warn of threads that were started within the context and go on after it, if it ends as it should.
+
+    A program of somebody else is not ended in spite of them, as a command is: they may be its own.
+    """
+    before = set(_others())
+    yield
+    started = [thread for thread in _others() if thread not in before and not _is_of_executor(thread)]
+    if left := _wait_for(started):
+        names = ", ".join(repr(thread.name) for thread in left)
+        warnings.warn(
+            f"threads that were started during the run still go on: {names}. Python does not end before "
+            "they do: daemon=True where a plugin starts them lets it.",
+            ThreadsLeftWarning,
+            stacklevel=4,  # of the caller of what this context is in
+        )
+
+
+def _is_of_executor(thread: threading.Thread) -> bool:
+    """Return whether a thread belongs to a ThreadPoolExecutor, which ends its threads with the program."""
+    from concurrent.futures import thread as pools
+
+    queues: Any = getattr(pools, "_threads_queues", {})
+    return thread in queues
 
 
 def _end_after_main_thread(code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +46,10 @@ def activity(console: Console, text: str) -> Iterator[Callable[[str], object]]:
         yield status.update
 
 
-def on_standard_error() -> Display:
-    """Return what shows the progress of a run on standard error."""
+def on_standard_error() -> Display | None:
+    """Return what shows the progress of a run on standard error; None in a process that another started."""
+    if multiprocessing.parent_process() is not None:
+        return None
     return Display(Console(stderr=True, highlight=False, soft_wrap=True))
 
 

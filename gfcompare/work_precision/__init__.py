@@ -5,8 +5,8 @@ against a reference that it computes itself, and stores both; `read` opens what 
 its table of medians, and `orders` the observed orders. docs/work-precision.md says how to read them.
 """
 
-from gfcompare.work_precision.contents import FILE, located, read
+from gfcompare.work_precision.contents import FILE, located, located_beside, read
 from gfcompare.work_precision.running import run
 from gfcompare.work_precision.summary import orders, summary, uncertainty
 
-__all__ = ["FILE", "located", "orders", "read", "run", "summary", "uncertainty"]
+__all__ = ["FILE", "located", "located_beside", "orders", "read", "run", "summary", "uncertainty"]

@@ -18,7 +18,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
 from gfcompare.results.netcdf import open_tree
-from gfcompare.results.opening import result_path, unfinished_path
+from gfcompare.results.opening import WORK_PRECISION, result_path, unfinished_path
 from gfcompare.results.schema import Variable, annotated, root_attributes
 from gfcompare.results.validation import version_of
 from gfcompare.study.study import Study
@@ -27,7 +27,7 @@ from gfcompare.system.writing import write_whole
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import Line
 
-FILE = "work-precision.nc"
+FILE = WORK_PRECISION
 
 #: Raised when a reader of older files would misunderstand a new one.
 VERSION = "1.0"
@@ -199,6 +199,12 @@ def located(path: Path) -> Path | None:
             return path if "work_precision_version" in file.ncattrs() else None
     except OSError:  # no netCDF file: whoever opens it says so
         return None
+
+
+def located_beside(path: Path) -> Path | None:
+    """Return the file of a work-precision study in a folder that has the result of a study too, or None."""
+    file = path / FILE
+    return file if file.is_file() and located(path) is None else None
 
 
 def read(path: str | Path) -> xr.DataTree:

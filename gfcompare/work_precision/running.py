@@ -18,6 +18,8 @@ from gfcompare.study.runner import Outcome, Progress, Silent, run_study
 from gfcompare.study.study import ProblemSpec, Study
 from gfcompare.study.times import Times
 from gfcompare.system.paths import user_path
+from gfcompare.system.process_end import warning_of_threads
+from gfcompare.system.progress import on_standard_error
 from gfcompare.work_precision import contents
 from gfcompare.work_precision.contents import FILE, Reference
 from gfcompare.work_precision.errors import SAME_TIME, Array, trajectories_of
@@ -38,7 +40,7 @@ def run(
     jobs: int | None = None,
     force: bool = False,
     on_error: OnError = "record",
-    progress: Callable[[], Progress] = Silent,
+    progress: bool = True,
 ) -> Outcome:
     """Run every method of a study over tolerances or step sizes, and measure its errors.
 
@@ -59,7 +61,8 @@ def run(
     force : compute everything, also what is finished
     on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
         each method, or "raise" it, as in `gfcompare.Study.run`
-    progress : returns what is told of a part of the run: of the settings, then of the reference
+    progress : show on standard error how far it is, as in `gfcompare.Study.run`: of the settings, then of
+        the reference
 
     Returns
     -------
@@ -71,6 +74,29 @@ def run(
     InputError
         if nothing in the study can be varied, or a tolerance is out of range
     """
+    with warning_of_threads():
+        return run_parts(
+            study,
+            output,
+            rtol=rtol,
+            jobs=jobs,
+            force=force,
+            on_error=on_error,
+            shown=on_standard_error if progress else Silent,
+        )
+
+
+def run_parts(
+    study: Study,
+    output: str | Path | None,
+    *,
+    rtol: Sequence[float],
+    jobs: int | None,
+    force: bool,
+    on_error: OnError,
+    shown: Callable[[], Progress | None],
+) -> Outcome:
+    """Run a work-precision study as `run` does; `shown` returns what is told of its next part."""
     began = time.perf_counter()
     folder = user_path(output) if output is not None else Path("results") / study.name
     chosen = lines(study, rtol)
@@ -84,7 +110,7 @@ def run(
         jobs=jobs,
         force=force,
         on_error=on_error,
-        progress=progress(),
+        progress=shown(),
     )
     outcomes = [settings]
     groups: dict[str, xr.Dataset] = {}
@@ -92,7 +118,7 @@ def run(
         problems = [spec for spec in study.problems if spec.problem.smooth is smooth]
         if problems:
             part = kept / ("reference" if smooth else "reference-on-points")
-            found = _run_reference(study, problems, chosen, settings.tree, part, jobs, force, progress())
+            found = _run_reference(study, problems, chosen, settings.tree, part, jobs, force, shown())
             outcomes.append(found)
             groups |= {spec.name: _group(spec, chosen, settings.tree, found.tree) for spec in problems}
     path = folder / FILE
@@ -114,7 +140,7 @@ def _run_reference(
     folder: Path,
     jobs: int | None,
     force: bool,
-    shown: Progress,
+    shown: Progress | None,
 ) -> Outcome:
     """Integrate the reference and the second one to every flow time that was reached in some problems."""
     reached = [settings[spec.name].to_dataset()["flow_time"].values.ravel() for spec in problems]
