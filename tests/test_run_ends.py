@@ -315,7 +315,7 @@ def test_a_mark_is_left_by_the_dead_alone(tmp_path: Path) -> None:
             raise error
     assert list(tmp_path.iterdir()) == []
     code = (
-        "import os, pathlib; from gfcompare import attempts\n"
+        "import os, pathlib; from gfcompare.study import attempts\n"
         f"with attempts.computing(pathlib.Path({str(path)!r})): os._exit(3)"
     )
     for deaths in (1, 2, 3):

@@ -223,7 +223,7 @@ class Keys:
         return done.stdout
 
     def plugin(self) -> str:
-        return self.of("-c", f"from gfcompare import plugins; registry.load_file('plug.py'); {KEY}")
+        return self.of("-c", f"from gfcompare.hooks import registry; registry.load_file('plug.py'); {KEY}")
 
     def script(self) -> str:
         return self.of("script.py")
