@@ -4,8 +4,8 @@ Every trajectory is judged by what needs no trust in the solver: the risk does n
 norms of the rows on M stay, and the end is that of a much tighter run. Other solvers, SUNDIALS CVODE among
 them, are held against the same runs, so that each is a check of the other. Where the flow itself carries
 neighbours apart, measured by a second tight run from a start that is off by 1e-9, an error may be carried as
-far. Counted is what is wrong without a word: a trajectory that ends with a status that says what it could not
-do is a result.
+far. Counted is what is wrong without a word: a trajectory that ends with a status or a message that says what
+it could not do is a result.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 import gfcompare as gfc
 from gfcompare.diagnostics.compute import parameters
+from gfcompare.integrators.dead_neurons import remarks
 
 FLOWS = ("standard-gf", "normalized-gf")
 RTOLS = (1e-4, 1e-5, 1e-6, 1e-8)
@@ -35,7 +36,7 @@ _OFF = 1e-9
 _MARGIN = 100.0
 # And errors of the outputs, beyond so many.
 _IN_OUTPUTS = 3.0
-_COLUMNS = ("trajectories", "judged", "rises", "off", "stuck", "drift", "false status", "said so")
+_COLUMNS = ("trajectories", "judged", "rises", "off", "stuck", "drift", "false status", "left", "said so")
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,12 @@ def judge(
     else:
         counts["drift"] = int((network.distance_to_manifold(found.theta) > 1e-12).any(axis=1).sum())
     (end, risk), (reference, lowest) = _last(found), _last(tight)
+    # Of a neuron that left the inputs, in either run, a message says that its later motion is not followed.
+    pairs = ((found.theta[:, 0], end), (tight.theta[:, 0], reference))
+    left = np.any([[bool(said) for said in remarks(case.problem, *pair)] for pair in pairs], axis=0)
+    left &= case.problem.smooth
+    counts["left"] = int((left & complete).sum())
+    known &= ~left
     error = np.linalg.norm(end - reference, axis=1) / np.linalg.norm(reference, axis=1)
     allowed = _MARGIN * rtol * np.maximum(1.0, spread)
     off = complete & known & (error > allowed) & (allowed < 0.1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components.errors import FOREIGN_ERRORS, ContractError, InputError, as_exception, cause_of
 from gfcompare.components.fingerprint import is_own_file
+from gfcompare.integrators import dead_neurons
 from gfcompare.integrators.base import Integrator, State, check_method
 from gfcompare.integrators.contract import check_flow, check_state
 from gfcompare.integrators.counting import CountedProblem
@@ -145,7 +146,18 @@ class _Block:
                 state = self._stopped(state)
             self._state = state
         # What the method has said on the way, such as where its solution is not unique, stays.
-        return self._record(state.terminate(state.running, Status.REACHED_END, state.messages))
+        state = state.terminate(state.running, Status.REACHED_END, state.messages)
+        return self._record(self._with_remarks(state))
+
+    def _with_remarks(self, state: State) -> State:
+        """Return the state with a remark on trajectories of a flow that did what the exact flow does not."""
+        if self._integrator.follows is None or not self._problem.smooth:
+            return state
+        said = dead_neurons.remarks(self._problem, self._theta, state.theta)
+        if not any(said):
+            return state
+        joined = ["; ".join(filter(None, pair)) for pair in zip(state.messages, said, strict=True)]
+        return state.replace(messages=tuple(joined))
 
     def failed(self, message: str) -> Record:
         """Return what was recorded before the method raised an error."""

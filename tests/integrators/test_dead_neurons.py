@@ -1,0 +1,72 @@
+"""Neurons that leave the inputs: what the exact flow never does is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gfcompare as gfc
+from gfcompare.integrators.dead_neurons import dead, remarks
+
+PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
+
+
+@given(st.lists(st.floats(-3.0, 3.0), min_size=7, max_size=7))
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_a_dead_neuron_has_no_gradient_and_no_other_is_dead(values: list[float]) -> None:
+    theta = np.array([values])
+    layer = PROBLEM.network.layers(theta)[0]
+    x = np.array([0.0, 1.0])
+    active = (layer.weight[0] * x + layer.bias[0][:, None] > 0.0).any(axis=1)
+    found = dead(PROBLEM, theta)[0]
+    np.testing.assert_array_equal(found, ~active)
+    gradient = PROBLEM.network.layers(PROBLEM.gradient(theta))[0]
+    assert not gradient.weight[0, found].any()
+    assert not gradient.bias[0, found].any()
+
+
+def test_in_the_plane_the_corners_count() -> None:
+    network = gfc.ReLUNetwork((2, 3, 1))
+    problem = gfc.Problem(
+        network,
+        gfc.targets.MultivariatePolynomial([[1, 0]], [1.0]),
+        gfc.measures.Box(0.0, 1.0, dimension=2),
+        gfc.Quadrature(nodes=8),
+    )
+    # Largest pre-activations on the square: 1 - 1.5 < 0, 1 + 1 - 1.5 > 0, and 0 exactly at a corner.
+    layer = [(np.array([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]]), np.array([-1.5, -1.5, 0.0]))]
+    theta = network.join([*layer, (np.ones((1, 3)), np.zeros(1))])[None]
+    assert dead(problem, theta).tolist() == [[True, False, True]]
+
+
+def test_the_message_says_what_the_exact_flow_does_not_do() -> None:
+    """Of one neuron: it comes as near as 1e-6 to the end and goes back; at a loose tolerance it is lost."""
+    problem = gfc.Problem(
+        gfc.ReLUNetwork((1, 1, 1)), gfc.targets.Constant(0.0), gfc.measures.Uniform(0.0, 1.0)
+    )
+    alive, gone = np.array([[1.0, -0.5, 1.0, 0.0]]), np.array([[1.0, -1.5, 1.0, 0.0]])
+    assert remarks(problem, alive, alive) == remarks(problem, gone, gone) == [""]
+    assert remarks(problem, alive, gone)[0].startswith("a neuron left the inputs")
+    assert remarks(problem, gone, alive)[0].startswith("a neuron came to life")
+
+
+def test_a_neuron_that_is_lost_at_a_loose_tolerance_is_remarked_upon() -> None:
+    """It comes as near as 4e-7 to the end and goes back, found at rtol 1e-8 as at 1e-12."""
+    truth = pytest.importorskip("benchmarks.truth", reason="the benchmarks are not in the package")
+    case = truth.setting(105, 8)
+    theta = case.problem.network.normalize(case.theta[7:])
+    ends = {}
+    for rtol in (1e-4, 1e-8):
+        flow = gfc.integrator("normalized-gf", rtol=rtol)
+        data = gfc.integrate(case.problem, flow, theta, [0.0, 1e10])
+        ends[rtol] = float(data["risk"].values[0, -1]), str(data["message"].values[0])
+    assert "a neuron left the inputs" in ends[1e-4][1]
+    assert "left the inputs" not in ends[1e-8][1]
+    assert ends[1e-4][0] == pytest.approx(1.8996079647558592, rel=1e-9)
+    assert ends[1e-8][0] == pytest.approx(1.7108278233338, rel=1e-9)
+    descent = gfc.integrator("gd", step_size=1e-3, normalize=True)
+    assert "left the inputs" not in str(
+        gfc.integrate(case.problem, descent, theta, [0.0, 1.0])["message"].values[0]
+    )
