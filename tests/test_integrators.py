@@ -46,7 +46,7 @@ def with_fixed_steps(method, count, end=3.0, velocity=logistic_velocity, start=S
     y, last = start, None
     for _ in range(count):
         first = velocity(y)
-        method.longest(velocity, y, first)
+        method.max_step_size(velocity, y, first)
         last = method.step(velocity, y, first, end / count, TOLERANCE)
         y, method = last.end, method.accepted(last)
     return y, last
@@ -77,7 +77,7 @@ def test_interpolants(method, expected, counts):
     for n in counts:
         first = logistic_velocity(START)
         instance = method()
-        instance.longest(logistic_velocity, START, first)
+        instance.max_step_size(logistic_velocity, START, first)
         step = instance.step(logistic_velocity, START, first, 1.0 / n, TOLERANCE)
         shares = np.linspace(0.05, 0.95, 19)
         errors.append(max(np.linalg.norm(step.at(s) - logistic_solution(s / n)) for s in shares))
@@ -244,7 +244,7 @@ def test_largest_rate_and_stability(rate):
     rates = rate * np.concatenate([rng.uniform(0, 1, 20), [1.0]])
     velocity = Decay(rates).velocity
     method, y = RungeKuttaChebyshev(), rng.normal(size=21)
-    size = method.longest(velocity, y, velocity(y))
+    size = method.max_step_size(velocity, y, velocity(y))
     assert rate <= method._rate <= 1.25 * rate
     for share in (1.0, 0.1, 1e-3):
         step = method.step(velocity, y, velocity(y), share * size, TOLERANCE)

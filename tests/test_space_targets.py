@@ -17,13 +17,13 @@ from scipy.special import erf
 
 import gfcompare as gfc
 from gfcompare.components.component import describe
-from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 from gfcompare.study import toml
 
 T = gfc.targets
 
 
-def values_of(bundle: Bundle, owners, x):
+def values_of(bundle: SegmentwisePolynomial, owners, x):
     """Evaluate a bundle at x on the segments `owners`, piece by piece with numpy's polyval."""
     result = np.full((len(x), bundle.coefficients.shape[1]), np.nan)
     for n, (owner, left, right) in enumerate(zip(bundle.owners, bundle.left, bundle.right, strict=True)):
@@ -33,7 +33,7 @@ def values_of(bundle: Bundle, owners, x):
     return result
 
 
-def well_formed(bundle: Bundle, lines: Lines):
+def well_formed(bundle: SegmentwisePolynomial, lines: Lines):
     """The pieces of each segment follow one another from its lower to its upper end."""
     assert bundle.offsets[0] == 0
     assert bundle.offsets[-1] == len(bundle.left)
@@ -238,7 +238,7 @@ def random_bundle(rng, count, knots, degree, outputs=2, lower=-1.0, upper=2.0):
     left = np.concatenate([e[:-1] for e in edges])
     right = np.concatenate([e[1:] for e in edges])
     offsets = np.cumsum([0, *[len(e) - 1 for e in edges]])
-    return Bundle(offsets, left, right, rng.normal(size=(len(left), outputs, degree + 1)))
+    return SegmentwisePolynomial(offsets, left, right, rng.normal(size=(len(left), outputs, degree + 1)))
 
 
 @QUICK
@@ -267,13 +267,13 @@ def test_the_right_piece_among_very_many_segments():
     count, width = 50_000, 1e-12
     edges = np.array([0.0, 0.5, 0.5 + width, 0.5 + 2 * width, 1.0])
     steps = np.arange(4.0)[:, None, None] * np.array([1.0, 0.0, 0.0, 1.0])  # j (1 + s^3)
-    bundle = Bundle(
+    bundle = SegmentwisePolynomial(
         np.arange(count + 1) * 4,
         np.tile(edges[:-1], count),
         np.tile(edges[1:], count),
         np.tile(steps, (count, 1, 1)),
     )
-    half = Bundle(
+    half = SegmentwisePolynomial(
         np.arange(count + 1) * 2,
         np.tile([0.0, 0.25], count),
         np.tile([0.25, 1.0], count),

@@ -17,7 +17,7 @@ from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.kernels import random
 from gfcompare.measures.base import Array, Measure, Streams, check_interval
 from gfcompare.measures.line import LineMeasure, Uniform
-from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 
 # Trials of the rejection at a time, unless more points are wanted.
 _MOST_TRIALS = 2**16
@@ -51,7 +51,7 @@ class BoxMeasure(Measure, abc.ABC):
         """
 
     @abc.abstractmethod
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return the density on each line, up to the factors that `nodes` returned."""
 
 
@@ -90,10 +90,10 @@ class _Independent(BoxMeasure, abc.ABC):
             nodes[:, m] = self.lines[m].quantile(uniforms[:, column])
         return nodes, np.ones(len(uniforms))
 
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return the density of the coordinate, the same on each line."""
         pieces = self.lines[lines.coordinate].density()
-        return Bundle(
+        return SegmentwisePolynomial(
             np.arange(lines.count + 1) * len(pieces.high),
             np.tile(pieces.knots[:-1], lines.count),
             np.tile(pieces.knots[1:], lines.count),
@@ -251,7 +251,7 @@ class BoxDensity(BoxMeasure):
             nodes[:, m] = box[m, 0] + (box[m, 1] - box[m, 0]) * uniforms[:, column]
         return nodes, np.ones(len(uniforms))
 
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return the density on each line."""
         return lines.convert(lambda x: self.density(x)[:, None], name="the density")
 

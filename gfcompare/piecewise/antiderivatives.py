@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gfcompare.kernels.line import Integrals, LineData, Values
 from gfcompare.kernels.line_set import LineMoments, LineSet, Segments, SegmentValues
 from gfcompare.piecewise.interval import PiecewisePolynomial, common_knots
-from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -108,12 +108,14 @@ def single_line(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Li
     p, f = density.refined(knots), target.refined(knots)
     line = Lines(float(knots[0]), float(knots[-1]), 0, np.zeros((1, 1)))
     offsets = np.array([0, len(knots) - 1])
-    bundles = [Bundle(offsets, knots[:-1], knots[1:], part.high) for part in (f, p)]
+    bundles = [SegmentwisePolynomial(offsets, knots[:-1], knots[1:], part.high) for part in (f, p)]
     prepared = line_set(line, bundles[0], bundles[1], np.ones(1))
     return prepared._replace(values=prepared.values._replace(target_low=_descending(f.low)))
 
 
-def line_set(lines: Lines, target: Bundle, density: Bundle, shares: Array) -> LineSet:
+def line_set(
+    lines: Lines, target: SegmentwisePolynomial, density: SegmentwisePolynomial, shares: Array
+) -> LineSet:
     """Prepare a target and a density on lines for the kernels.
 
     Parameters

@@ -29,7 +29,7 @@ MAXIMAL_PIECES = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class SegmentwisePolynomial:
     """A vector-valued piecewise polynomial on each of B segments.
 
     Piece n is [left_n, right_n], with x = centre_n + half_width_n s; component k is there the sum over d of
@@ -69,13 +69,13 @@ class Bundle:
         each = (self.coefficients[:, :, even] * (2.0 / (even + 1))).sum(axis=2) * self.half_widths[:, None]
         return np.asarray(np.add.reduceat(each, self.offsets[:-1], axis=0))
 
-    def scaled(self, factors: Array) -> Bundle:
+    def scaled(self, factors: Array) -> SegmentwisePolynomial:
         """Return the function times a factor on each segment, shape (B,)."""
-        return Bundle(
+        return SegmentwisePolynomial(
             self.offsets, self.left, self.right, self.coefficients * factors[self.owners][:, None, None]
         )
 
-    def refined(self, other: Bundle) -> Bundle:
+    def refined(self, other: SegmentwisePolynomial) -> SegmentwisePolynomial:
         """Return the same function on the common pieces of both bundles, which share their segments."""
         owners = np.concatenate([self.owners, other.owners])
         left = np.concatenate([self.left, other.left])
@@ -98,7 +98,9 @@ class Bundle:
         right[offsets[1:] - 1] = ends
         shift = (0.5 * left + 0.5 * right - self.centres[piece]) / self.half_widths[piece]
         factor = (0.5 * right - 0.5 * left) / self.half_widths[piece]
-        return Bundle(offsets, left, right, _substituted(self.coefficients[piece], shift, factor))
+        return SegmentwisePolynomial(
+            offsets, left, right, _substituted(self.coefficients[piece], shift, factor)
+        )
 
     @property
     def _ends(self) -> Array:
@@ -153,7 +155,7 @@ class Lines:
         kinks: Array | None = None,
         degree: int | None = None,
         name: str = "function",
-    ) -> Bundle:
+    ) -> SegmentwisePolynomial:
         """Turn a function into a piecewise polynomial on each segment.
 
         Parameters
@@ -177,7 +179,9 @@ class Lines:
             return _assembled(self.count, *pieces, coefficients)
         return self._fitted(checked, *pieces, name)
 
-    def _fitted(self, values: _Finite, owners: Integers, left: Array, right: Array, name: str) -> Bundle:
+    def _fitted(
+        self, values: _Finite, owners: Integers, left: Array, right: Array, name: str
+    ) -> SegmentwisePolynomial:
         """Halve pieces of degree `CONVERSION_DEGREE` until each of them fits."""
         scale = float(np.finfo(np.float64).tiny)
         done: list[tuple[Integers, Array, Array, Array]] = []
@@ -287,7 +291,9 @@ class _Finite:
         return values
 
 
-def _assembled(count: int, owners: Integers, left: Array, right: Array, coefficients: Array) -> Bundle:
+def _assembled(
+    count: int, owners: Integers, left: Array, right: Array, coefficients: Array
+) -> SegmentwisePolynomial:
     order = np.lexsort((left, owners))
     offsets = np.searchsorted(owners[order], np.arange(count + 1))
-    return Bundle(offsets, left[order], right[order], coefficients[order])
+    return SegmentwisePolynomial(offsets, left[order], right[order], coefficients[order])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gfcompare import piecewise
 from gfcompare.components.component import Component, require
 from gfcompare.components.errors import InputError
-from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 
 Array = NDArray[np.float64]
 #: One number, or one for each output.
@@ -52,11 +52,11 @@ class Target(Component, abc.ABC):
         lower, upper = float(points.min()), float(points.max())
         return self.on(lower, upper if lower < upper else float(np.nextafter(lower, np.inf)))(points)
 
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return f on segments parallel to one axis, as polynomials on pieces of each."""
         self.checked(lines.nodes)
         pieces = self.on(lines.lower, lines.upper)
-        return Bundle(
+        return SegmentwisePolynomial(
             np.arange(lines.count + 1) * len(pieces.high),
             np.tile(pieces.knots[:-1], lines.count),
             np.tile(pieces.knots[1:], lines.count),
@@ -114,7 +114,7 @@ class SpaceTarget(Target):
             name=self.called,
         )
 
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return f on segments parallel to one axis, as polynomials on pieces of each."""
         degree = self.degree(lines.coordinate)
         if degree is None and lines.nodes.shape[1] == 1:
@@ -131,7 +131,7 @@ class SpaceTarget(Target):
         return Lines(lower, upper, 0, np.zeros((1, 1)))
 
 
-def as_pieces(bundle: Bundle) -> piecewise.PiecewisePolynomial:
+def as_pieces(bundle: SegmentwisePolynomial) -> piecewise.PiecewisePolynomial:
     """Return a piecewise polynomial on a single segment as one on an interval."""
     knots = np.append(bundle.left, bundle.right[-1])
     return piecewise.PiecewisePolynomial(knots, bundle.coefficients, np.zeros_like(bundle.coefficients))

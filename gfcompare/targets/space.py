@@ -13,7 +13,7 @@ import numpy as np
 from gfcompare import piecewise
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
-from gfcompare.piecewise.segments import Bundle, Lines
+from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 from gfcompare.targets.base import (
     Array,
     Numbers,
@@ -235,7 +235,7 @@ class Ridge(SpaceTarget):
         pieces = self._pieces(lines)
         return np.empty((lines.count, 0)) if pieces is None else self._crossings(lines, pieces.knots)
 
-    def along(self, lines: Lines) -> Bundle:
+    def along(self, lines: Lines) -> SegmentwisePolynomial:
         """Return f on segments parallel to one axis: the profile's own pieces, moved there."""
         self.checked(lines.nodes)
         pieces = self._pieces(lines)

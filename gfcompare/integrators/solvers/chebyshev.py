@@ -63,22 +63,22 @@ class RungeKuttaChebyshev:
         self._direction: Array | None = None
         self._age = _STEPS_WITH_ONE_ESTIMATE
 
-    def longest(self, velocity: Velocity, y: Array, first: Array) -> float:
+    def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return the longest step size that is stable with the most stages; estimates the largest rate."""
         if self._age >= _STEPS_WITH_ONE_ESTIMATE:
-            self._rate, self._age = _MARGIN * self._estimate(velocity, y, first), 0
+            self._rate, self._age = _MARGIN * self._estimate(velocity, y, f0), 0
         return float(((_MOST_STAGES - 1) ** 2 - 1) / (1.54 * self._rate)) if self._rate > 0.0 else np.inf
 
-    def _estimate(self, velocity: Velocity, y: Array, first: Array) -> float:
+    def _estimate(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return the largest rate at y, by the power method on differences of velocities."""
-        direction = first if self._direction is None else self._direction
+        direction = f0 if self._direction is None else self._direction
         length = float(np.linalg.norm(direction))
         if not length > 0.0:
             return 0.0
         apart = 1e-7 * max(1.0, float(np.linalg.norm(y)))
         rate = 0.0
         for _ in range(_MOST_ITERATIONS):
-            change = (velocity(y + (apart / length) * direction) - first) / apart
+            change = (velocity(y + (apart / length) * direction) - f0) / apart
             length = float(np.linalg.norm(change))
             if not length > 0.0 or not np.isfinite(length):
                 break
@@ -88,26 +88,26 @@ class RungeKuttaChebyshev:
         self._direction = direction
         return rate
 
-    def step(self, velocity: Velocity, start: Array, first: Array, size: float, tolerance: Tolerance) -> Step:
-        """Make a step; `first` is the velocity at its start."""
+    def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
+        """Make a step; `f0` is the velocity at its start."""
         stages = self.stages(size)
         lead, rows = _coefficients(stages)
-        before, now = start, start + lead * size * first
+        before, now = start, start + lead * size * f0
         for mu, nu, weight, share in rows:
-            moved = size * (weight * velocity(now) + share * first)
+            moved = size * (weight * velocity(now) + share * f0)
             before, now = now, (1.0 - mu - nu) * start + mu * now + nu * before + moved
-        last = velocity(now)
-        deviation = 0.8 * (start - now) + 0.4 * size * (first + last)
+        f1 = velocity(now)
+        deviation = 0.8 * (start - now) + 0.4 * size * (f0 + f1)
         return Step(
             start,
             now,
-            last,
+            f1,
             size,
             deviation,
             tolerance.norm(deviation, start, now),
             size * self._rate,
             CUBIC,
-            lambda: hermite_terms(now - start, first, last, size),
+            lambda: hermite_terms(now - start, f0, f1, size),
         )
 
     def stages(self, size: float) -> int:
@@ -151,19 +151,20 @@ class StiffnessSwitch:
         """That of the method in use."""
         return self._method.error_order
 
-    def longest(self, velocity: Velocity, y: Array, first: Array) -> float:
+    def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return the longest stable step size of the method in use."""
-        return self._method.longest(velocity, y, first)
+        return self._method.max_step_size(velocity, y, f0)
 
-    def step(self, velocity: Velocity, start: Array, first: Array, size: float, tolerance: Tolerance) -> Step:
+    def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
         """Make a step with the method in use."""
-        return self._method.step(velocity, start, first, size, tolerance)
+        return self._method.step(velocity, start, f0, size, tolerance)
 
     def accepted(self, step: Step) -> Method:
         """Change the method if it has been the wrong one for a while."""
         self._method.accepted(step)
         limit = self._plain.limit
-        other = step.stretch < 0.9 * limit if self._stiff else step.stretch > 0.97 * limit
+        reach = step.stiffness_estimate
+        other = reach < 0.9 * limit if self._stiff else reach > 0.97 * limit
         self._for, self._against = (self._for + 1, 0) if other else (self._for, self._against + 1)
         if self._against >= _FORGOTTEN:
             self._for = 0

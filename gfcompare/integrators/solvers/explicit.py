@@ -156,10 +156,10 @@ class ExplicitRun:
         """Make a step, or try one that is too long and shorten it."""
         velocity = self._events.velocity
         with np.errstate(over="ignore", invalid="ignore"):
-            size = min(self._size, self._method.longest(velocity, self._y, self._velocity))
+            size = min(self._size, self._method.max_step_size(velocity, self._y, self._velocity))
             made = self._method.step(velocity, self._y, self._velocity, size, self._tolerance)
-        self._size = next_size(size, made.error, self._method.error_order)
-        if not made.error <= 1.0:
+        self._size = next_size(size, made.error_norm, self._method.error_order)
+        if not made.error_norm <= 1.0:
             self.rejected += 1
             self._method.interrupted()
             return
@@ -172,7 +172,7 @@ class ExplicitRun:
         self.reached += moved
         self.steps += 1
         self.smallest_step = min(self.smallest_step, made.size)
-        self._velocity = made.last
+        self._velocity = made.f1
         self._at_event = share is not None
         self._method = self._method.accepted(made)
         if self._conserved is not None:

@@ -185,7 +185,7 @@ class Kinks:
         late = _bernstein(len(control)) @ np.einsum("cpj,pj->cp", control[:, rows], vectors) - tolerance
         # Before the end of the step the interpolant has to be trusted too. Without this margin, what has just
         # left a kink, slowly, might seem to be back.
-        margin = 10.0 * self._reach * np.linalg.norm(made.deviation[rows], axis=1)
+        margin = 10.0 * self._reach * np.linalg.norm(made.error_estimate[rows], axis=1)
         surely = late > np.where(np.arange(len(_SHARES))[:, None] < len(_SHARES) - 1, margin, 0.0)
         if not surely.any():
             return None

@@ -59,9 +59,9 @@ _SEVENTH = Interpolant(_NESTED)
 CUBIC = Interpolant(_NESTED[:3])
 
 
-def hermite_terms(change: Array, first: Array, last: Array, size: float) -> Array:
+def hermite_terms(change: Array, f0: Array, last: Array, size: float) -> Array:
     """Return the terms of the cubic interpolant of a step, shape (3, P), from what it has at its ends."""
-    return np.stack([change, size * first - change, 2.0 * change - size * (first + last)])
+    return np.stack([change, size * f0 - change, 2.0 * change - size * (f0 + last)])
 
 
 @dataclass
@@ -73,20 +73,20 @@ class Step:
     start, end : y, shape (P,)
     last : velocity at the end, shape (P,)
     size : h
-    deviation : estimated error at the end, shape (P,)
-    error : its size, relative to the tolerance
-    stretch : estimate of h times the largest rate of the right-hand side, 0 if there is none
+    error_estimate : estimated error at the end, shape (P,)
+    error_norm : its size, relative to the tolerance
+    stiffness_estimate : estimate of h times the largest rate of the right-hand side, 0 if there is none
     interpolant : what is between the ends
     make_terms : computes its terms when they are wanted
     """
 
     start: Array
     end: Array
-    last: Array
+    f1: Array
     size: float
-    deviation: Array
-    error: float
-    stretch: float
+    error_estimate: Array
+    error_norm: float
+    stiffness_estimate: float
     interpolant: Interpolant
     make_terms: Callable[[], Array]
 
@@ -112,11 +112,11 @@ class Method(Protocol):
     def error_order(self) -> int:
         """The power of the step size that the estimated error is proportional to."""
 
-    def longest(self, velocity: Velocity, y: Array, first: Array) -> float:
+    def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return the longest step size that is stable at y, infinite if that is for the error to tell."""
 
-    def step(self, velocity: Velocity, start: Array, first: Array, size: float, tolerance: Tolerance) -> Step:
-        """Make a step; `first` is the velocity at its start."""
+    def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
+        """Make a step; `f0` is the velocity at its start."""
 
     def accepted(self, step: Step) -> Method:
         """Return the method for the next step, after one that was accepted."""
@@ -145,7 +145,7 @@ class _Tableau:
     _a: Array
     _b: Array
 
-    def longest(self, velocity: Velocity, y: Array, first: Array) -> float:
+    def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return infinity: an unstable step has a large error."""
         return np.inf
 
@@ -156,9 +156,7 @@ class _Tableau:
     def interrupted(self) -> None:
         """Do nothing."""
 
-    def _stages(
-        self, velocity: Velocity, start: Array, first: Array, size: float
-    ) -> tuple[Array, Array, float]:
+    def _stages(self, velocity: Velocity, start: Array, f0: Array, size: float) -> tuple[Array, Array, float]:
         """Return all velocities, the last of them at the end; the end; h times the largest rate.
 
         The rate is that between the last two stages, which are near to each other (Hairer, Wanner, "Solving
@@ -166,7 +164,7 @@ class _Tableau:
         """
         count = len(self._b)
         stages = np.empty((count + 1, start.size))
-        stages[0] = first
+        stages[0] = f0
         argument = start
         for s in range(1, count):
             argument = start + size * (self._a[s, :s] @ stages[:s])
@@ -187,9 +185,9 @@ class DormandPrince5(_Tableau):
     limit = 3.3
     _a, _b = RK45.A, RK45.B
 
-    def step(self, velocity: Velocity, start: Array, first: Array, size: float, tolerance: Tolerance) -> Step:
-        """Make a step; `first` is the velocity at its start."""
-        stages, end, stretch = self._stages(velocity, start, first, size)
+    def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
+        """Make a step; `f0` is the velocity at its start."""
+        stages, end, stretch = self._stages(velocity, start, f0, size)
         deviation = size * (RK45.E @ stages)
         error = tolerance.norm(deviation, start, end)
         return Step(
@@ -216,9 +214,9 @@ class DormandPrince8(_Tableau):
     limit = 6.1
     _a, _b = DOP853.A, DOP853.B
 
-    def step(self, velocity: Velocity, start: Array, first: Array, size: float, tolerance: Tolerance) -> Step:
-        """Make a step; `first` is the velocity at its start."""
-        stages, end, stretch = self._stages(velocity, start, first, size)
+    def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
+        """Make a step; `f0` is the velocity at its start."""
+        stages, end, stretch = self._stages(velocity, start, f0, size)
         fifth, third = size * (DOP853.E5 @ stages), size * (DOP853.E3 @ stages)
         large, small = tolerance.norm(fifth, start, end), tolerance.norm(third, start, end)
         error = large**2 / np.hypot(large, 0.1 * small) if large > 0.0 else 0.0
@@ -228,7 +226,7 @@ class DormandPrince8(_Tableau):
             more[: len(stages)] = stages
             for s, row in enumerate(DOP853.A_EXTRA, start=len(stages)):
                 more[s] = velocity(start + size * (row[:s] @ more[:s]))
-            cubic = hermite_terms(end - start, first, stages[-1], size)
+            cubic = hermite_terms(end - start, f0, stages[-1], size)
             return np.concatenate([cubic, size * (DOP853.D @ more)])
 
         return Step(start, end, stages[-1], size, fifth, float(error), stretch, _SEVENTH, terms)
