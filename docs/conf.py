@@ -1,7 +1,7 @@
 """How Sphinx builds this folder: ``sphinx-build -W --keep-going -b html docs docs/_build``.
 
 Nothing is fetched while it builds, and the pages load nothing from elsewhere. Cells of the tutorial and the
-scripts in ``examples`` are executed here, the snippets of all other pages by ``tests/test_docs.py``.
+scripts in ``examples`` are executed here; snippets of the other pages in ``tests/project/test_manual.py``.
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from support import ROOT
+
 import gfcompare as gfc
 
-_STUDIES = Path(__file__).parent.parent / "studies"
+_STUDIES = ROOT / "studies"
 
 #: Studies that have each kind of component, besides those in the folder studies.
 SEEDS = [

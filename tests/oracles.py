@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import settings
@@ -543,16 +544,17 @@ def setting(target="sine", measure="uniform", hidden=4, outputs=1, interval=(0.0
     return Setting(problem, case, law, hidden, theta)
 
 
-def parameters(data, outputs=1):
-    """Return theta, shape (M, T, P), from the labelled weights."""
-    hidden = data.sizes["neuron_1"]
-    m, t = data.sizes["seed"], data.sizes["time"]
-    dims = ("seed", "time", "neuron_1", "input")
-    w = data["weight_1"].transpose(*dims).values.reshape(m, t, hidden)
-    b = data["bias_1"].transpose("seed", "time", "neuron_1").values
-    v = data["weight_2"].transpose("seed", "time", "output", "neuron_1").values.reshape(m, t, -1)
-    c = data["bias_2"].transpose("seed", "time", "output").values
-    return np.concatenate([w, b, v, c], axis=-1)
+def parameters(data):
+    """Return theta, shape (..., P), from the labelled weights; (integrator,) seed and time lead, if there."""
+    leading = [dim for dim in ("integrator", "seed", "time") if dim in data["bias_1"].dims]
+    depth = sum(f"weight_{k}" in data for k in range(1, len(data.data_vars)))
+    widths = ["input", *(f"neuron_{k}" for k in range(1, depth)), "output"]
+    parts = []
+    for k, (below, above) in enumerate(pairwise(widths), start=1):
+        weight = data[f"weight_{k}"].transpose(*leading, above, below).values
+        parts.append(weight.reshape(*weight.shape[:-2], -1))
+        parts.append(data[f"bias_{k}"].transpose(*leading, above).values)
+    return np.concatenate(parts, axis=-1)
 
 
 def project(theta, gradient, hidden):

@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+#: The folder of the checkout.
+ROOT = Path(__file__).parent.parent
+
 #: A study of a fraction of a second: one target, one method.
 TINY = """\
 name = "tiny"

@@ -5,7 +5,6 @@ import itertools
 import math
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure as MatplotlibFigure
 from scipy import stats
-from support import gfcompare, refused
+from support import ROOT, gfcompare, refused
 
 from gfcompare import figures, statistics
 from gfcompare.components.errors import InputError
@@ -571,7 +570,7 @@ def test_one_seed_has_no_interval(small_tree):
 
 
 def test_the_example_of_the_page_works(small_folder, tmp_path):
-    page = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
     code = page.split("```python\n")[1].split("```")[0]
     for old, new in (("results/quickstart", small_folder), ("paper/tables", tmp_path)):
         assert old in code

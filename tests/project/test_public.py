@@ -10,10 +10,10 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support import ROOT
 
 import gfcompare as gfc
 
@@ -63,7 +63,7 @@ def test_all_is_sorted_and_complete() -> None:
 
 def modules() -> list[types.ModuleType]:
     names = [m.name for m in pkgutil.walk_packages(gfc.__path__, "gfcompare.")]
-    names += [path.stem for path in (Path(__file__).parents[1] / "plugins").glob("gfcompare_*.py")]
+    names += [path.stem for path in (ROOT / "plugins").glob("gfcompare_*.py")]
     return [importlib.import_module(n) for n in names if not n.startswith("gfcompare.kernels")]
 
 

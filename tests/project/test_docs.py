@@ -3,17 +3,16 @@
 import ast
 import re
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 
 import gfcompare as gfc
 from gfcompare.hooks import hookspecs
 from gfcompare.hooks.registry import registry
 from gfcompare.results import schema, trees
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ROOT
 
 import gfcompare as gfc
 from gfcompare.components.component import identity
@@ -163,7 +164,7 @@ def test_a_file_with_a_byte_order_mark(study_file: Write) -> None:
 
 
 def test_the_shipped_studies_are_valid() -> None:
-    paths = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
+    paths = sorted((ROOT / "studies").glob("*.toml"))
     assert paths
     for path in paths:
         study = gfc.Study.from_toml(path)

@@ -5,16 +5,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import typer
-from support import TINY, gfcompare
+from support import ROOT, TINY, gfcompare
 
 import gfcompare as gfc
 from gfcompare.hooks.registry import registry
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 

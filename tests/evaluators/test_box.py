@@ -17,6 +17,7 @@ from oracles import (
     any_layers,
     any_network,
     any_theta,
+    parameters,
     relative_error,
     square_points,
 )
@@ -355,18 +356,6 @@ def test_gradient_is_the_derivative_of_the_risk_with_the_rule_fixed(widths, node
     assert relative_error(slopes, problem.gradient(theta)) < 3e-7
 
 
-def parameters(data, depth):
-    """Return theta, shape (T, P), of the only trajectory."""
-    parts = []
-    for k in range(1, depth + 1):
-        weight = data[f"weight_{k}"].isel(seed=0).transpose("time", ...)
-        below = "input" if k == 1 else f"neuron_{k - 1}"
-        above = "output" if k == depth else f"neuron_{k}"
-        parts.append(weight.transpose("time", above, below).values.reshape(data.sizes["time"], -1))
-        parts.append(data[f"bias_{k}"].isel(seed=0).transpose("time", above).values)
-    return np.concatenate(parts, axis=1)
-
-
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 @pytest.mark.parametrize("widths", [(2, 8, 1), (2, 5, 4, 1)])
 def test_flows_on_a_square(name, widths):
@@ -379,7 +368,7 @@ def test_flows_on_a_square(name, widths):
     times = np.concatenate([[0.0], np.geomspace(1e-3, 100.0, 400)])
     data = gfc.integrate(problem, gfc.integrator(name, rtol=1e-9), theta, times)
     assert data["status"].values.tolist() == [gfc.Status.REACHED_END]
-    rows = parameters(data, network.depth)
+    rows = parameters(data)[0]
     risks, gradients = problem.risk(rows), problem.gradient(rows)
     np.testing.assert_allclose(np.ravel(data["risk"]), risks, rtol=1e-12)
     if name == "normalized-gf":

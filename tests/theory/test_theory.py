@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import assert_same_bits
+from support import ROOT, assert_same_bits
 
 import gfcompare as gfc
 from gfcompare import cli, measures, targets, theory
@@ -843,7 +843,7 @@ def test_the_command_refuses_what_is_no_result(tmp_path: Path, command: Any) -> 
 
 
 def test_every_check_is_documented() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "theory.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
     for check in theory.CHECKS:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{check.name}` |")]
         identifiers = [

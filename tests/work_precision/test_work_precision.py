@@ -16,7 +16,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
-from support import assert_same_bits, gfcompare, refused
+from support import ROOT, assert_same_bits, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
@@ -706,7 +706,7 @@ def test_force_traceback_and_the_exit_code_of_a_method_that_fails(
 
 
 def test_the_page_lists_every_variable_with_its_dimensions_and_units() -> None:
-    page = Path(__file__).parents[1] / "docs" / "work-precision.md"
+    page = ROOT / "docs" / "work-precision.md"
     found = {}
     for line in page.read_text(encoding="utf-8").split("## The file")[1].splitlines():
         if line.startswith("| `"):

@@ -3,7 +3,6 @@
 import math
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure as MatplotlibFigure
+from oracles import parameters
 from PIL import Image
 from scipy import stats
 from sklearn.decomposition import PCA
-from support import gfcompare
+from support import ROOT, gfcompare
 
 import gfcompare as gfc
 from gfcompare import figures
@@ -24,7 +24,6 @@ from gfcompare.hooks import registry
 from gfcompare.integrators.status import Status
 from gfcompare.results.store import problem_of, problems_of
 
-ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(3)
 CLOUD = RNG.standard_normal((25, 2))
 
@@ -78,10 +77,7 @@ def only(tree):
 
 
 def theta_of(group, method, seed, index):
-    state = group.sel(integrator=method, seed=seed).isel(time=index)
-    network = gfc.ReLUNetwork([int(n) for n in group.attrs["widths"]])
-    layers = range(1, network.depth + 1)
-    return network.join([(state[f"weight_{k}"].values, state[f"bias_{k}"].values) for k in layers])
+    return parameters(group.sel(integrator=method, seed=seed).isel(time=index))
 
 
 def legend_texts(figure):

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
-SCRIPTS = Path(__file__).parents[1] / "studies" / "papers"
+SCRIPTS = ROOT / "studies" / "papers"
 FIGURES = {
     "jentzen_riekert": ["convergence", "affine_target", "one_neuron"],
     "eberle_jentzen_riekert_weiss": ["shallow", "deep", "on_manifold", "bounded"],
