@@ -14,6 +14,7 @@ import xarray as xr
 from gfcompare.network import ReLUNetwork
 from gfcompare.report.tables import Table, cell, real, slug
 from gfcompare.results.problem_sample import evaluation_text
+from gfcompare.results.reading import network_of
 
 # A data set written into a study would otherwise fill the page.
 _LONGEST = 300
@@ -96,7 +97,7 @@ def _value(value: Any) -> str:
 
 
 def _problem(group: xr.Dataset) -> dict[str, str]:
-    widths = [int(n) for n in group.attrs["widths"]]
+    widths = network_of(group).widths
     text = "-".join(map(str, widths))
     return {
         "target": described(json.loads(group.attrs["target"])),

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.diagnostics import Quantity, compute
-from gfcompare.diagnostics.compute import chosen
+from gfcompare.diagnostics import Quantity
+from gfcompare.diagnostics.compute import Values, missing_values
+from gfcompare.hooks.chosen_diagnostics import along, chosen, diagnostics_of, warn_left_out
 from gfcompare.integrators.loop import OnError
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
 from gfcompare.results.netcdf import open_group, variable_attributes
+from gfcompare.results.reading import states_of
 from gfcompare.results.schema import annotated, trajectories, variables
 from gfcompare.study.study import Cell
 from gfcompare.system.writing import write_whole
@@ -83,12 +85,12 @@ def leave_out(path: Path, cell: Cell, cause: str) -> None:
     cause : why the processes die, as far as that is known
     """
     problem = cell.problem.problem
-    classes = compute.diagnostics_of(problem, missing(path, cell))
+    classes = diagnostics_of(problem, missing(path, cell))
     data = load_cell(path)
-    values = {
-        cls.name: compute.left_out(cls, problem, data["flow_time"].shape, cause)
-        for cls in [cls for cls in classes if not _is_own(cls)] or classes
-    }
+    values = {}
+    for cls in [cls for cls in classes if not _is_own(cls)] or classes:
+        warn_left_out(cls, cause)
+        values[cls.name] = missing_values(cls, problem, data["flow_time"].shape)
     _write(path, cell, _with_values(cell, data, values))
     complete_cell(path, cell)
 
@@ -99,13 +101,11 @@ def _is_own(cls: type[Quantity]) -> bool:
 
 def _with_diagnostics(cell: Cell, data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     """Return a cell's content with some diagnostics computed, in place of what is stored of them."""
-    problem = cell.problem.problem
-    theta = compute.parameters(problem.network, data)
-    values = compute.along(problem, theta, data["flow_time"].values, cell.integrator, names)
+    values = along(cell.problem.problem, *states_of(data), cell.integrator, names)
     return _with_values(cell, data, values)
 
 
-def _with_values(cell: Cell, data: xr.Dataset, values: compute.Values) -> xr.Dataset:
+def _with_values(cell: Cell, data: xr.Dataset, values: Values) -> xr.Dataset:
     names = list(values)
     meanings = variables(cell.problem.problem, names)
     added = xr.Dataset({name: (meanings[name].dims[1:], array) for name, array in values.items()})

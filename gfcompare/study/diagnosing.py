@@ -12,11 +12,13 @@ import xarray as xr
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
-from gfcompare.diagnostics import PairedDiagnostic, Quantity, compute
-from gfcompare.diagnostics.compute import ALWAYS, Values, checked_names
+from gfcompare.diagnostics import PairedDiagnostic, Quantity
+from gfcompare.diagnostics.compute import Values
+from gfcompare.hooks.chosen_diagnostics import ALWAYS, along, checked_names, paired
 from gfcompare.hooks.registry import registry
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.problem import Problem
+from gfcompare.results.reading import states_of
 from gfcompare.results.schema import DIAGNOSED, Variable, annotated
 from gfcompare.results.trees import as_tree
 from gfcompare.study.study import Study, diagnostic_key
@@ -117,12 +119,11 @@ def _of_problem(problem: Problem, data: xr.Dataset, names: Sequence[str]) -> xr.
         str(name): _stored(data.isel(integrator=k)) for k, name in enumerate(data["integrator"].values)
     }
     parts = [data.isel(integrator=k) for k in range(len(methods))]
-    theta = [compute.parameters(problem.network, part) for part in parts]
     values = [
-        compute.along(problem, states, part["flow_time"].values, method, names)
-        for states, part, method in zip(theta, parts, methods.values(), strict=True)
+        along(problem, *states_of(part), method, names)
+        for part, method in zip(parts, methods.values(), strict=True)
     ]
-    compared = compute.paired(problem, methods, parts, names)
+    compared = paired(problem, methods, map(states_of, parts), names)
     return _together([one | two for one, two in zip(values, compared, strict=True)])
 
 

@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from gfcompare.components.component import check_instance, require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, RunError, as_exception, unknown_name
-from gfcompare.diagnostics.compute import DiagnosticWarning
+from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
 from gfcompare.hooks.registry import PluginWarning, adopt, carried
 from gfcompare.integrators.base import Integrator, check_method
 from gfcompare.integrators.counting import CountedProblem

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gfcompare.components.component import describe, identity, plain, require
 from gfcompare.components.errors import (
     FOREIGN_ERRORS,
+    LARGEST_INTEGER,
     LONGEST_NAME,
     InputError,
     cause_of,
@@ -28,9 +29,9 @@ from gfcompare.components.errors import (
 from gfcompare.components.fingerprint import fingerprint
 from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
-from gfcompare.diagnostics.compute import checked_names, diagnostics_of
 from gfcompare.evaluators.html_repr import architecture, component, in_words, table, target_with_curves
 from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.hooks.chosen_diagnostics import checked_names, diagnostics_of
 from gfcompare.hooks.registry import code_identity, provenance
 from gfcompare.initializations import He, Initialization
 from gfcompare.integrators.base import Integrator, check_method
@@ -44,7 +45,7 @@ from gfcompare.results.labels import joined
 from gfcompare.results.schema import SCHEMA_VERSION
 from gfcompare.study import toml
 from gfcompare.study.grids import check_type, checked_group, checked_name, expanded, labelled, listed
-from gfcompare.study.limits import LARGEST_INTEGER, Demand, Limits, check_count
+from gfcompare.study.limits import Demand, Limits, check_count
 from gfcompare.study.times import Times
 from gfcompare.targets import Target
 
