@@ -18,7 +18,7 @@ from support import assert_same_numbers, gfcompare, refused
 import gfcompare as gfc
 from gfcompare import cli, theory
 from gfcompare.results import opening, store
-from gfcompare.study import cell_files, diagnosing, runner, unfinished
+from gfcompare.study import cell_files, diagnosing, merging, runner, unfinished
 from gfcompare.study.runner import run_study
 from gfcompare.study.study import Cell
 
@@ -128,9 +128,9 @@ def test_added_diagnostics_that_do_not_hold_any_more_are_dropped_and_that_is_sai
     assert "the diagnostics 'breakpoints', 'sharpness' are dropped" in said.replace(
         "'sharpness', 'breakpoints'", "'breakpoints', 'sharpness'"
     )
-    real = store.diagnostic_key
+    real = merging.diagnostic_key
     changed = lambda cls: "another" if cls.name == "sharpness" else real(cls)  # noqa: E731
-    monkeypatch.setattr(store, "diagnostic_key", changed)
+    monkeypatch.setattr(merging, "diagnostic_key", changed)
     tree = run_study(study(targets=targets), tmp_path, jobs=1, progress=(notes := Notes())).tree
     assert ("sharpness" in tree["sine"], "breakpoints" in tree["sine"]) == (False, True)
     assert any("the diagnostic 'sharpness' is dropped, because the code" in text for text in notes.said)
@@ -204,7 +204,7 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
 ) -> None:
     """What is added between reading and replacing is seen, and everything is put together again."""
     study().run(tmp_path, jobs=1)
-    real, times = store._with_additions, []
+    real, times = merging._with_additions, []
 
     def meanwhile(*arguments: Any) -> xr.Dataset:
         if not times:
@@ -212,7 +212,7 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
             verified(tmp_path)
         return real(*arguments)
 
-    monkeypatch.setattr(store, "_with_additions", meanwhile)
+    monkeypatch.setattr(merging, "_with_additions", meanwhile)
     assert "theory_outcome" in study().run(tmp_path, jobs=1)["step"]
 
 

@@ -11,8 +11,8 @@ import pytest
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.components.errors import is_full_name, is_name
-from gfcompare.study.limits import LARGEST_INTEGER, Demand, Limits
+from gfcompare.components.errors import LARGEST_INTEGER, is_full_name, is_name
+from gfcompare.study.limits import Demand, Limits
 
 BASE = """\
 name = "s"

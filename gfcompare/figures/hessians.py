@@ -11,7 +11,7 @@ from gfcompare.evaluators.curvature import DENSE_PARAMETERS, differences
 from gfcompare.figures.data import Array
 from gfcompare.problem import Problem
 from gfcompare.results.reading import network_of, parameters
-from gfcompare.results.store import problem_of
+from gfcompare.results.rebuild import problem_of
 
 #: Eigenvalues below this share of the largest are drawn as if they were 0.
 SMALL = 1e-6

@@ -54,7 +54,7 @@ class OnRisk(OfOneSeed):
     @classmethod
     def applies(cls, group: xr.Dataset) -> bool:
         """Return whether the problem can be rebuilt from the result."""
-        from gfcompare.results.store import problem_of
+        from gfcompare.results.rebuild import problem_of
 
         try:
             problem_of(group)

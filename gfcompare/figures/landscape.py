@@ -17,7 +17,7 @@ from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.results.reading import parameters
-from gfcompare.results.store import problem_of
+from gfcompare.results.rebuild import problem_of
 
 #: Points of the grid on which the risk is evaluated, along each axis.
 GRID = 49

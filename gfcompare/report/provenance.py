@@ -13,8 +13,7 @@ import xarray as xr
 
 from gfcompare.network import ReLUNetwork
 from gfcompare.report.tables import Table, cell, real, slug
-from gfcompare.results.problem_sample import evaluation_text
-from gfcompare.results.reading import network_of
+from gfcompare.results.reading import evaluation_text, network_of
 
 # A data set written into a study would otherwise fill the page.
 _LONGEST = 300
@@ -104,7 +103,7 @@ def _problem(group: xr.Dataset) -> dict[str, str]:
         "network": f"{text}, {cell(ReLUNetwork(widths).parameter_count)} parameters",
         "input measure": described(json.loads(group.attrs["measure"])),
         "initial network": described(json.loads(group.attrs["initialization"])),
-        "evaluation": evaluation_text(group.attrs),
+        "evaluation": evaluation_text(group),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from gfcompare.results.reading import network_of
+from gfcompare.results.reading import evaluation_of, network_of
 from gfcompare.components.errors import is_full_name
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
@@ -285,7 +285,7 @@ def _wrong_values(data: xr.Dataset) -> Iterator[str]:
 def _shown_variables(data: xr.Dataset) -> dict[str, Variable]:
     """Return the variables that a group must have for its kind of measure."""
     try:
-        kind = json.loads(data.attrs.get("evaluation", '{"kind": "exact"}')).get("kind")
+        kind = evaluation_of(data)["kind"]
     except (TypeError, ValueError, AttributeError, RecursionError):  # said elsewhere
         return {}
     if kind == "exact":

@@ -7,11 +7,14 @@ states, and nothing else is.
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import xarray as xr
 
+from gfcompare.components.errors import InputError
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.compute import Values, missing_values
 from gfcompare.hooks.chosen_diagnostics import along, chosen, diagnostics_of, warn_left_out
@@ -22,12 +25,28 @@ from gfcompare.results.netcdf import open_group, variable_attributes
 from gfcompare.results.reading import states_of
 from gfcompare.results.schema import annotated, trajectories, variables
 from gfcompare.study.study import Cell
-from gfcompare.system.writing import write_whole
+from gfcompare.system.writing import PART, write_whole
 
 CELLS = "cells"
 _KEY = "key"
 _DAMAGED = "this cell's file is damaged"
 _ADVICE = "Delete it and run the same command again."
+
+# Seconds after which the unfinished file of a killed run is removed.
+_ABANDONED = 24 * 3600.0
+
+
+def prepare_folder(output: Path) -> None:
+    """Make the folder for the results, or raise InputError if that is not possible."""
+    try:
+        (output / CELLS).mkdir(parents=True, exist_ok=True)
+        for part in output.glob(f"**/*{PART}"):  # a killed run's; a running one's would be younger
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=output / CELLS):
+            pass
+    except OSError as error:
+        raise InputError(f"output folder {str(output)!r}: {error.strerror or error}.") from None
 
 
 def cell_path(output: Path, cell: Cell) -> Path:

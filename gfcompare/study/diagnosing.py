@@ -19,10 +19,10 @@ from gfcompare.hooks.registry import registry
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.problem import Problem
 from gfcompare.results.reading import states_of
+from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.schema import DIAGNOSED, Variable, annotated
 from gfcompare.results.trees import as_tree
 from gfcompare.study.study import Study, diagnostic_key
-from gfcompare.theory.rebuild import Rebuilt
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def additions(
 ) -> dict[str, xr.Dataset]:
     """Return the variables that `diagnose` adds, for each problem; the parameters are the same."""
     wanted = _wanted(names)
-    rebuilt = Rebuilt(tree, study)
+    rebuilt = Rebuilt(tree, None if study is None else study.components)
     found = {}
     for name, node in tree.children.items():
         problem, reason = rebuilt.problem(str(name))

@@ -42,9 +42,9 @@ from gfcompare.kernels.cache import is_cold, is_kept
 from gfcompare.measures import Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.results import opening, store
+from gfcompare.results import opening
 from gfcompare.results.integrated import labelled
-from gfcompare.study import attempts, cell_files, unfinished
+from gfcompare.study import attempts, cell_files, merging, unfinished
 from gfcompare.study.failures import CellsFailedError, portable, warn_of_failures, warn_of_methods
 from gfcompare.study.pickling import check_sendable
 from gfcompare.study.study import Cell, Study, random_stream
@@ -57,6 +57,8 @@ _DIED = (
     "the process that computed it died each time: out of memory, a crash in compiled code, "
     "or a call of os._exit"
 )
+#: The study file that a result was made from, beside it.
+STUDY_FILE = "study.toml"
 # Processes that may die at a cell, in this run and the ones before, where it cannot have one of its own.
 _DEATHS = 2
 # Seconds between two looks at Ctrl-C.
@@ -240,7 +242,7 @@ def run_study(
     began = time.perf_counter()
     # Absolute, because a method may change the current folder.
     folder = (user_path(output) if output is not None else Path("results") / study.name).absolute()
-    store.prepare(folder)
+    cell_files.prepare_folder(folder)
     opening.check_owner(folder, study.spec())
     shown = progress or Silent()
     cells = study.cells()
@@ -262,9 +264,9 @@ def run_study(
         # The files are what counts: a cell that was written may not have been reported any more.
         shown.end(len(finished) + sum(cell_files.is_finished(folder, cell, on_error) for cell in todo))
     if study.source:
-        write_whole(folder / store.STUDY_FILE, lambda p: _write_text(p, study.source))
+        write_whole(folder / STUDY_FILE, lambda p: _write_text(p, study.source))
     _check_there(cells, folder)
-    path = store.merge(study, folder, cells, shown.note)
+    path = merging.merge(study, folder, cells, shown.note)
     tree = opening.open_study(path)
     warn_of_methods(tree)
     return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)

@@ -42,6 +42,7 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.problem import Problem
 from gfcompare.results.labels import joined
+from gfcompare.results.rebuild import Components
 from gfcompare.results.schema import SCHEMA_VERSION
 from gfcompare.study import toml
 from gfcompare.study.grids import check_type, checked_group, checked_name, expanded, labelled, listed
@@ -397,6 +398,11 @@ class Study:
                 note + self.source if self.source else ""
             )  # of a study made in Python there is none
         return result
+
+    @property
+    def components(self) -> Components:
+        """The problems and methods of the study, by name."""
+        return Components({spec.name: spec.problem for spec in self.problems}, self.integrators)
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the units of work, in the order of problems, methods and seeds."""

@@ -15,7 +15,7 @@ from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.results.reading import network_of, parameters
-from gfcompare.theory.rebuild import Rebuilt
+from gfcompare.results.rebuild import Rebuilt
 from gfcompare.theory.replays import Replays
 from gfcompare.theory.tolerances import Sample, risk_change, step_error
 
