@@ -18,9 +18,9 @@ from support import assert_same_numbers, gfcompare, refused
 import gfcompare as gfc
 from gfcompare import cli, theory
 from gfcompare.results import opening, store
-from gfcompare.study import cell_files, diagnosing, merging, runner, unfinished
+from gfcompare.study import cell_files, compute_cell, diagnosing, merging, unfinished
+from gfcompare.study.cells import Cell
 from gfcompare.study.runner import run_study
-from gfcompare.study.study import Cell
 
 
 def study(name: str = "s", **changes: Any) -> gfc.Study:
@@ -227,7 +227,7 @@ def test_a_diagnostic_that_is_added_is_computed_from_the_states(
     study().run(tmp_path / "two steps", jobs=1)
     notes = Notes()
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "run_cell", no_trajectories)
+        patched.setattr(compute_cell, "run_cell", no_trajectories)
         more = ["parameter_norm", "sharpness", "accumulated_squared_gradient", "distance_to_flow"]
         outcome = run_study(study(diagnostics=more), tmp_path / "two steps", jobs=1, progress=notes)
     assert (outcome.computed, outcome.reused) == (4, 0)
@@ -269,13 +269,13 @@ def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
 
     costly = study(diagnostics=["sharpness"], targets={"sine": gfc.targets.Sine()})
     with monkeypatch.context() as patched:
-        patched.setattr(cell_files.diagnosis, "along", stop)
+        patched.setattr(cell_files, "along", stop)
         with pytest.raises(KeyboardInterrupt):
             costly.run(tmp_path, jobs=1)
     assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
     calls = []
-    real = runner.run_cell
-    monkeypatch.setattr(runner, "run_cell", lambda *a: calls.append(a) or real(*a))
+    real = compute_cell.run_cell
+    monkeypatch.setattr(compute_cell, "run_cell", lambda *a: calls.append(a) or real(*a))
     assert gfc.validate(costly.run(tmp_path, jobs=1)) == []
     assert len(calls) == 1
 

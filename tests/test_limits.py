@@ -158,7 +158,7 @@ def test_the_estimate_is_what_is_stored(small_folder: Path, small_tree: Any) -> 
 
 
 def test_the_time_is_a_lower_bound(small_tree: Any, small_study: gfc.Study) -> None:
-    from gfcompare.study.study import steps_to
+    from gfcompare.study.spec import steps_to
 
     data = small_tree["sine"].to_dataset()
     for name, method in small_study.integrators.items():

@@ -24,7 +24,7 @@ from gfcompare.integrators.status import Status
 from gfcompare.results.netcdf import open_group, variable_attributes
 from gfcompare.results.reading import states_of
 from gfcompare.results.schema import annotated, trajectories, variables
-from gfcompare.study.study import Cell
+from gfcompare.study.cells import Cell
 from gfcompare.system.writing import PART, write_whole
 
 CELLS = "cells"

@@ -22,7 +22,8 @@ from gfcompare.results.reading import states_of
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.schema import DIAGNOSED, Variable, annotated
 from gfcompare.results.trees import as_tree
-from gfcompare.study.study import Study, diagnostic_key
+from gfcompare.study.cells import diagnostic_key
+from gfcompare.study.spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def diagnose(
     tree: xr.DataTree | xr.Dataset,
     names: Sequence[str],
     *,
-    study: Study | None = None,
+    study: StudySpec | None = None,
     progress: Callable[[str], object] = str,
 ) -> xr.DataTree:
     """Return a result with more diagnostics, computed from its states.
@@ -75,7 +76,7 @@ def additions(
     tree: xr.DataTree,
     names: Sequence[str],
     *,
-    study: Study | None = None,
+    study: StudySpec | None = None,
     progress: Callable[[str], object] = str,
 ) -> dict[str, xr.Dataset]:
     """Return the variables that `diagnose` adds, for each problem; the parameters are the same."""

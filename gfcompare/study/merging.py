@@ -15,7 +15,8 @@ from gfcompare.results.schema import DIAGNOSED, problem_group, root_attributes, 
 from gfcompare.results.store import ReplacedError, refuse_replaced
 from gfcompare.results.validation import digest
 from gfcompare.study.cell_files import cell_path, load_cell
-from gfcompare.study.study import Cell, Study, diagnostic_key
+from gfcompare.study.cells import Cell, diagnostic_key
+from gfcompare.study.spec import StudySpec
 from gfcompare.study.unfinished import descriptions, joined
 from gfcompare.system.writing import stamp, write_whole
 
@@ -24,7 +25,7 @@ _TRIES = 5
 
 
 def merge(
-    study: Study, output: Path, given: Sequence[Cell] | None = None, log: Callable[[str], object] = str
+    study: StudySpec, output: Path, given: Sequence[Cell] | None = None, log: Callable[[str], object] = str
 ) -> Path:
     """Put the cells of a study together into one result file; return its path.
 
@@ -51,7 +52,7 @@ def merge(
     return result_path(output)
 
 
-def _merge(study: Study, output: Path, cells: Sequence[Cell], log: Callable[[str], object]) -> None:
+def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[[str], object]) -> None:
     file = result_path(output)
     seen = stamp(file)
     before = _before(file, log) if seen else None
@@ -97,7 +98,7 @@ def _before(file: Path, log: Callable[[str], object]) -> xr.DataTree | None:
         return None
 
 
-def _gone(before: xr.DataTree, study: Study) -> str:
+def _gone(before: xr.DataTree, study: StudySpec) -> str:
     """Return in words which problems and methods a result has and a study has not."""
     problems = [str(name) for name in before.children if name not in {spec.name for spec in study.problems}]
     methods = dict.fromkeys(

@@ -10,7 +10,7 @@ import xarray as xr
 from gfcompare.components.component import require
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.trees import as_tree
-from gfcompare.study.study import Study
+from gfcompare.study.spec import StudySpec
 from gfcompare.theory import geometry, identities, limits
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding, inapplicable
 from gfcompare.theory.cases import Case, cases
@@ -29,7 +29,7 @@ COLUMNS = (
 def verify(
     tree: xr.DataTree | xr.Dataset,
     *,
-    study: Study | None = None,
+    study: StudySpec | None = None,
     seeds: int | None = REPLAYED_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
