@@ -119,7 +119,8 @@ def flows() -> Iterator[Result]:
 _WARM_UP = """
 import time
 import gfcompare as gfc
-from gfcompare.study.runner import Silent, warm_up
+from gfcompare.study.run_progress import Silent
+from gfcompare.study.warm_up import warm_up
 began = time.perf_counter()
 spec = gfc.Study("x", targets={"t": gfc.targets.Affine()}, integrators={"gd": gfc.integrator("gd")}, seeds=1)
 warm_up(spec.cells(), Silent())

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.integrators.dead_neurons import remarks
+from gfcompare.results.reading import parameters
 
 FLOWS = ("standard-gf", "normalized-gf")
 RTOLS = (1e-4, 1e-5, 1e-6, 1e-8)
@@ -124,7 +124,7 @@ def _run(case: Setting, flow: str, theta: np.ndarray, end: float, **options: obj
     times = np.concatenate([[0.0], np.geomspace(1e-2, end, 13)])
     options = {"max_steps": _STEPS, **options}
     data = gfc.integrate(case.problem, gfc.integrator(flow, **options), theta, times)
-    states = parameters(case.problem.network, data)
+    states = parameters(data)
     return Run(states, data["risk"].values, data["status"].values)
 
 

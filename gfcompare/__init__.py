@@ -32,7 +32,7 @@ _HOMES = {
     "Target": "targets",
     "Times": "study.times",
     "diagnose": "study.diagnosing",
-    "integrate": "study.runner",
+    "integrate": "results.integrated",
     "integrator": "hooks.registry",
     "open_study": "results.opening",
     "validate": "results.validation",
@@ -80,11 +80,11 @@ if TYPE_CHECKING:
     from gfcompare.measures import Measure
     from gfcompare.network import ReLUNetwork
     from gfcompare.problem import Problem
+    from gfcompare.results.integrated import integrate
     from gfcompare.results.opening import open_study
     from gfcompare.results.validation import validate
     from gfcompare.study.diagnosing import diagnose
     from gfcompare.study.limits import Limits
-    from gfcompare.study.runner import integrate
     from gfcompare.study.study import Study
     from gfcompare.study.times import Times
     from gfcompare.targets import Target

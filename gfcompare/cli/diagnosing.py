@@ -33,7 +33,7 @@ def diagnose(
     The exit code is 1 if a diagnostic raised an error: it is NaN in the result then.
     """
     load_plugins(plugin)
-    from gfcompare.diagnostics.compute import DiagnosticWarning
+    from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
     from gfcompare.results import store
     from gfcompare.results.opening import check_version
     from gfcompare.study.diagnosing import additions

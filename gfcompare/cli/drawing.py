@@ -81,7 +81,7 @@ def _value(text: str) -> Any:
 
 def _checked(figure: str, key: str, value: Any) -> Any:
     """Return the value of an option of a figure, with its type; a single one may stand for a list."""
-    from gfcompare.study.toml import component
+    from gfcompare.hooks.plain_data import component
 
     def made(given: Any) -> Any:
         table: Mapping[str, Any] = {"name": figure, key: given}

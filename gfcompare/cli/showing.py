@@ -54,7 +54,7 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
     from gfcompare.results.opening import is_result
-    from gfcompare.results.problem_sample import evaluation_text
+    from gfcompare.results.reading import evaluation_text
 
     if is_result(path):
         from gfcompare.work_precision import located, located_beside
@@ -71,7 +71,7 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
         for name, node in tree.children.items():
             sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
             out.print(f"  {plain(name)}: {sizes}")
-            out.print(f"    {evaluation_text(node.attrs)}")
+            out.print(f"    {evaluation_text(node.to_dataset())}")
         print_summary(tree)
         if (file := located_beside(path)) is not None:
             out.print()

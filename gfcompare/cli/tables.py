@@ -84,7 +84,7 @@ def print_study(study: Study) -> None:
 def _print_hashed(study: Study) -> None:
     """Print which files take part in the identity of the study's cells: when they change, it is run again."""
     from gfcompare.components import fingerprint
-    from gfcompare.diagnostics.compute import chosen
+    from gfcompare.hooks.chosen_diagnostics import chosen
     from gfcompare.hooks.registry import hashed_files
 
     out.print(

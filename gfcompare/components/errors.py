@@ -11,6 +11,8 @@ from typing import TypeGuard
 _NAME = re.compile(r"\w(?:[^/\\\x00-\x1f\x7f]*[^/\\\x00-\x1f\x7f\s])?")
 
 LONGEST_NAME = 80
+#: Whole numbers of a study are stored and counted in 64 bits.
+LARGEST_INTEGER = 2**63 - 1
 #: netCDF allows 256 bytes for the name of a group, file systems 255, with an ending.
 LONGEST_GROUP = 240
 _MOST_BYTES = 200  # of a name, which a grid makes longer

@@ -1,62 +1,33 @@
-"""Computing the diagnostics that a study chooses, on what its methods have left."""
+"""Computing diagnostics on the states that methods have left."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of, known_name
-from gfcompare.diagnostics import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
-from gfcompare.hooks.registry import PluginWarning, registry
+from gfcompare.components.errors import FOREIGN_ERRORS, cause_of
+from gfcompare.diagnostics.base import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 
-
-class DiagnosticWarning(PluginWarning):
-    """A diagnostic raised an error, and is NaN in the result."""
-
-
 Array = NDArray[np.float64]
 #: Arrays by the name of the variable.
 Values = dict[str, Array]
-
-#: Every result has these, whatever a study chooses.
-ALWAYS = ("risk", "gradient_norm")
-
-
-def checked_names(names: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return the names of the diagnostics of a study, or raise InputError if there is no such diagnostic."""
-    if names is None:
-        return None
-    given = [names] if isinstance(names, str) else list(names)
-    known = registry().names("diagnostics")
-    for name in given:
-        if not isinstance(name, str):
-            raise InputError(f"diagnostics: must be a list of names, got {name!r}.")
-    try:
-        found = [known_name("diagnostic", name, known) for name in given]
-    except InputError as error:
-        raise error.within("diagnostics") from None
-    return tuple(dict.fromkeys([*ALWAYS, *found]))
+#: Diagnostics, as classes.
+Classes = Sequence[type[Quantity]]
+#: Reports a diagnostic that raised an error, with the cause.
+Report = Callable[[type[Quantity], str], None]
 
 
-def chosen(names: Sequence[str] | None = None) -> list[type[Quantity]]:
-    """Return the diagnostics of these names, or those that are computed by default."""
-    found: list[type[Quantity]] = registry().all("diagnostics")
-    return [cls for cls in found if (cls.default if names is None else cls.name in names)]
-
-
-def diagnostics_of(problem: Problem, names: Sequence[str] | None = None) -> list[type[Quantity]]:
-    """Return the chosen diagnostics that are defined for a problem."""
+def defined_for(problem: Problem, classes: Classes) -> list[type[Quantity]]:
+    """Return the diagnostics that are defined for a problem."""
     sizes = _sizes(problem.network)
-    return [cls for cls in chosen(names) if sizes.keys() >= set(cls.dims) and cls.applies(problem)]
+    return [cls for cls in classes if sizes.keys() >= set(cls.dims) and cls.applies(problem)]
 
 
 def _sizes(network: ReLUNetwork) -> dict[str, int]:
@@ -65,31 +36,32 @@ def _sizes(network: ReLUNetwork) -> dict[str, int]:
     return hidden | {"input": network.inputs, "output": network.outputs}
 
 
-def along(
-    problem: Problem, theta: Array, flow_time: Array, method: Integrator | None, names: Sequence[str] | None
-) -> Values:
-    """Return the diagnostics of the trajectories of one method, each of shape (M, T, ...).
-
-    Parameters
-    ----------
-    problem : the problem
-    theta : states, shape (M, T, P), NaN where a trajectory has ended
-    flow_time : reached, shape (M, T)
-    method : their method, if it is known
-    names : of the diagnostics wanted; None for those that are computed by default
-    """
+def paths_of(theta: Array, flow_time: Array, method: Integrator | None) -> Trajectories:
+    """Return the trajectories of one method, shapes (M, T, P) and (M, T), with its tolerance."""
     normalized = method is not None and method.on_manifold
-    paths = Trajectories(theta, flow_time, normalized, rtol_of(method))
-    return {
-        cls.name: _guarded(cls, problem, paths, partial(_along, cls, problem, paths))
-        for cls in diagnostics_of(problem, names)
-        if issubclass(cls, TrajectoryDiagnostic)
-    }
+    return Trajectories(theta, flow_time, normalized, rtol_of(method))
 
 
 def rtol_of(method: Integrator | None) -> float:
     """Return the relative tolerance of a method's steps, the default one for a method that has none."""
     return float(getattr(method, "rtol", FlowIntegrator.rtol))
+
+
+def along(problem: Problem, paths: Trajectories, classes: Classes, report: Report) -> Values:
+    """Return the diagnostics of the trajectories of one method, each of shape (M, T, ...).
+
+    Parameters
+    ----------
+    problem : the problem
+    paths : the trajectories, NaN where one has ended
+    classes : the diagnostics wanted; those that are not defined for the problem are left out
+    report : called for a diagnostic that raises an error, which is NaN
+    """
+    return {
+        cls.name: _guarded(cls, problem, paths, partial(_along, cls, problem, paths), report)
+        for cls in defined_for(problem, classes)
+        if issubclass(cls, TrajectoryDiagnostic)
+    }
 
 
 def _along(cls: type[TrajectoryDiagnostic], problem: Problem, paths: Trajectories) -> Array:
@@ -103,10 +75,11 @@ def _compare(cls: type[PairedDiagnostic], problem: Problem, paths: Trajectories,
 def paired(
     problem: Problem,
     methods: Mapping[str, Integrator],
-    parts: Sequence[xr.Dataset],
-    names: Sequence[str] | None,
+    states: Iterable[tuple[Array, Array]],
+    classes: Classes,
+    report: Report,
 ) -> list[Values]:
-    """Return the diagnostics that compare each method with the standard flow, none if it is not there.
+    """Return the diagnostics that compare each method with the standard flow; none without that flow.
 
     The flow is a method that claims to follow it; of several the one of smallest tolerance.
 
@@ -114,39 +87,37 @@ def paired(
     ----------
     problem : the problem
     methods : by name
-    parts : for each method its trajectories, over (seed, time)
-    names : of the diagnostics wanted; None for those that are computed by default
+    states : parameters, shape (M, T, P), and flow times, shape (M, T), of each method
+    classes : the diagnostics wanted; those that are not defined for the problem are left out
+    report : called for a diagnostic that raises an error, which is NaN
     """
-    classes = [cls for cls in diagnostics_of(problem, names) if issubclass(cls, PairedDiagnostic)]
+    chosen = [cls for cls in defined_for(problem, classes) if issubclass(cls, PairedDiagnostic)]
     flows = [n for n, method in enumerate(methods.values()) if method.follows == "standard"]
-    if not flows or not classes:
-        return [{} for _ in parts]
+    if not flows or not chosen:
+        return [{} for _ in methods]
     paths = [
-        Trajectories(parameters(problem.network, part), part["flow_time"].values, m.on_manifold, rtol_of(m))
-        for part, m in zip(parts, methods.values(), strict=True)
+        paths_of(theta, flow_time, method)
+        for (theta, flow_time), method in zip(states, methods.values(), strict=True)
     ]
     flow = min((paths[n] for n in flows), key=lambda path: path.rtol)
     return [
         {
-            cls.name: _guarded(cls, problem, path, partial(_compare, cls, problem, path, flow))
-            for cls in classes
+            cls.name: _guarded(cls, problem, path, partial(_compare, cls, problem, path, flow), report)
+            for cls in chosen
         }
         for path in paths
     ]
 
 
-def parameters(network: ReLUNetwork, data: xr.Dataset) -> Array:
-    """Return theta, shape (..., P), from the variables weight_k and bias_k of a dataset."""
-    layers = [(data[f"weight_{k}"].values, data[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
-    return network.join(layers)
-
-
 def _guarded(
-    cls: type[Quantity], problem: Problem, paths: Trajectories, compute: Callable[[], Array]
+    cls: type[Quantity],
+    problem: Problem,
+    paths: Trajectories,
+    compute: Callable[[], Array],
+    report: Report,
 ) -> Array:
-    """Return a diagnostic, or NaN and a warning if somebody else's raises: what was computed is kept."""
-    sizes = _sizes(problem.network)
-    shape = (*paths.theta.shape[:2], *(sizes[name] for name in cls.dims))
+    """Return a diagnostic, or NaN if somebody else's raises: what was computed is kept."""
+    shape = _shape(cls, problem, paths.theta.shape[:2])
     try:
         found = np.asarray(compute())
         if found.dtype.kind not in "fiub":
@@ -155,17 +126,16 @@ def _guarded(
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
     except FOREIGN_ERRORS as error:
-        return left_out(cls, problem, shape[:2], cause_of(error))
+        report(cls, cause_of(error))
+        return np.full(shape, np.nan)
     return values
 
 
-def left_out(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...], cause: str) -> Array:
-    """Return NaN in place of a diagnostic, and warn; `trajectories` is the shape (M, T) of its first axes."""
-    plugin = registry().origin("diagnostics", cls.name)
-    warnings.warn(
-        f"diagnostic {cls.name!r} of {plugin.label} is left out (NaN): {cause}",
-        DiagnosticWarning,
-        stacklevel=3,
-    )
+def missing_values(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...]) -> Array:
+    """Return NaN in place of a diagnostic; `trajectories` is the shape (M, T) of its first axes."""
+    return np.full(_shape(cls, problem, trajectories), np.nan)
+
+
+def _shape(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...]) -> tuple[int, ...]:
     sizes = _sizes(problem.network)
-    return np.full((*trajectories, *(sizes[name] for name in cls.dims)), np.nan)
+    return (*trajectories, *(sizes[name] for name in cls.dims))

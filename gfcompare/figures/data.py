@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from gfcompare.figures.base import Band, Figure, NothingToDraw
 from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock as Clock  # figures find it here
 from gfcompare.results.quantiles import median, quantile
-from gfcompare.results.reading import COMPLETE, by_samples
+from gfcompare.results.reading import COMPLETE, by_samples, evaluation_of
 from gfcompare.results.reading import clock_values as clock_values
 from gfcompare.results.reading import finite as finite
 from gfcompare.results.trees import as_tree
@@ -103,8 +102,7 @@ def one_problem(given: View, name: str | None) -> View:
 
 def on_points(group: xr.Dataset) -> bool:
     """Return whether the measure of a problem consists of finitely many points."""
-    evaluation = json.loads(group.attrs.get("evaluation", "{}"))  # schema 1.0 had intervals only
-    return bool(evaluation.get("kind") == "points")
+    return bool(evaluation_of(group)["kind"] == "points")
 
 
 def _chosen(kind: str, given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.evaluators.curvature import DENSE_PARAMETERS, differences
 from gfcompare.figures.data import Array
-from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.results.store import problem_of
+from gfcompare.results.reading import network_of, parameters
+from gfcompare.results.rebuild import problem_of
 
 #: Eigenvalues below this share of the largest are drawn as if they were 0.
 SMALL = 1e-6
@@ -44,9 +43,9 @@ def spectrum(group: xr.Dataset, method: str, seed: int) -> Spectrum:
     See `eigenvalues` for how they are computed.
     """
     problem = problem_of(group)
-    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
+    network = network_of(group)
     one = group.sel(integrator=method, seed=seed)
-    theta, times = parameters(network, one), one["flow_time"].values
+    theta, times = parameters(one), one["flow_time"].values
     there = np.flatnonzero(np.isfinite(theta).all(axis=1) & (times > 0))
     chosen = there[
         np.unique(np.linspace(0, len(there) - 1, min(len(there), _MOST_TIMES)).round().astype(int))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gfcompare.components.errors import InputError
 from gfcompare.figures.base import Animation, Selection, check_one_of
+from gfcompare.results.reading import network_of
 
 if TYPE_CHECKING:
     import matplotlib.animation
@@ -53,7 +54,7 @@ class OnRisk(OfOneSeed):
     @classmethod
     def applies(cls, group: xr.Dataset) -> bool:
         """Return whether the problem can be rebuilt from the result."""
-        from gfcompare.results.store import problem_of
+        from gfcompare.results.rebuild import problem_of
 
         try:
             problem_of(group)
@@ -235,7 +236,7 @@ class Cylinder(Selection):
     @classmethod
     def applies(cls, group: xr.Dataset) -> bool:
         """Return whether the networks are 1-1-1."""
-        return [int(n) for n in group.attrs["widths"]] == [1, 1, 1]
+        return network_of(group).widths == (1, 1, 1)
 
     def sketch(self, tree: xr.DataTree) -> Sketch:
         """Return the figure before it is drawn."""

@@ -12,12 +12,12 @@ import xarray as xr
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import unknown_name
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures import single
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.results.store import problem_of
+from gfcompare.results.reading import parameters
+from gfcompare.results.rebuild import problem_of
 
 #: Points of the grid on which the risk is evaluated, along each axis.
 GRID = 49
@@ -54,8 +54,7 @@ class Portrait:
 
 def states(group: xr.Dataset, seed: int) -> dict[str, Array]:
     """Return the parameters of each method at its save times, shape (time, P), until it ended."""
-    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
-    theta = parameters(network, group.sel(seed=seed))
+    theta = parameters(group.sel(seed=seed))
     return {
         str(method): rows[np.isfinite(rows).all(axis=1)]
         for method, rows in zip(group["integrator"].values, theta, strict=True)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.data import Array
 from gfcompare.network import ReLUNetwork
-from gfcompare.results.reading import COMPLETE
+from gfcompare.results.reading import COMPLETE, parameters
 
 #: Ranges of the angle of (w, b) and of v.
 Window = tuple[tuple[float, float], tuple[float, float]]
@@ -94,7 +93,7 @@ def flow_lines(group: xr.Dataset, method: str) -> FlowLines:
     """Return the trajectories of all seeds of a method, mapped to M without changing their functions."""
     network = ReLUNetwork((1, 1, 1))
     one = group.sel(integrator=method)
-    theta = parameters(network, one)
+    theta = parameters(one)
     finite = np.asarray(np.isfinite(theta).all(axis=-1))
     mapped = network.normalize(np.where(finite[..., None], theta, 1.0))
     found = zones(group)

@@ -8,12 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.base import NothingToDraw
 from gfcompare.figures.data import View, restricted
 from gfcompare.hooks.registry import registry
 from gfcompare.integrators.base import FlowName
-from gfcompare.network import ReLUNetwork
+from gfcompare.results.reading import parameters
 
 #: The stored variable, and the one that is computed here.
 STORED, OWN = "distance_to_flow", "distance_to_own_flow"
@@ -102,8 +101,7 @@ def _rtol(options: dict[str, object]) -> float:
 def _distances(data: xr.Dataset) -> tuple[xr.DataArray, set[str]]:
     """Return the distance, over (integrator, seed, time), and the names of the methods that have one."""
     known = references(data)
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
-    theta, clock = parameters(network, data), data["flow_time"].values
+    theta, clock = parameters(data), data["flow_time"].values
     values = np.full(clock.shape, np.nan)
     found = set()
     for i, on in enumerate(data["on_manifold"].values.astype(bool)):

@@ -10,11 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from gfcompare.components.errors import InputError
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.figures.data import Array, View, final_risk, finite, status_name
 from gfcompare.figures.style import Size, number
 from gfcompare.integrators.status import Status
-from gfcompare.network import ReLUNetwork
+from gfcompare.results.reading import network_of, parameters
 
 #: Whether a figure shows anything of a problem and a seed.
 Shows = Callable[[xr.Dataset, int], bool]
@@ -162,9 +161,9 @@ def realized(data: xr.Dataset, method: str, seed: int, index: int, points: Array
 
     It is NaN where the trajectory has no state.
     """
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    network = network_of(data)
     state = data.sel(integrator=method, seed=seed).isel(time=index)
-    return network.realize(parameters(network, state), points)
+    return network.realize(parameters(state), points)
 
 
 def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
@@ -174,8 +173,8 @@ def fitted(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
 
 def all_breakpoints(data: xr.Dataset, method: str, seed: int, index: int) -> Array:
     """Return where neurons of all layers switch within the interval at a save time; nowhere without state."""
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
-    theta = parameters(network, data.sel(integrator=method, seed=seed).isel(time=index))
+    network = network_of(data)
+    theta = parameters(data.sel(integrator=method, seed=seed).isel(time=index))
     if not np.isfinite(theta).all():
         return np.empty(0)
     lower, upper = float(data.attrs["lower"]), float(data.attrs["upper"])

@@ -7,12 +7,19 @@ import traceback
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components.errors import FOREIGN_ERRORS, ContractError, InputError, as_exception, cause_of
+from gfcompare.components.errors import (
+    FOREIGN_ERRORS,
+    ContractError,
+    InputError,
+    as_exception,
+    cause_of,
+    unknown_name,
+)
 from gfcompare.components.fingerprint import is_own_file
 from gfcompare.integrators import dead_neurons
 from gfcompare.integrators.base import Integrator, State, check_method
@@ -245,3 +252,9 @@ def _files(cls: type[Integrator]) -> set[str]:
         if isinstance(item, types.FunctionType)
     ]
     return {function.__code__.co_filename for function in functions}
+
+
+def check_on_error(given: str) -> None:
+    """Raise InputError unless errors of methods are recorded or raised."""
+    if given not in get_args(OnError):
+        raise unknown_name("value of on_error", str(given), get_args(OnError))

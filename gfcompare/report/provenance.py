@@ -13,7 +13,7 @@ import xarray as xr
 
 from gfcompare.network import ReLUNetwork
 from gfcompare.report.tables import Table, cell, real, slug
-from gfcompare.results.problem_sample import evaluation_text
+from gfcompare.results.reading import evaluation_text, network_of
 
 # A data set written into a study would otherwise fill the page.
 _LONGEST = 300
@@ -96,14 +96,14 @@ def _value(value: Any) -> str:
 
 
 def _problem(group: xr.Dataset) -> dict[str, str]:
-    widths = [int(n) for n in group.attrs["widths"]]
+    widths = network_of(group).widths
     text = "-".join(map(str, widths))
     return {
         "target": described(json.loads(group.attrs["target"])),
         "network": f"{text}, {cell(ReLUNetwork(widths).parameter_count)} parameters",
         "input measure": described(json.loads(group.attrs["measure"])),
         "initial network": described(json.loads(group.attrs["initialization"])),
-        "evaluation": evaluation_text(group.attrs),
+        "evaluation": evaluation_text(group),
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.figures import single, style
-from gfcompare.network import ReLUNetwork
 from gfcompare.report.packing import packed, packed_size
+from gfcompare.results.reading import network_of
 
 #: Fewer save times than these are no movement.
 _FEWEST_TIMES = 3
@@ -26,7 +26,7 @@ def kind(group: xr.Dataset) -> Kind | None:
 
 def bytes_for_one(group: xr.Dataset) -> int:
     """Return how many bytes one seed at one save time takes in a page, all methods together."""
-    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
+    network = network_of(group)
     return packed_size((group.sizes["integrator"], network.parameter_count + 1), "f4") + 4
 
 
@@ -60,7 +60,7 @@ def states(group: xr.Dataset, seeds: Sequence[int], times: Sequence[int]) -> dic
         ``grid`` or at ``points``; for each output the ``limits`` of its axis
     """
     part = group.sel(seed=list(seeds)).isel(time=list(times))
-    network = ReLUNetwork([int(n) for n in group.attrs["widths"]])
+    network = network_of(group)
     layers = [(part[f"weight_{k}"].values, part[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
     outputs = range(group.sizes["output"])
     return {

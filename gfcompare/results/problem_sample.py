@@ -95,17 +95,3 @@ def evaluation(problem: Problem) -> dict[str, Any]:
         "coordinate": rule.coordinate,
         "gradient_error": rule.error,
     }
-
-
-def evaluation_text(attributes: Mapping[Any, Any]) -> str:
-    """Return in words how risk and gradient of a stored problem were evaluated, from its attributes."""
-    found = json.loads(attributes.get("evaluation", '{"kind": "exact"}'))
-    if found["kind"] == "points":
-        return f"risk and gradient are sums over {found['points']} points"
-    if found["kind"] == "preintegration":
-        return (
-            f"risk and gradient are integrated exactly along coordinate {found['coordinate']}, "
-            f"with {found['nodes']} nodes in the others; "
-            f"with twice as many, the gradients of 8 random networks differ by {found['gradient_error']:.1g}"
-        )
-    return "risk and gradient are integrated exactly"

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.diagnostics import compute
+from gfcompare.hooks import chosen_diagnostics
 from gfcompare.results import sweeps
+from gfcompare.results.reading import states_of
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.status import Status
@@ -192,7 +193,7 @@ def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dic
     found = VARIABLES | layer_variables(problem.network)
     found |= {
         cls.name: Variable((*_TRAJECTORY, *cls.dims), "f", cls.long_name, cls.units)
-        for cls in compute.diagnostics_of(problem, diagnostics)
+        for cls in chosen_diagnostics.diagnostics_of(problem, diagnostics)
     }
     if not problem.smooth:
         found |= POINT_VARIABLES
@@ -236,7 +237,7 @@ def trajectories(
     for k, layer in enumerate(layers, start=1):
         values[f"weight_{k}"] = layer.weight
         values[f"bias_{k}"] = layer.bias
-    values |= compute.along(problem, record.theta, record.flow_time, method, diagnostics)
+    values |= chosen_diagnostics.along(problem, record.theta, record.flow_time, method, diagnostics)
     for name in _FROM_RECORD:
         values[name] = getattr(record, name)
     values |= {
@@ -295,7 +296,7 @@ def problem_group(
     diagnostics : names of those wanted; None for those that are computed by default
     """
     meanings = variables(problem, diagnostics)
-    compared = compute.paired(problem, integrators, parts, diagnostics)
+    compared = chosen_diagnostics.paired(problem, integrators, map(states_of, parts), diagnostics)
     parts = [
         part.assign({name: (meanings[name].dims[1:], array) for name, array in values.items()})
         for part, values in zip(parts, compared, strict=True)

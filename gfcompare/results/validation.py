@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from gfcompare.results.reading import evaluation_of, network_of
 from gfcompare.components.errors import is_full_name
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
@@ -104,7 +105,7 @@ def digest(data: xr.Dataset) -> str:
     Not of wall times, nor of diagnostics, which are computed of the rest.
     """
     said = hashlib.sha256()
-    network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs["widths"])])
+    network = network_of(data)
     about = {key: str(data.attrs.get(key, "")) for key in ("problem", "target", "measure", "evaluation")}
     said.update(json.dumps([about, network.widths], sort_keys=True).encode())
     names = {*VARIABLES, *layer_variables(network), *_NUMBERS} - {"wall_time"}
@@ -284,7 +285,7 @@ def _wrong_values(data: xr.Dataset) -> Iterator[str]:
 def _shown_variables(data: xr.Dataset) -> dict[str, Variable]:
     """Return the variables that a group must have for its kind of measure."""
     try:
-        kind = json.loads(data.attrs.get("evaluation", '{"kind": "exact"}')).get("kind")
+        kind = evaluation_of(data)["kind"]
     except (TypeError, ValueError, AttributeError, RecursionError):  # said elsewhere
         return {}
     if kind == "exact":

@@ -7,25 +7,46 @@ states, and nothing else is.
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.diagnostics import Quantity, compute
-from gfcompare.diagnostics.compute import chosen
+from gfcompare.components.errors import InputError
+from gfcompare.diagnostics import Quantity
+from gfcompare.diagnostics.compute import Values, missing_values
+from gfcompare.hooks.chosen_diagnostics import along, chosen, diagnostics_of, warn_left_out
 from gfcompare.integrators.loop import OnError
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
 from gfcompare.results.netcdf import open_group, variable_attributes
+from gfcompare.results.reading import states_of
 from gfcompare.results.schema import annotated, trajectories, variables
-from gfcompare.study.study import Cell
-from gfcompare.system.writing import write_whole
+from gfcompare.study.cells import Cell
+from gfcompare.system.writing import PART, write_whole
 
 CELLS = "cells"
 _KEY = "key"
 _DAMAGED = "this cell's file is damaged"
 _ADVICE = "Delete it and run the same command again."
+
+# Seconds after which the unfinished file of a killed run is removed.
+_ABANDONED = 24 * 3600.0
+
+
+def prepare_folder(output: Path) -> None:
+    """Make the folder for the results, or raise InputError if that is not possible."""
+    try:
+        (output / CELLS).mkdir(parents=True, exist_ok=True)
+        for part in output.glob(f"**/*{PART}"):  # a killed run's; a running one's would be younger
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=output / CELLS):
+            pass
+    except OSError as error:
+        raise InputError(f"output folder {str(output)!r}: {error.strerror or error}.") from None
 
 
 def cell_path(output: Path, cell: Cell) -> Path:
@@ -83,12 +104,12 @@ def leave_out(path: Path, cell: Cell, cause: str) -> None:
     cause : why the processes die, as far as that is known
     """
     problem = cell.problem.problem
-    classes = compute.diagnostics_of(problem, missing(path, cell))
+    classes = diagnostics_of(problem, missing(path, cell))
     data = load_cell(path)
-    values = {
-        cls.name: compute.left_out(cls, problem, data["flow_time"].shape, cause)
-        for cls in [cls for cls in classes if not _is_own(cls)] or classes
-    }
+    values = {}
+    for cls in [cls for cls in classes if not _is_own(cls)] or classes:
+        warn_left_out(cls, cause)
+        values[cls.name] = missing_values(cls, problem, data["flow_time"].shape)
     _write(path, cell, _with_values(cell, data, values))
     complete_cell(path, cell)
 
@@ -99,13 +120,11 @@ def _is_own(cls: type[Quantity]) -> bool:
 
 def _with_diagnostics(cell: Cell, data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     """Return a cell's content with some diagnostics computed, in place of what is stored of them."""
-    problem = cell.problem.problem
-    theta = compute.parameters(problem.network, data)
-    values = compute.along(problem, theta, data["flow_time"].values, cell.integrator, names)
+    values = along(cell.problem.problem, *states_of(data), cell.integrator, names)
     return _with_values(cell, data, values)
 
 
-def _with_values(cell: Cell, data: xr.Dataset, values: compute.Values) -> xr.Dataset:
+def _with_values(cell: Cell, data: xr.Dataset, values: Values) -> xr.Dataset:
     names = list(values)
     meanings = variables(cell.problem.problem, names)
     added = xr.Dataset({name: (meanings[name].dims[1:], array) for name, array in values.items()})

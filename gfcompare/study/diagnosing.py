@@ -12,16 +12,26 @@ import xarray as xr
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
-from gfcompare.diagnostics import PairedDiagnostic, Quantity, compute
-from gfcompare.diagnostics.compute import ALWAYS, Values, checked_names, chosen
+from gfcompare.diagnostics import PairedDiagnostic, Quantity
+from gfcompare.diagnostics.compute import Values
+from gfcompare.hooks.chosen_diagnostics import (
+    ALWAYS,
+    along,
+    checked_names,
+    chosen,
+    diagnostics_of,
+    paired,
+)
 from gfcompare.hooks.registry import registry
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.problem import Problem
+from gfcompare.results.reading import states_of
+from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.schema import DIAGNOSED, Variable, annotated
 from gfcompare.results.trees import as_tree
-from gfcompare.study.study import Study, diagnostic_key
+from gfcompare.study.cells import diagnostic_key
+from gfcompare.study.spec import StudySpec
 from gfcompare.study.unfinished import Unfinished
-from gfcompare.theory.rebuild import Rebuilt
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ def diagnose(
     tree: xr.DataTree | xr.Dataset,
     names: Sequence[str],
     *,
-    study: Study | None = None,
+    study: StudySpec | None = None,
     progress: Callable[[str], object] = str,
 ) -> xr.DataTree:
     """Return a result with more diagnostics, computed from its states.
@@ -74,12 +84,12 @@ def additions(
     tree: xr.DataTree,
     names: Sequence[str],
     *,
-    study: Study | None = None,
+    study: StudySpec | None = None,
     progress: Callable[[str], object] = str,
 ) -> dict[str, xr.Dataset]:
     """Return the variables that `diagnose` adds, for each problem; the parameters are the same."""
     wanted = _wanted(names)
-    rebuilt = Rebuilt(tree, study)
+    rebuilt = Rebuilt(tree, None if study is None else study.components)
     found = {}
     for name, node in tree.children.items():
         problem, reason = rebuilt.problem(str(name))
@@ -117,7 +127,7 @@ def with_comparisons(found: Unfinished) -> tuple[xr.DataTree, tuple[str, ...]]:
         problem, reason = rebuilt.problem(name)
         classes = [cls for cls in chosen(spec["diagnostics"]) if issubclass(cls, PairedDiagnostic)]
         if problem is not None:
-            classes = [cls for cls in classes if cls in compute.diagnostics_of(problem, [cls.name])]
+            classes = [cls for cls in classes if cls in diagnostics_of(problem, [cls.name])]
         names = [cls.name for cls in classes]
         if not names or flow is None:
             continue
@@ -131,7 +141,7 @@ def with_comparisons(found: Unfinished) -> tuple[xr.DataTree, tuple[str, ...]]:
 
 
 def _reference(methods: xr.Dataset) -> str | None:
-    """Return the method that is the standard flow for `diagnostics.compute.paired`, None if there is none."""
+    """Return the method that is the standard flow for `diagnostics.paired`, None if there is none."""
     known = {str(name): _stored(methods.sel(integrator=name)) for name in methods["integrator"].values}
     flows = [name for name, method in known.items() if method.follows == "standard"]
     return min(flows, key=lambda name: known[name].rtol, default=None)
@@ -159,12 +169,11 @@ def _of_problem(problem: Problem, data: xr.Dataset, names: Sequence[str]) -> xr.
         str(name): _stored(data.isel(integrator=k)) for k, name in enumerate(data["integrator"].values)
     }
     parts = [data.isel(integrator=k) for k in range(len(methods))]
-    theta = [compute.parameters(problem.network, part) for part in parts]
     values = [
-        compute.along(problem, states, part["flow_time"].values, method, names)
-        for states, part, method in zip(theta, parts, methods.values(), strict=True)
+        along(problem, *states_of(part), method, names)
+        for part, method in zip(parts, methods.values(), strict=True)
     ]
-    compared = compute.paired(problem, methods, parts, names)
+    compared = paired(problem, methods, map(states_of, parts), names)
     return _together([one | two for one, two in zip(values, compared, strict=True)])
 
 

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import traceback
-import warnings
-from collections.abc import Sequence
 
 import cloudpickle
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from gfcompare.components.errors import MethodWarning, RunError
+from gfcompare.components.errors import RunError
 from gfcompare.integrators.status import Status
+from gfcompare.results.failed import warn_of_failures
+from gfcompare.study.cells import Cell
+
+#: Cells that could not be computed, each with its error.
+Failures = list[tuple[Cell, Exception]]
 
 
 class CellsFailedError(RunError):
     """Some cells could not be computed; the others are finished and kept."""
-
-
-def warn_of_failures(method: str, status: NDArray[np.integer], messages: Sequence[str]) -> None:
-    """Warn once of the trajectories on which a method failed, with the first one's message."""
-    failed = np.flatnonzero(np.asarray(status) == Status.FAILED)
-    if not failed.size:
-        return
-    first = messages[failed[0]].rstrip(".")
-    raised = re.search(r"\(.+, line \d+, in .+\)$", first)
-    hint = ' For the traceback: on_error="raise", on the command line --traceback.' if raised else ""
-    warnings.warn(
-        f"{method} failed on {failed.size} of {len(messages)} trajectories: {first}.{hint}",
-        MethodWarning,
-        stacklevel=3,
-    )
 
 
 def warn_of_methods(tree: xr.DataTree) -> None:

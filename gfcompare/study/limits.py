@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
 
-#: Whole numbers of a study are stored and counted in 64 bits.
-LARGEST_INTEGER = 2**63 - 1
-
 # Numbers of 8 bytes that are stored at each save time of a trajectory besides the parameters: the clocks,
 # the counters, and the diagnostics that are computed by default.
 _BESIDES = 20

@@ -10,7 +10,7 @@ import cloudpickle
 
 from gfcompare.components.errors import InputError
 from gfcompare.hooks.registry import carried, origin_of
-from gfcompare.study.study import Cell
+from gfcompare.study.cells import Cell
 
 _FIX = (
     "Make what cannot be pickled where it is used, such as in start, or compute in this process: --jobs 1, "

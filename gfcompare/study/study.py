@@ -1,184 +1,36 @@
-"""The specification of a study: what is run, in Python or in a TOML file, with the same fields."""
+"""A study: what is run, in Python or in a TOML file, with the same fields, and running it."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gfcompare.components.component import describe, identity, plain, require
-from gfcompare.components.errors import (
-    FOREIGN_ERRORS,
-    LONGEST_NAME,
-    InputError,
-    cause_of,
-    known_names,
-    shortened,
-)
-from gfcompare.components.fingerprint import fingerprint
-from gfcompare.components.versions import NUMERICAL, VERSION, versions
-from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
-from gfcompare.diagnostics.compute import checked_names, diagnostics_of
+from gfcompare.components.component import require
+from gfcompare.components.errors import LARGEST_INTEGER, InputError, shortened
 from gfcompare.evaluators.html_repr import architecture, component, in_words, table, target_with_curves
 from gfcompare.evaluators.quadrature import Quadrature
-from gfcompare.hooks.registry import code_identity, provenance
+from gfcompare.hooks.chosen_diagnostics import checked_names
 from gfcompare.initializations import He, Initialization
 from gfcompare.integrators.base import Integrator, check_method
-from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.loop import OnError
-from gfcompare.measures import LineMeasure, Measure, Uniform
+from gfcompare.measures import Measure, Uniform
 from gfcompare.network import ReLUNetwork
-from gfcompare.piecewise.interval import PiecewisePolynomial
-from gfcompare.problem import Problem
 from gfcompare.results.labels import joined
-from gfcompare.results.schema import SCHEMA_VERSION
 from gfcompare.study import toml
 from gfcompare.study.grids import check_type, checked_group, checked_name, expanded, labelled, listed
-from gfcompare.study.limits import LARGEST_INTEGER, Demand, Limits, check_count
+from gfcompare.study.limits import Limits, check_count
+from gfcompare.study.problem_spec import ProblemSpec
+from gfcompare.study.runner import run_study
+from gfcompare.study.spec import StudySpec
 from gfcompare.study.times import Times
+from gfcompare.system.process_end import warning_of_threads
+from gfcompare.system.progress import on_standard_error
 from gfcompare.targets import Target
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: Seeds of one cell. Part of a cell's identity, so it must not depend on the number of workers.
-SEEDS_PER_CELL = 16
-
-
-@dataclass(frozen=True)
-class ProblemSpec:
-    """One problem of a study: what is learnt, by what network, from where."""
-
-    name: str
-    target: Target
-    network: ReLUNetwork
-    measure: Measure
-    initialization: Initialization
-    quadrature: Quadrature | None = None
-
-    @cached_property
-    def problem(self) -> Problem:
-        """The problem."""
-        try:
-            return Problem(self.network, self.target, self.measure, self.quadrature)
-        except InputError as error:
-            raise error.within(f"problem {self.name!r}") from None
-        except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote
-            raise InputError(
-                f"problem {self.name!r}: {self.target.name!r} or {self.measure.name!r} raised "
-                f"{cause_of(error)}"
-            ) from error
-
-    @property
-    def pieces(self) -> PiecewisePolynomial | None:
-        """The target as a piecewise polynomial, None for several inputs and on points."""
-        return self.problem.target_pieces if isinstance(self.measure, LineMeasure) else None
-
-    def initial(self, study_seed: int, seed: int) -> NDArray[np.float64]:
-        """Return the initial parameters, shape (P,), of a seed.
-
-        They depend on the study seed, the seed, the network and the initialisation alone: targets and
-        methods start from the same networks.
-        """
-        drawn = self.initialization.draw(self.network, random_stream(study_seed, seed, "initial"))
-        theta = self.network.check(drawn)
-        right = theta.ndim == 1 and bool(np.isfinite(theta).all())
-        require(
-            right, f"the initialisation {self.initialization.name!r} must draw finite numbers of shape (P,)."
-        )
-        return theta
-
-    def identity(self) -> dict[str, Any]:
-        """Return everything about the problem that determines numbers."""
-        return {
-            "widths": list(self.network.widths),
-            "target and measure": self.problem.digest,
-            # Their values are in the digest; what else they do, such as drawing points, is in their code.
-            "code": [code_identity(type(part)) for part in (self.target, self.measure)],
-            "initialization": identity(self.initialization.options()) | provenance(self.initialization),
-        }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The unit of work: one problem, one method, a block of seeds."""
-
-    study_seed: int
-    problem: ProblemSpec
-    integrator_name: str
-    integrator: Integrator
-    seeds: tuple[int, ...]
-    times: tuple[float, ...]
-    time_limit: float | None
-    diagnostics: tuple[str, ...] | None = None
-
-    @cached_property
-    def key(self) -> str:
-        """A hash of everything that determines the cell's trajectories: the name of its file.
-
-        The diagnostics are not among it: they are computed from the states, and have keys of their own.
-        """
-        content = {
-            "schema": SCHEMA_VERSION,
-            "gfcompare": VERSION,
-            "sources": fingerprint(),
-            "libraries": versions(NUMERICAL),
-            "study seed": self.study_seed,
-            "problem": self.problem.identity(),
-            "integrator": identity(self.integrator.options()) | provenance(self.integrator),
-            "seeds": self.seeds,
-            "times": [t.hex() for t in self.times],
-            "time limit": self.time_limit,
-        }
-        return _hashed(content)
-
-    @cached_property
-    def diagnostic_keys(self) -> dict[str, str]:
-        """A hash of everything besides the trajectories that determines each of the cell's diagnostics.
-
-        Those that compare methods are not among them: a cell does not know the others.
-        """
-        found = diagnostics_of(self.problem.problem, self.diagnostics)
-        along = [cls for cls in found if issubclass(cls, TrajectoryDiagnostic)]
-        return {cls.name: diagnostic_key(cls) for cls in along}
-
-    @property
-    def label(self) -> str:
-        """What the cell is called in messages."""
-        return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
-
-
-def steps_to(method: Integrator, end: float) -> float:
-    """Return how many steps of constant size a method makes up to a flow time; 0 if it chooses them.
-
-    On batches, how many steps with the whole gradient would take as long, at the least.
-    """
-    size = getattr(method, "step_size", None)
-    if isinstance(method, FlowIntegrator) or not isinstance(size, int | float):
-        return 0.0
-    # A gradient on a batch costs a part of a gradient for each of its points.
-    return end / size * max(1.0, getattr(method, "batch_size", 0) / 4)
-
-
-def diagnostic_key(cls: type[Quantity]) -> str:
-    """Return a hash of the code of a diagnostic, and of the libraries that it calls."""
-    content = provenance(cls())
-    if cls.__module__.startswith("gfcompare."):
-        content |= {"sources": fingerprint(), "libraries": versions(NUMERICAL)}
-    return _hashed(content)
-
-
-def _hashed(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _check_method(method: object, name: str) -> None:
@@ -191,16 +43,15 @@ def _check_method(method: object, name: str) -> None:
         require(small, f"integrators.{name}.{key}: must lie between -2^63 and 2^63.")
 
 
-_STREAMS = {"initial": 0, "method": 1}
+def _checked_methods(integrators: Mapping[str, Integrator | Sequence[Integrator]]) -> dict[str, Integrator]:
+    """Return the methods of grids by name, or raise InputError if one cannot be used."""
+    methods = expanded(integrators, Integrator, "integrators")
+    for name, method in methods.items():
+        _check_method(method, name)
+    return methods
 
 
-def random_stream(study_seed: int, seed: int, use: Literal["initial", "method"]) -> np.random.Generator:
-    """Return the random stream of a seed for one use, the same for every problem and method."""
-    sequence = np.random.SeedSequence(study_seed, spawn_key=(seed, _STREAMS[use]))
-    return np.random.Generator(np.random.PCG64(sequence))
-
-
-class Study:
+class Study(StudySpec):
     """Every method on every target from the same initial networks.
 
     Where one component is expected, a list of them is a grid: the study runs every combination, and
@@ -284,25 +135,26 @@ class Study:
         check_type(integrators, Mapping, "integrators")
         require(bool(targets), "targets must name at least one target.")
         require(bool(integrators), "integrators must name at least one method.")
-        self.name = checked_name(name, "name")
-        self.description = description
-        self.seeds = int(seeds)
-        self.seed = int(seed)
-        self.times = times
-        self.time_limit = None if time_limit is None else float(time_limit)
-        self.diagnostics = checked_names(diagnostics)
-        self.source = source
-        self.limits = limits
-        self.integrators = expanded(integrators, Integrator, "integrators")
-        for method_name, method in self.integrators.items():
-            _check_method(method, method_name)
+        spec = StudySpec(
+            name=checked_name(name, "name"),
+            problems=(),
+            diagnostics=checked_names(diagnostics),
+            integrators=_checked_methods(integrators),
+            times=times,
+            seeds=int(seeds),
+            seed=int(seed),
+            time_limit=None if time_limit is None else float(time_limit),
+            description=description,
+            source=source,
+            limits=limits,
+        )
         networks = labelled(listed(network, ReLUNetwork, "network"), "network.widths")
         measures = labelled(listed(measure, Measure, "measure"), "measure")
         initializations = labelled(listed(initialization, Initialization, "initialization"), "initialization")
         every = expanded(targets, Target, "targets")
         check_count(map(len, (every, networks, measures, initializations)), limits, "problems")
-        self._check_demand(list(networks.values()), len(every) * len(measures) * len(initializations))
-        self.problems = tuple(
+        spec.check_demand(list(networks.values()), len(every) * len(measures) * len(initializations))
+        problems = tuple(
             ProblemSpec(
                 checked_group(joined(target_name, (n, m, i))),
                 target,
@@ -314,24 +166,9 @@ class Study:
             for target_name, target in every.items()
             for n, m, i in itertools.product(networks, measures, initializations)
         )
-        for spec in self.problems:
-            _ = spec.problem  # wrong shapes are refused now, not in the middle of a run
-
-    def _check_demand(self, networks: Sequence[ReLUNetwork], each: int) -> None:
-        """Raise InputError if the study needs more than its limits, with so many problems of each network."""
-        for network in networks:
-            Demand((network.parameter_count,), (0.0,), seeds=1, blocks=1, times=self.times.size).check(
-                self.limits
-            )
-        end = self.times.last
-        Demand(
-            [network.parameter_count for network in networks for _ in range(each)],
-            [steps_to(method, end) for method in self.integrators.values()],
-            seeds=self.seeds,
-            blocks=-(-self.seeds // SEEDS_PER_CELL),
-            times=self.times.size,
-            time_limit=self.time_limit,
-        ).check(self.limits)
+        for each in problems:
+            _ = each.problem  # wrong shapes are refused now, not in the middle of a run
+        super().__init__(**spec.replace(problems=problems).fields())
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -375,40 +212,10 @@ class Study:
         >>> part.name, part.seeds, list(part.integrators)
         ('whole-seeds-2-only-gd', 2, ['gd'])
         """
-        methods = {full: None for name in only for full in known_names("method", name, [*self.integrators])}
-        labels = [] if seeds is None else [f"seeds-{seeds}"]
-        labels += [f"only-{'-'.join(only)}"] if only else []
-        if seeds is not None:
-            check_type(seeds, int, "seeds")
-            require(seeds >= 1, f"seeds must be at least 1, got {seeds}.")
-        result = copy.copy(self)
-        result.seeds = self.seeds if seeds is None else int(seeds)
-        if methods:
-            result.integrators = {n: method for n, method in self.integrators.items() if n in methods}
-        result._check_demand([spec.network for spec in result.problems], 1)
-        if labels:
-            result.name = checked_name("-".join([self.name, *labels])[:LONGEST_NAME].rstrip(), "name")
-            words = [f"seeds = {result.seeds}"] if seeds is not None else []
-            words += [f"only {', '.join(only)}"] if only else []
-            note = f"# Of this study a part was run: {'; '.join(words)}.\n"
-            result.source = (
-                note + self.source if self.source else ""
-            )  # of a study made in Python there is none
+        spec = super().part(seeds=seeds, only=only)
+        result = object.__new__(Study)
+        StudySpec.__init__(result, **spec.fields())
         return result
-
-    def cells(self) -> tuple[Cell, ...]:
-        """Return the units of work, in the order of problems, methods and seeds."""
-        times = tuple(float(t) for t in self.times.array())
-        blocks = [
-            tuple(range(first, min(first + SEEDS_PER_CELL, self.seeds)))
-            for first in range(0, self.seeds, SEEDS_PER_CELL)
-        ]
-        return tuple(
-            Cell(self.seed, problem, name, integrator, block, times, self.time_limit, self.diagnostics)
-            for problem in self.problems
-            for name, integrator in self.integrators.items()
-            for block in blocks
-        )
 
     def __repr__(self) -> str:
         """Return what the study runs: a line for each problem and each method."""
@@ -451,30 +258,6 @@ class Study:
             + table("Methods", methods, ("method", "what it is"))
         )
 
-    def spec(self) -> dict[str, Any]:
-        """Return the study as plain data, with the same keys as a study file."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "seed": self.seed,
-            "seeds": self.seeds,
-            "time_limit": self.time_limit,
-            "times": plain(self.times),
-            "diagnostics": plain(self.diagnostics),
-            "limits": plain(self.limits),
-            "problems": {
-                spec.name: {
-                    "target": describe(spec.target),
-                    "network": {"widths": list(spec.network.widths)},
-                    "measure": describe(spec.measure),
-                    "quadrature": plain(spec.quadrature),
-                    "initialization": describe(spec.initialization),
-                }
-                for spec in self.problems
-            },
-            "integrators": {name: describe(method) for name, method in self.integrators.items()},
-        }
-
     def run(
         self,
         output: str | Path | None = None,
@@ -496,10 +279,6 @@ class Study:
         progress : show on standard error how far it is: a bar at a terminal, lines in a notebook or a file;
             processes that others have started show nothing
         """
-        from gfcompare.study.runner import run_study
-        from gfcompare.system.process_end import warning_of_threads
-        from gfcompare.system.progress import on_standard_error
-
         shown = on_standard_error() if progress else None
         with warning_of_threads():
             return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree

@@ -16,7 +16,8 @@ from gfcompare.results.opening import check_version, unfinished_path
 from gfcompare.results.schema import frame, root_attributes, together
 from gfcompare.results.validation import faults
 from gfcompare.study.cell_files import CELLS, is_finished, load_cell
-from gfcompare.study.study import Cell, Study
+from gfcompare.study.cells import Cell
+from gfcompare.study.spec import StudySpec
 from gfcompare.system.writing import write_whole
 
 # The attribute of the root that names the cells.
@@ -53,7 +54,7 @@ def joined(blocks: Sequence[xr.Dataset], wanted: Collection[Any]) -> xr.Dataset:
     return xr.concat(kept, dim="seed", data_vars="minimal", coords="minimal", compat="override", join="exact")
 
 
-def begin(study: Study, output: Path, cells: Sequence[Cell]) -> None:
+def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
     """Write down what a run is to compute: with that, its cells are a result before it has ended."""
     spec = study.spec()
     listed = [[c.problem.name, c.integrator_name, list(c.seeds), c.key] for c in cells]
@@ -68,7 +69,7 @@ def begin(study: Study, output: Path, cells: Sequence[Cell]) -> None:
     write_whole(unfinished_path(output), lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
 
 
-def finished_cells(study: Study, output: Path) -> tuple[int, int]:
+def finished_cells(study: StudySpec, output: Path) -> tuple[int, int]:
     """Return how many cells of a study are finished in a folder, and how many it has."""
     cells = study.cells()
     return sum(is_finished(output, cell) for cell in cells), len(cells)

@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.integrators.base import FlowName, Integrator
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.theory.rebuild import Rebuilt
+from gfcompare.results.reading import network_of, parameters
+from gfcompare.results.rebuild import Rebuilt
 from gfcompare.theory.replays import Replays
 from gfcompare.theory.tolerances import Sample, risk_change, step_error
 
@@ -145,15 +145,15 @@ def cases(tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None) -> Iterator
     """
     for name, node in tree.children.items():
         data = node.to_dataset()
-        network = ReLUNetwork([int(n) for n in np.atleast_1d(data.attrs["widths"])])
+        network = network_of(data)
         problem, no_problem = rebuilt.problem(str(name))
         sample = Sample.stored(data)
         off = np.flatnonzero(data["on_manifold"].values == 0)
-        starts = parameters(network, data.isel(integrator=int(off[0]), time=0)) if off.size else None
+        starts = parameters(data.isel(integrator=int(off[0]), time=0)) if off.size else None
         for number, label in enumerate(data["integrator"].values):
             method, no_method = rebuilt.method(str(label))
             one = data.isel(integrator=number)
-            theta = parameters(network, one)
+            theta = parameters(one)
             for m, seed in enumerate(data["seed"].values.tolist()):
                 there = np.isfinite(theta[m]).all(axis=1)
                 yield Case(

@@ -23,7 +23,6 @@ where D is the root mean square over the inputs of |dN / dtheta|.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +31,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.network import ReLUNetwork
+from gfcompare.results.reading import evaluation_of
 
 Array = NDArray[np.float64]
 
@@ -81,8 +81,7 @@ class Sample:
     @classmethod
     def stored(cls, data: xr.Dataset) -> Sample:
         """Return what the group of a problem holds."""
-        kind = json.loads(data.attrs.get("evaluation", '{"kind": "exact"}')).get("kind")
-        if kind != "exact":
+        if evaluation_of(data)["kind"] != "exact":
             weights = data["sample_weight"].values
             return cls(data["sample_x"].values, weights / weights.sum(), data["sample_target"].values)
         x, density = data["x"].values, data["density"].values

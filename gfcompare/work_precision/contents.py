@@ -21,7 +21,7 @@ from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import WORK_PRECISION, result_path, unfinished_path
 from gfcompare.results.schema import Variable, annotated, root_attributes
 from gfcompare.results.validation import version_of
-from gfcompare.study.study import Study
+from gfcompare.study.spec import StudySpec
 from gfcompare.system.paths import user_path
 from gfcompare.system.writing import write_whole
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
@@ -175,7 +175,7 @@ def _with_flags(data: xr.Dataset) -> xr.Dataset:
     return data
 
 
-def write(path: Path, study: Study, groups: Mapping[str, xr.Dataset]) -> None:
+def write(path: Path, study: StudySpec, groups: Mapping[str, xr.Dataset]) -> None:
     """Write the file of a work-precision study, whole or not at all."""
     attributes = root_attributes(study.spec(), study.source)
     del attributes["schema_version"]  # it is no result of a study

@@ -9,8 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics.function_space import FunctionSpace
-from gfcompare.network import ReLUNetwork
-from gfcompare.results.reading import COMPLETE
+from gfcompare.results.reading import COMPLETE, network_of
 
 Array = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ class Trajectories:
 def trajectories_of(data: xr.Dataset, name: str) -> Trajectories:
     """Return the trajectories of a method in the group of a problem."""
     one = data.sel(integrator=name)
-    network = ReLUNetwork([int(n) for n in data.attrs["widths"]])
+    network = network_of(data)
     layers = [(one[f"weight_{k}"].values, one[f"bias_{k}"].values) for k in range(1, network.depth + 1)]
     complete = np.isin(one["status"].values, COMPLETE)
     return Trajectories(network.join(layers), one["flow_time"].values, one["risk"].values, complete)

@@ -14,8 +14,10 @@ from gfcompare.components.component import describe
 from gfcompare.hooks.registry import integrator
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.loop import OnError
-from gfcompare.study.runner import Outcome, Progress, Silent, run_study
-from gfcompare.study.study import ProblemSpec, Study
+from gfcompare.study.problem_spec import ProblemSpec
+from gfcompare.study.run_progress import Progress, Silent
+from gfcompare.study.runner import Outcome, run_study
+from gfcompare.study.spec import StudySpec
 from gfcompare.study.times import Times
 from gfcompare.system.paths import user_path
 from gfcompare.system.process_end import warning_of_threads
@@ -23,7 +25,7 @@ from gfcompare.system.progress import on_standard_error
 from gfcompare.work_precision import contents
 from gfcompare.work_precision.contents import FILE, Reference
 from gfcompare.work_precision.errors import SAME_TIME, Array, trajectories_of
-from gfcompare.work_precision.settings import Line, derived, lines
+from gfcompare.work_precision.settings import Line, lines
 
 # Relative tolerances of the reference and of the second one, to which it is compared.
 _BEST, _LESS = 1e-12, 1e-11
@@ -33,7 +35,7 @@ _FLOWS = {False: "standard-gf", True: "normalized-gf"}
 
 
 def run(
-    study: Study,
+    study: StudySpec,
     output: str | Path | None = None,
     *,
     rtol: Sequence[float] = (),
@@ -87,7 +89,7 @@ def run(
 
 
 def run_parts(
-    study: Study,
+    study: StudySpec,
     output: str | Path | None,
     *,
     rtol: Sequence[float],
@@ -105,7 +107,7 @@ def run_parts(
     }
     kept = folder / "work-precision"
     settings = run_study(
-        derived(study, methods, time_limit=study.time_limit),
+        study.replace(integrators=methods, source=""),  # it is not what a file says
         kept / "settings",
         jobs=jobs,
         force=force,
@@ -118,7 +120,8 @@ def run_parts(
         problems = [spec for spec in study.problems if spec.problem.smooth is smooth]
         if problems:
             part = kept / ("reference" if smooth else "reference-on-points")
-            found = _run_reference(study, problems, chosen, settings.tree, part, jobs, force, shown())
+            reference = _reference(study, problems, chosen, settings.tree)
+            found = run_study(reference, part, jobs=jobs, force=force, progress=shown())
             outcomes.append(found)
             groups |= {spec.name: _group(spec, chosen, settings.tree, found.tree) for spec in problems}
     path = folder / FILE
@@ -132,24 +135,22 @@ def run_parts(
     )
 
 
-def _run_reference(
-    study: Study,
-    problems: Sequence[ProblemSpec],
-    chosen: Sequence[Line],
-    settings: xr.DataTree,
-    folder: Path,
-    jobs: int | None,
-    force: bool,
-    shown: Progress | None,
-) -> Outcome:
-    """Integrate the reference and the second one to every flow time that was reached in some problems."""
+def _reference(
+    study: StudySpec, problems: Sequence[ProblemSpec], chosen: Sequence[Line], settings: xr.DataTree
+) -> StudySpec:
+    """Return the study of the reference and the second one at every flow time reached in some problems."""
     reached = [settings[spec.name].to_dataset()["flow_time"].values.ravel() for spec in problems]
     times = distinct(np.concatenate([*reached, study.times.array()]))
     methods: dict[str, Integrator] = {}
     for on in sorted({line.on_manifold for line in chosen}):
         methods |= dict(zip(_names(on), reference_methods(on, problems[0].problem.smooth), strict=True))
-    reference = derived(study, methods, problems=problems, times=Times(values=tuple(times.tolist())))
-    return run_study(reference, folder, jobs=jobs, force=force, progress=shown)
+    return study.replace(
+        integrators=methods,
+        problems=tuple(problems),
+        times=Times(values=tuple(times.tolist())),
+        time_limit=None,
+        source="",
+    )
 
 
 def reference_methods(on_manifold: bool, smooth: bool) -> tuple[Integrator, Integrator]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import re
@@ -14,8 +13,7 @@ from gfcompare.components.component import identity, require
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
 from gfcompare.results.labels import joined, label
-from gfcompare.study.study import ProblemSpec, Study
-from gfcompare.study.times import Times
+from gfcompare.study.spec import StudySpec
 
 #: Relative tolerances at which a flow is integrated.
 TOLERANCES = tuple(float(f"1e-{k}") for k in range(3, 11))
@@ -55,7 +53,7 @@ class Line:
         return self.methods[0].on_manifold
 
 
-def lines(study: Study, tolerances: Sequence[float] = ()) -> tuple[Line, ...]:
+def lines(study: StudySpec, tolerances: Sequence[float] = ()) -> tuple[Line, ...]:
     """Return the lines of a study.
 
     A method whose step size or tolerance is a list in the study has the settings of that list; others have
@@ -99,33 +97,6 @@ def lines(study: Study, tolerances: Sequence[float] = ()) -> tuple[Line, ...]:
 def varied_option(method: Integrator) -> str | None:
     """Return the option that is varied, None for a method without any, such as l-bfgs."""
     return next((option for option in _VARIED if option in method.fields()), None)
-
-
-def derived(
-    study: Study,
-    integrators: Mapping[str, Integrator],
-    *,
-    problems: Sequence[ProblemSpec] | None = None,
-    times: Times | None = None,
-    time_limit: float | None = None,
-) -> Study:
-    """Return a study of the same problems and initial networks with other methods.
-
-    Parameters
-    ----------
-    study : the study
-    integrators : the methods, by name
-    problems : some of its problems; by default all
-    times : save times; by default its own
-    time_limit : seconds for a trajectory, None for no limit
-    """
-    result = copy.copy(study)
-    result.integrators = dict(integrators)
-    result.problems = study.problems if problems is None else tuple(problems)
-    result.times = times or study.times
-    result.time_limit = time_limit
-    result.source = ""  # it is not what a file says
-    return result
 
 
 def _alike(integrators: Mapping[str, Integrator]) -> list[list[str]]:

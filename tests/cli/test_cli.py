@@ -378,7 +378,7 @@ def test_an_error_of_the_system_is_one_message(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gfcompare.results.store.merge", full)
+    monkeypatch.setattr("gfcompare.study.merging.merge", full)
     monkeypatch.setattr("warnings.showwarning", cli.show_warning)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", str(study_file()), "--output", str(tmp_path / "out"), "--jobs", "1"])

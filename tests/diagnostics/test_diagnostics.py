@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare import diagnostics, measures, targets
-from gfcompare.diagnostics import compute
 from gfcompare.diagnostics.function_space import FunctionSpace, difference_network
 from gfcompare.diagnostics.neurons import activation_range
+from gfcompare.hooks import chosen_diagnostics
 from gfcompare.hooks import registry as plugins
 from gfcompare.hooks.registry import PluginWarning
 from gfcompare.integrators.loop import run_block
@@ -482,7 +482,7 @@ def _announced(cls: type[diagnostics.Quantity]) -> Callable[[], list[type[diagno
 
 
 def test_names_are_those_of_study_files() -> None:
-    assert compute.checked_names(None) is None
-    assert compute.checked_names(["sharpness", "risk"]) == ("risk", "gradient_norm", "sharpness")
+    assert chosen_diagnostics.checked_names(None) is None
+    assert chosen_diagnostics.checked_names(["sharpness", "risk"]) == ("risk", "gradient_norm", "sharpness")
     with pytest.raises(gfc.InputError, match="must be a list of names, got 3"):
-        compute.checked_names([3])  # type: ignore[list-item]
+        chosen_diagnostics.checked_names([3])  # type: ignore[list-item]

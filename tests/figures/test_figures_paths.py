@@ -22,7 +22,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.figures import data, hessians, labels, landscape, manifold, paths, single, style
 from gfcompare.hooks import registry
 from gfcompare.integrators.status import Status
-from gfcompare.results.store import problem_of, problems_of
+from gfcompare.results.rebuild import problem_of, problems_of
 
 RNG = np.random.default_rng(3)
 CLOUD = RNG.standard_normal((25, 2))

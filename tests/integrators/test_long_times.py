@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
-from gfcompare.diagnostics.compute import parameters
 from gfcompare.integrators.solvers.conserved import Conserved
 from gfcompare.integrators.solvers.near_equilibrium import Linearized
+from gfcompare.results.reading import parameters
 
 FLOWS = ("standard-gf", "normalized-gf")
 
@@ -53,7 +53,7 @@ def test_nothing_drifts(flow, widths):
         data = gfc.integrate(
             problem, gfc.integrator(flow, rtol=rtol), theta, np.geomspace(1.0, 10.0**end, end + 1)
         )
-        states = parameters(problem.network, data)
+        states = parameters(data)
         if flow == "normalized-gf":
             assert problem.network.distance_to_manifold(states).max() < 1e-13
             continue
@@ -72,7 +72,7 @@ def test_norms_at_long_times():
         data = gfc.integrate(
             problem, gfc.integrator("standard-gf", rtol=rtol), draw(problem, [1]), [1e2, 1e8, 1e12]
         )
-        norms = np.linalg.norm(parameters(problem.network, data), axis=-1)
+        norms = np.linalg.norm(parameters(data), axis=-1)
         assert np.allclose(norms, 18.52066, rtol=2 * rtol)
 
 
@@ -117,7 +117,7 @@ def test_a_flow_that_never_ends(flow, seed, risk, norm):
     problem = line(2, gfc.targets.Step())
     times = np.array([1e6, 1e8, 1e10, 1e12, 1e20])
     data = gfc.integrate(problem, gfc.integrator(flow, max_steps=30_000), draw(problem, [seed]), times)
-    norms = np.linalg.norm(parameters(problem.network, data)[0], axis=-1)
+    norms = np.linalg.norm(parameters(data)[0], axis=-1)
     law = data["risk"].values[0] * times**risk
     there = np.isfinite(law)
     assert there[:3].all()
@@ -165,7 +165,7 @@ def test_a_slow_mode_is_told_from_rounding_in_stiff_ones():
     """Late in the valley of the step target the gradient along it is far smaller than rounding elsewhere."""
     problem = line(2, gfc.targets.Step())
     data = gfc.integrate(problem, gfc.integrator("standard-gf"), draw(problem, [30]), [1e9])
-    near = Linearized(problem, parameters(problem.network, data)[0, -1], False)
+    near = Linearized(problem, parameters(data)[0, -1], False)
     assert not near.at_rest
     assert near.verdict(1e11, np.full(7, 1e-6), 0.0) == "moves"
 
@@ -181,7 +181,7 @@ def test_a_breakpoint_comes_to_rest_on_an_end(rtol):
     data = gfc.integrate(
         problem, gfc.integrator("normalized-gf", rtol=rtol, max_steps=5000), theta, [1e4, 1e10]
     )
-    end = parameters(problem.network, data)[0, -1]
+    end = parameters(data)[0, -1]
     assert data["status"].values[0] in (gfc.Status.STATIONARY, gfc.Status.REACHED_END)
     assert data["risk"].values[0] == pytest.approx([115443.58749678] * 2, rel=1e-9)
     assert -end[4] / end[0] == pytest.approx(1.0, abs=1e-7)
@@ -195,9 +195,9 @@ def test_nothing_is_pushed_along_a_valley_of_minima(flow):
     problem = gfc.Problem(network, gfc.targets.Constant(-3.7), gfc.measures.Uniform(2.0, 2.1))
     # Seed 0 of the standard flow passes a saddle, which carries errors apart.
     theta, times = draw(problem, range(1, 5)), [1e4, 1e10]
-    tight = parameters(network, gfc.integrate(problem, gfc.integrator(flow, rtol=1e-10), theta, times))
+    tight = parameters(gfc.integrate(problem, gfc.integrator(flow, rtol=1e-10), theta, times))
     for rtol in (1e-4, 1e-5):
-        loose = parameters(network, gfc.integrate(problem, gfc.integrator(flow, rtol=rtol), theta, times))
+        loose = parameters(gfc.integrate(problem, gfc.integrator(flow, rtol=rtol), theta, times))
         errors = np.linalg.norm(loose - tight, axis=-1) / np.linalg.norm(tight, axis=-1)
         assert (errors < 30 * rtol).all()
 

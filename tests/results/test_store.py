@@ -13,7 +13,8 @@ import xarray as xr
 from support import assert_same_numbers, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.results import schema, store, trees
+from gfcompare.results import schema, trees
+from gfcompare.study import cell_files
 from gfcompare.system import writing
 
 Damage = Callable[[xr.Dataset], xr.Dataset]
@@ -359,10 +360,10 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_swept_up_when_it_is_old(tmp_path: Path) -> None:
     import os
 
-    store.prepare(tmp_path)
+    cell_files.prepare_folder(tmp_path)
     old, new = (tmp_path / "cells" / f".{name}.part" for name in ("old", "new"))
     old.write_text("half a cell")
     new.write_text("half a cell of a run that may be running")
     os.utime(old, (0, 0))
-    store.prepare(tmp_path)
+    cell_files.prepare_folder(tmp_path)
     assert [old.exists(), new.exists()] == [False, True]

@@ -13,7 +13,7 @@ import xarray as xr
 from support import assert_same_bits, gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.diagnostics.compute import diagnostics_of
+from gfcompare.hooks.chosen_diagnostics import diagnostics_of
 from gfcompare.hooks.registry import registry
 
 NAMES = ["sharpness", "breakpoints", "accumulated_squared_gradient", "distance_to_flow"]

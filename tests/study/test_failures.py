@@ -15,7 +15,7 @@ from support import WATCHED, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
-from gfcompare.diagnostics.compute import DiagnosticWarning
+from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
 from gfcompare.study.failures import failed_everywhere, portable
 
 NETWORK = gfc.ReLUNetwork((1, 3, 1))

@@ -18,10 +18,10 @@ from support import assert_same_numbers, gfcompare, refused
 import gfcompare as gfc
 from gfcompare import cli, theory
 from gfcompare.results import opening, store
-from gfcompare.study import cell_files, diagnosing, runner, unfinished
+from gfcompare.study import cell_files, compute_cell, diagnosing, merging, unfinished
+from gfcompare.study.cells import Cell
 from gfcompare.study.diagnosing import with_comparisons
 from gfcompare.study.runner import run_study
-from gfcompare.study.study import Cell
 
 
 def study(name: str = "s", **changes: Any) -> gfc.Study:
@@ -129,9 +129,9 @@ def test_added_diagnostics_that_do_not_hold_any_more_are_dropped_and_that_is_sai
     assert "the diagnostics 'breakpoints', 'sharpness' are dropped" in said.replace(
         "'sharpness', 'breakpoints'", "'breakpoints', 'sharpness'"
     )
-    real = store.diagnostic_key
+    real = merging.diagnostic_key
     changed = lambda cls: "another" if cls.name == "sharpness" else real(cls)  # noqa: E731
-    monkeypatch.setattr(store, "diagnostic_key", changed)
+    monkeypatch.setattr(merging, "diagnostic_key", changed)
     tree = run_study(study(targets=targets), tmp_path, jobs=1, progress=(notes := Notes())).tree
     assert ("sharpness" in tree["sine"], "breakpoints" in tree["sine"]) == (False, True)
     assert any("the diagnostic 'sharpness' is dropped, because the code" in text for text in notes.said)
@@ -205,7 +205,7 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
 ) -> None:
     """What is added between reading and replacing is seen, and everything is put together again."""
     study().run(tmp_path, jobs=1)
-    real, times = store._with_additions, []
+    real, times = merging._with_additions, []
 
     def meanwhile(*arguments: Any) -> xr.Dataset:
         if not times:
@@ -213,7 +213,7 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
             verified(tmp_path)
         return real(*arguments)
 
-    monkeypatch.setattr(store, "_with_additions", meanwhile)
+    monkeypatch.setattr(merging, "_with_additions", meanwhile)
     assert "theory_outcome" in study().run(tmp_path, jobs=1)["step"]
 
 
@@ -228,7 +228,7 @@ def test_a_diagnostic_that_is_added_is_computed_from_the_states(
     study().run(tmp_path / "two steps", jobs=1)
     notes = Notes()
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "run_cell", no_trajectories)
+        patched.setattr(compute_cell, "run_cell", no_trajectories)
         more = ["parameter_norm", "sharpness", "accumulated_squared_gradient", "distance_to_flow"]
         outcome = run_study(study(diagnostics=more), tmp_path / "two steps", jobs=1, progress=notes)
     assert (outcome.computed, outcome.reused) == (4, 0)
@@ -270,13 +270,13 @@ def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
 
     costly = study(diagnostics=["sharpness"], targets={"sine": gfc.targets.Sine()})
     with monkeypatch.context() as patched:
-        patched.setattr(cell_files.compute, "along", stop)
+        patched.setattr(cell_files, "along", stop)
         with pytest.raises(KeyboardInterrupt):
             costly.run(tmp_path, jobs=1)
     assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
     calls = []
-    real = runner.run_cell
-    monkeypatch.setattr(runner, "run_cell", lambda *a: calls.append(a) or real(*a))
+    real = compute_cell.run_cell
+    monkeypatch.setattr(compute_cell, "run_cell", lambda *a: calls.append(a) or real(*a))
     assert gfc.validate(costly.run(tmp_path, jobs=1)) == []
     assert len(calls) == 1
 

@@ -11,8 +11,8 @@ import pytest
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.components.errors import is_full_name, is_name
-from gfcompare.study.limits import LARGEST_INTEGER, Demand, Limits
+from gfcompare.components.errors import LARGEST_INTEGER, is_full_name, is_name
+from gfcompare.study.limits import Demand, Limits
 
 BASE = """\
 name = "s"
@@ -158,7 +158,7 @@ def test_the_estimate_is_what_is_stored(small_folder: Path, small_tree: Any) -> 
 
 
 def test_the_time_is_a_lower_bound(small_tree: Any, small_study: gfc.Study) -> None:
-    from gfcompare.study.study import steps_to
+    from gfcompare.study.spec import steps_to
 
     data = small_tree["sine"].to_dataset()
     for name, method in small_study.integrators.items():

@@ -22,12 +22,13 @@ from test_runner import Listener
 
 import gfcompare as gfc
 from gfcompare.components.errors import ExitCalledError, MethodWarning, RunError
-from gfcompare.diagnostics.compute import DiagnosticWarning, checked_names
 from gfcompare.hooks import registry
+from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning, checked_names
 from gfcompare.integrators.status import Status
 from gfcompare.study import attempts, cell_files
-from gfcompare.study.runner import WorkersLostError, run_study
-from gfcompare.study.study import Cell
+from gfcompare.study.cells import Cell
+from gfcompare.study.pool import WorkersLostError
+from gfcompare.study.runner import run_study
 from gfcompare.system import process_end
 
 ENDING = textwrap.dedent('''\

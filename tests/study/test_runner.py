@@ -24,8 +24,9 @@ from gfcompare.components.errors import MethodWarning, RunError
 from gfcompare.hooks import registry as plugins
 from gfcompare.hooks.registry import PluginWarning
 from gfcompare.study import cell_files
-from gfcompare.study.runner import CellsFailedError, run_study
-from gfcompare.study.study import Cell
+from gfcompare.study.cells import Cell
+from gfcompare.study.failures import CellsFailedError
+from gfcompare.study.runner import run_study
 
 Write = Callable[..., Path]
 

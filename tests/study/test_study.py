@@ -17,7 +17,7 @@ from support import ROOT
 
 import gfcompare as gfc
 from gfcompare.components.component import identity
-from gfcompare.study.study import SEEDS_PER_CELL
+from gfcompare.study.cells import SEEDS_PER_CELL
 from gfcompare.study.toml import FIELDS
 
 Write = Callable[..., Path]

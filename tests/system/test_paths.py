@@ -17,7 +17,7 @@ from gfcompare.cli.base import a_path
 from gfcompare.figures import work_precision as diagrams
 from gfcompare.hooks import registry
 from gfcompare.report import page
-from gfcompare.results import store
+from gfcompare.study import runner
 from gfcompare.system.paths import user_path
 
 Write = Callable[..., Path]
@@ -115,7 +115,7 @@ def test_no_function_leaves_a_path_as_it_was_given() -> None:
         figures.saving,
         statistics.writing,
         page,
-        store,
+        runner,
         work_precision.contents,
         diagrams,
         registry,

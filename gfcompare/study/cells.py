@@ -1,0 +1,83 @@
+"""Cells, the units of work of a study, and the keys that name what they compute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gfcompare.components.component import identity
+from gfcompare.components.fingerprint import fingerprint
+from gfcompare.components.versions import NUMERICAL, VERSION, versions
+from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
+from gfcompare.hooks.chosen_diagnostics import diagnostics_of
+from gfcompare.hooks.registry import provenance
+from gfcompare.integrators.base import Integrator
+from gfcompare.results.schema import SCHEMA_VERSION
+from gfcompare.study.problem_spec import ProblemSpec
+
+#: Seeds of one cell. Part of a cell's identity, so it must not depend on the number of workers.
+SEEDS_PER_CELL = 16
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The unit of work: one problem, one method, a block of seeds."""
+
+    study_seed: int
+    problem: ProblemSpec
+    integrator_name: str
+    integrator: Integrator
+    seeds: tuple[int, ...]
+    times: tuple[float, ...]
+    time_limit: float | None
+    diagnostics: tuple[str, ...] | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of everything that determines the cell's trajectories: the name of its file.
+
+        The diagnostics are not among it: they are computed from the states, and have keys of their own.
+        """
+        content = {
+            "schema": SCHEMA_VERSION,
+            "gfcompare": VERSION,
+            "sources": fingerprint(),
+            "libraries": versions(NUMERICAL),
+            "study seed": self.study_seed,
+            "problem": self.problem.identity(),
+            "integrator": identity(self.integrator.options()) | provenance(self.integrator),
+            "seeds": self.seeds,
+            "times": [t.hex() for t in self.times],
+            "time limit": self.time_limit,
+        }
+        return _hashed(content)
+
+    @cached_property
+    def diagnostic_keys(self) -> dict[str, str]:
+        """A hash of everything besides the trajectories that determines each of the cell's diagnostics.
+
+        Those that compare methods are not among them: a cell does not know the others.
+        """
+        found = diagnostics_of(self.problem.problem, self.diagnostics)
+        along = [cls for cls in found if issubclass(cls, TrajectoryDiagnostic)]
+        return {cls.name: diagnostic_key(cls) for cls in along}
+
+    @property
+    def label(self) -> str:
+        """What the cell is called in messages."""
+        return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
+
+
+def diagnostic_key(cls: type[Quantity]) -> str:
+    """Return a hash of the code of a diagnostic, and of the libraries that it calls."""
+    content = provenance(cls())
+    if cls.__module__.startswith("gfcompare."):
+        content |= {"sources": fingerprint(), "libraries": versions(NUMERICAL)}
+    return _hashed(content)
+
+
+def _hashed(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,150 @@
+"""One result file from the cells of a study, with what was added to the result before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from gfcompare.components.errors import InputError, RunError
+from gfcompare.hooks.registry import registry
+from gfcompare.results.netcdf import FileInUseError
+from gfcompare.results.opening import open_study, result_path, unfinished_path
+from gfcompare.results.schema import DIAGNOSED, problem_group, root_attributes, variables
+from gfcompare.results.store import ReplacedError, refuse_replaced
+from gfcompare.results.validation import digest
+from gfcompare.study.cell_files import cell_path, load_cell
+from gfcompare.study.cells import Cell, diagnostic_key
+from gfcompare.study.spec import StudySpec
+from gfcompare.study.unfinished import descriptions, joined
+from gfcompare.system.writing import stamp, write_whole
+
+# How often a result is merged again because another program has added something to the one before meanwhile.
+_TRIES = 5
+
+
+def merge(
+    study: StudySpec, output: Path, given: Sequence[Cell] | None = None, log: Callable[[str], object] = str
+) -> Path:
+    """Put the cells of a study together into one result file; return its path.
+
+    What `gfcompare verify` and `gfcompare diagnose` have added to the result of before stays where the
+    trajectories are the same.
+
+    Parameters
+    ----------
+    study : the study
+    output : the folder of its results
+    given : its cells as they were computed; asked for again, they are others if a source file has changed
+    log : is told what is not kept of the result of before
+    """
+    cells = study.cells() if given is None else given
+    for _ in range(_TRIES):
+        try:
+            _merge(study, output, cells, log)
+            break
+        except ReplacedError:  # by one with additions, which are to be kept
+            continue
+    else:
+        raise RunError(f"{result_path(output)} is replaced again and again. Run the same command again.")
+    unfinished_path(output).unlink(missing_ok=True)
+    return result_path(output)
+
+
+def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[[str], object]) -> None:
+    file = result_path(output)
+    seen = stamp(file)
+    before = _before(file, log) if seen else None
+    spec = study.spec()
+    if before is not None and (gone := _gone(before, study)):
+        log(f"not in this result, as it was in the one of before: {gone}; the cells of it are kept")
+    blocks: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        blocks.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
+
+    def write(temporary: Path) -> None:
+        root = xr.Dataset(attrs=root_attributes(spec, study.source))
+        root.to_netcdf(temporary, engine="netcdf4", mode="w")
+        for problem in study.problems:
+            wanted = variables(problem.problem, study.diagnostics).keys()
+            parts = [
+                joined([load_cell(cell_path(output, c)) for c in blocks[problem.name, name]], wanted)
+                for name in study.integrators
+            ]
+            data = problem_group(
+                problem.name,
+                problem.problem,
+                study.integrators,
+                descriptions(spec, problem.name),
+                parts,
+                study.diagnostics,
+            )
+            data = _with_additions(problem.name, data, before, log)
+            data.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
+        refuse_replaced(file, seen)
+
+    write_whole(file, write)
+
+
+def _before(file: Path, log: Callable[[str], object]) -> xr.DataTree | None:
+    """Return the result that is to be replaced, None if nothing of it can be kept."""
+    try:
+        return open_study(file)
+    except FileInUseError:
+        raise
+    except InputError as error:
+        log(f"{error} It is replaced.")
+        return None
+
+
+def _gone(before: xr.DataTree, study: StudySpec) -> str:
+    """Return in words which problems and methods a result has and a study has not."""
+    problems = [str(name) for name in before.children if name not in {spec.name for spec in study.problems}]
+    methods = dict.fromkeys(
+        str(name) for node in before.children.values() for name in node.to_dataset()["integrator"].values
+    )
+    others = [name for name in methods if name not in study.integrators]
+    parts = [("problem", problems), ("method", others)]
+    return ", ".join(f"{what} {name!r}" for what, names in parts for name in names)
+
+
+def _with_additions(
+    name: str, data: xr.Dataset, before: xr.DataTree | None, log: Callable[[str], object]
+) -> xr.Dataset:
+    """Return the group of a problem with what was added to it in the result of before, while it holds."""
+    if before is None or name not in before.children:
+        return data
+    old = before[name].to_dataset()
+    checks = [key for key in old.variables if "check" in old[key].dims]
+    # What the study computes itself by now is there.
+    added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
+    if not checks and not added:
+        return data
+    if digest(old) != digest(data):
+        other = f"problem {name!r}: its trajectories are others than in the result of before, so"
+        if checks:
+            what = "the checks of theorems that were there are dropped"
+            log(f"{other} {what}; gfcompare verify makes them again")
+        if added:
+            log(f"{other} {_names(added)} dropped; gfcompare diagnose computes them again")
+        return data
+    if changed := [key for key in added if not _is_current(str(key), old[key].attrs[DIAGNOSED])]:
+        log(
+            f"problem {name!r}: {_names(changed)} dropped, because the code that computes this has changed; "
+            "gfcompare diagnose computes them again"
+        )
+    kept = [*checks, *(key for key in added if key not in changed)]
+    return data.assign({key: old[key] for key in kept})
+
+
+def _names(diagnostics: Sequence[object]) -> str:
+    names = ", ".join(map(repr, diagnostics))
+    return f"the diagnostics {names} are" if len(diagnostics) > 1 else f"the diagnostic {names} is"
+
+
+def _is_current(name: str, key: object) -> bool:
+    """Return whether a diagnostic would be computed by the same code again, as far as that is there."""
+    if name not in registry().names("diagnostics"):
+        return True
+    return bool(diagnostic_key(registry().get("diagnostics", name)) == key)
