@@ -9,8 +9,8 @@ import xarray as xr
 
 from gfcompare.components.component import describe, plain
 from gfcompare.components.errors import is_name
-from gfcompare.integrators.record import Record
 from gfcompare.integrators.base import Integrator
+from gfcompare.integrators.record import Record
 from gfcompare.problem import Problem
 from gfcompare.results.schema import problem_group, root_attributes, trajectories
 

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.results.clocks import Clock
 from gfcompare.integrators.status import Status
+from gfcompare.results.clocks import Clock
 
 Array = NDArray[np.float64]
 

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.study.cell_files import CELLS, cell_path, load_cell
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, RunError, cause_of
-from gfcompare.measures import Points
-from gfcompare.results.netcdf import FileInUseError
-from gfcompare.network import ReLUNetwork
-from gfcompare.results.opening import check_version, open_study, result_path, unfinished_path
-from gfcompare.hooks.registry import registry
-from gfcompare.problem import Problem
 from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.hooks.registry import registry
+from gfcompare.measures import Points
+from gfcompare.network import ReLUNetwork
+from gfcompare.problem import Problem
+from gfcompare.results.netcdf import FileInUseError
+from gfcompare.results.opening import check_version, open_study, result_path, unfinished_path
 from gfcompare.results.schema import DIAGNOSED, problem_group, root_attributes, variables
+from gfcompare.results.validation import digest
+from gfcompare.study.cell_files import CELLS, cell_path, load_cell
 from gfcompare.study.study import Cell, Study, diagnostic_key
 from gfcompare.study.toml import component
-from gfcompare.targets import Labels
 from gfcompare.study.unfinished import descriptions, joined
-from gfcompare.results.validation import digest
 from gfcompare.system.writing import PART, Stamp, stamp, write_whole
+from gfcompare.targets import Labels
 
 STUDY_FILE = "study.toml"
 _ABANDONED = 24 * 3600.0  # seconds
