@@ -264,8 +264,8 @@ def test_a_row_does_not_depend_on_its_batch_nor_on_threads(plain):
     alone = np.stack([problem.gradient(row) for row in theta])
     risks = np.stack([problem.risk(row) for row in theta])
     try:
-        for threads in (1, 2, 3):
-            threads.set_thread_count(threads)
+        for count in (1, 2, 3):
+            threads.set_thread_count(count)
             assert np.array_equal(problem.gradient(many), np.tile(alone, (40, 1)))
             assert np.array_equal(problem.risk(many), np.tile(risks, 40))
     finally:

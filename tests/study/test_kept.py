@@ -247,13 +247,13 @@ def test_only_the_diagnostics_that_are_missing_are_computed(
 ) -> None:
     study(diagnostics=["sharpness"]).run(tmp_path, jobs=1)
     asked: list[list[str]] = []
-    real = cell_files.diagnosis.along
+    real = cell_files.compute.along
 
     def along(*arguments: Any) -> Any:
         asked.append(list(arguments[-1]))
         return real(*arguments)
 
-    monkeypatch.setattr(cell_files.diagnosis, "along", along)
+    monkeypatch.setattr(cell_files.compute, "along", along)
     study(diagnostics=["sharpness", "breakpoints"]).run(tmp_path, jobs=1)
     assert asked == [["breakpoints"]] * 4
 
@@ -261,7 +261,7 @@ def test_only_the_diagnostics_that_are_missing_are_computed(
 def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_along = cell_files.diagnosis.along
+    real_along = cell_files.compute.along
 
     def stop(*arguments: Any) -> Any:
         if arguments[-1]:
@@ -270,7 +270,7 @@ def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
 
     costly = study(diagnostics=["sharpness"], targets={"sine": gfc.targets.Sine()})
     with monkeypatch.context() as patched:
-        patched.setattr(cell_files.diagnosis, "along", stop)
+        patched.setattr(cell_files.compute, "along", stop)
         with pytest.raises(KeyboardInterrupt):
             costly.run(tmp_path, jobs=1)
     assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
@@ -415,6 +415,7 @@ widths = [1, 3, 1]
 """
 
 
+@pytest.mark.thorough
 def test_the_commands_on_a_stopped_run(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text(STOPPED)
@@ -518,6 +519,7 @@ def test_a_later_major_version_is_refused_by_every_command(
     assert (tmp_path / "result.nc").read_bytes() == content
 
 
+@pytest.mark.thorough
 def test_a_later_minor_version_is_read_with_a_word_and_not_written_to(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     of_version(tmp_path, "1.99")
