@@ -26,6 +26,7 @@ from scipy.stats import qmc
 import gfcompare as gfc
 from gfcompare import measures, targets
 from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.system import threads
 
 HIDDEN = 16
 

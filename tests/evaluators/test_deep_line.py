@@ -32,6 +32,7 @@ import gfcompare as gfc
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.kernels import deep_line
 from gfcompare.piecewise.antiderivatives import single_line
+from gfcompare.system import threads
 
 INTERVALS = ((0.0, 1.0), (-3.0, 2.0), (100.0, 101.0))
 WIDTHS = ((1, 16, 16, 1), (1, 8, 8, 8, 2), (1, 3, 2, 1), (1, 1, 1, 1))

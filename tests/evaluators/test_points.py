@@ -17,6 +17,7 @@ from sklearn import datasets
 
 import gfcompare as gfc
 from gfcompare import measures, targets
+from gfcompare.system import threads
 
 #: Sums over N points in another order.
 ROUNDING = 1e-13
