@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import xarray as xr
+from hypothesis import settings
 from support import TINY, WATCHED
+from threadpoolctl import threadpool_limits
 
 import gfcompare as gfc
 from gfcompare.hooks import registry
+from gfcompare.system import threads
+
+settings.register_profile("default", deadline=None, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, derandomize=False, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each of several workers compute on one thread."""
+    if hasattr(config, "workerinput"):
+        threads.set_thread_count(1)
+        threadpool_limits(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all cases of a sampled test but one as thorough: the named one, or the first."""
+    fast: dict[str, str] = {}
+    for item in items:
+        marker = item.get_closest_marker("sampled")
+        if marker is None or not isinstance(item, pytest.Function):
+            continue
+        case = item.callspec.id
+        test = item.nodeid.removesuffix(f"[{case}]")
+        if case != fast.setdefault(test, marker.args[0] if marker.args else case):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture

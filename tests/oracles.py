@@ -13,14 +13,14 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import settings
 from scipy.integrate import quad_vec
 from scipy.stats import truncnorm
+from support import examples
 
 import gfcompare as gfc
 
 #: For every property: reproducible, with no time limit for the first, compiling, example.
-QUICK = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+QUICK = examples(30)
 
 
 # ---------------------------------------------------------------------------------------------------

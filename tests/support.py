@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -10,9 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from hypothesis import settings
 
 #: The folder of the checkout.
 ROOT = Path(__file__).parent.parent
+
+#: The factor of every time limit of a subprocess, for machines ten times slower: limits only end what hangs.
+PATIENCE = 10
+
+#: The factor of the number of examples of property tests: one by default, more under the profile `thorough`.
+_MORE = 10 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1
 
 #: A study of a fraction of a second: one target, one method.
 TINY = """\
@@ -70,11 +78,16 @@ WATCHED = textwrap.dedent('''\
 ''')
 
 
+def examples(count: int) -> settings:
+    """Return settings of a property test with so many examples by default; the profile sets the rest."""
+    return settings(max_examples=count * _MORE)
+
+
 def gfcompare(
     *arguments: object,
     cwd: Path | None = None,
     python: str | Path = sys.executable,
-    timeout: float = 120,
+    timeout: float = 60 * PATIENCE,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(

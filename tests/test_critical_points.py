@@ -192,6 +192,7 @@ def check_saddle(problem, theta):
     assert problem.risk(up) > problem.risk(theta)
 
 
+@pytest.mark.sampled
 @cases
 @pytest.mark.parametrize(("n", "copies"), [(2, 1), (2, 3), (4, 1), (4, 2), (6, 1)])
 def test_saddle_where_the_network_is_a_zigzag(case, n, copies):
@@ -426,6 +427,7 @@ def test_the_relative_residual_reaches_its_bound():
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("hidden", [1, 2, 3])
 @pytest.mark.parametrize("case", [Case(1.5, 0.0, 1.0), Case(-2.0, -1.0, 2.0)], ids=str)
 def test_every_zero_of_the_gradient_is_of_a_known_kind(case, hidden):

@@ -48,6 +48,7 @@ def make_problem(hidden, outputs, target, measure=None):
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled("constant-1-(-3.0, 2.0)")
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("name", TARGETS)
@@ -62,6 +63,7 @@ def test_gradient_and_risk_of_every_target(name, outputs, interval):
     assert problem.risk(theta) == pytest.approx(risk, rel=1e-10, abs=0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("name", MEASURES)
@@ -76,6 +78,7 @@ def test_gradient_and_risk_under_every_measure(name, outputs, interval):
     assert problem.risk(theta) == pytest.approx(risk, rel=1e-10, abs=0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (100.0, 101.0)], ids=str)
 @pytest.mark.parametrize(("hidden", "outputs"), [(1, 1), (2, 2), (100, 1), (300, 2), (1000, 1), (1000, 2)])
 def test_gradient_at_every_width(hidden, outputs, interval):
@@ -321,6 +324,7 @@ def affine_pairs(rng, hidden, interval):
     return theta, float(v @ w), float(v @ b) + 0.5
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (-2.0, 2.0), (100.0, 101.0)], ids=str)
 @pytest.mark.parametrize(
     ("hidden", "risk"),
@@ -420,6 +424,7 @@ def test_neither_order_of_neurons_nor_dead_weight_changes_the_risk(network, shar
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled("leading1")
 @pytest.mark.parametrize("leading", [(), (1,), (3,), (2, 3), (0,), (2, 0, 3)])
 def test_any_leading_shape(leading):
     problem = make_problem(4, 2, target_case("sine", 2, 0.0, 1.0).target)

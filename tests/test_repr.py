@@ -63,6 +63,7 @@ def test_without_windows_show_says_so(small_tree: xr.DataTree) -> None:
     figure.show(warn=False)
 
 
+@pytest.mark.thorough
 def test_show_opens_a_window_of_the_figure(small_folder: Path, tmp_path: Path) -> None:
     """With a backend that has windows, one that draws nothing on a screen: the figure is the one shown."""
     (tmp_path / "windows.py").write_text(

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from support import gfcompare, refused
+from support import examples, gfcompare, refused
 
 import gfcompare as gfc
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@examples(50)
 @given(
     st.lists(st.integers(1, 4), min_size=3, max_size=5),
     st.lists(st.integers(1, 3), max_size=2),
@@ -58,6 +58,7 @@ def test_a_quadrature_rule_is_refused_where_it_would_do_nothing(study_file: Call
     refused(gfcompare("validate", path), *parts)
 
 
+@pytest.mark.sampled("validate")
 @pytest.mark.parametrize("command", ["run", "validate", "info", "work-precision"])
 def test_a_script_is_run_by_python(command: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
@@ -103,6 +104,7 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
+@pytest.mark.sampled("True")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("notebook", [False, True])
 def test_a_script_shows_a_bar_at_a_terminal_and_lines_in_a_notebook(tmp_path: Path, notebook: bool) -> None:

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 from gfcompare.components.component import check_instance, describe, plain, require
 from gfcompare.components.errors import is_name
-from gfcompare.integrators.record import Record
 from gfcompare.integrators.base import Integrator, check_method
 from gfcompare.integrators.loop import OnError, check_on_error, run_block
 from gfcompare.integrators.random_streams import random_stream
+from gfcompare.integrators.record import Record
 from gfcompare.integrators.save_times import check_times
-from gfcompare.results.failed import warn_of_failures
 from gfcompare.problem import Problem
+from gfcompare.results.failed import warn_of_failures
 from gfcompare.results.schema import problem_group, root_attributes, trajectories
 
 

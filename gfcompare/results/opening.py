@@ -13,10 +13,10 @@ import xarray as xr
 
 from gfcompare.components.errors import InputError
 from gfcompare.results.netcdf import FileInUseError, attributes, open_tree
-from gfcompare.system.paths import user_path
 from gfcompare.results.schema import SCHEMA_VERSION
 from gfcompare.results.trees import as_tree
 from gfcompare.results.validation import KNOWN, faults, version_of
+from gfcompare.system.paths import user_path
 
 RESULT = "result.nc"
 UNFINISHED = "unfinished.nc"

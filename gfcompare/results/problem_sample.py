@@ -6,8 +6,6 @@ a sample: the points themselves, or points drawn from the density.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np

@@ -16,18 +16,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.hooks import chosen_diagnostics
-from gfcompare.results import sweeps
-from gfcompare.results.reading import states_of
-from gfcompare.integrators.record import Record
+from gfcompare.hooks.registry import registry
 from gfcompare.integrators.base import Integrator
+from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
 from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.hooks.registry import registry
-from gfcompare.results.problem_sample import evaluation, portrait
 from gfcompare.problem import Problem
-from gfcompare.components.versions import VERSION, NUMERICAL, versions
+from gfcompare.results import sweeps
+from gfcompare.results.problem_sample import evaluation, portrait
+from gfcompare.results.reading import states_of
 
 #: Raised when a reader of older files would misunderstand a new one.
 SCHEMA_VERSION = "1.5"

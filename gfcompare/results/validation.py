@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from gfcompare.results.reading import evaluation_of, network_of
 from gfcompare.components.errors import is_full_name
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
+from gfcompare.results.reading import evaluation_of, network_of
 from gfcompare.results.schema import (
     CHECK_OUTCOMES,
     GROUP_ATTRIBUTES,

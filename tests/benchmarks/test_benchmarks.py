@@ -106,6 +106,7 @@ def gradients():
     return {m: dict(zip([(t.widths, t.points) for t in tasks], found[m], strict=True)) for m in there}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("module", MODULES)
 def test_gradient_of_a_peer_converges_to_the_exact_one(gradients, module, widths):
@@ -116,6 +117,7 @@ def test_gradient_of_a_peer_converges_to_the_exact_one(gradients, module, widths
     assert 1e-6 < fine < coarse / 3 < 3e-3
 
 
+@pytest.mark.sampled("scipy_peer-widths1")
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("module", MODULES)
 def test_gradient_of_a_peer_is_gfcompares_on_the_same_points(gradients, module, widths):
@@ -139,7 +141,7 @@ def test_jax_descends_as_gfcompare_does():
     _descends(methods.JAX, "gd")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize(
     ("method", "kind"),
@@ -160,7 +162,7 @@ def test_peers_descend_as_gfcompare_does(method, kind, widths):
 
 @pytest.mark.parametrize(
     "method",
-    [methods.PYTORCH, methods.JAX, pytest.param(methods.JAX_MAP, marks=pytest.mark.slow)],
+    [methods.PYTORCH, methods.JAX, pytest.param(methods.JAX_MAP, marks=pytest.mark.thorough)],
     ids=lambda method: method.name,
 )
 def test_stochastic_steps_are_unbiased(method):
@@ -185,7 +187,7 @@ def _flows(method, kind, widths, tolerance):
     assert relative(outcome.theta, ends(gfc.ReLUNetwork(widths), exact)).max() < tolerance
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["standard-gf", "normalized-gf"])
 @pytest.mark.parametrize("method", [*methods.ON_POINTS, *methods.EXACT], ids=lambda method: method.name)
 def test_flows_of_peers_are_ours(method, kind):
@@ -427,7 +429,7 @@ def test_growth_is_drawn_with_its_slopes(parts, tmp_path):
     assert file.stat().st_size > 20_000
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_growth_is_measured():
     rows = list(growth.growth(20.0, {"d": (2,), "seeds": (2,)}, (0.1,)))
     assert [row.details["panel"] for row in rows] == ["d", "seeds", "t", "t"]
@@ -437,6 +439,7 @@ def test_growth_is_measured():
 # The roofline
 
 
+@pytest.mark.thorough
 def test_the_parts_make_up_the_gradient():
     data, problem, theta = roofline._data(8)
     for row in theta:

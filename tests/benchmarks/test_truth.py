@@ -13,7 +13,7 @@ from benchmarks import truth
 COUNTED = ("off", "stuck", "drift", "false status")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_nothing_is_wrong_without_a_word(number: int) -> None:
     """Random problems on an interval, both flows, four tolerances, to t = 10^10; and CVODE, on problem 0."""

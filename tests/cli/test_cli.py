@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from support import TINY, gfcompare, refused
+from support import PATIENCE, TINY, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli
@@ -60,6 +60,7 @@ def test_help_lists_the_commands() -> None:
     assert "Start with: gfcompare run studies/quickstart.toml" in " ".join(done.stdout.split())
 
 
+@pytest.mark.sampled("list")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_prose(command: str) -> None:
     done = gfcompare(command, "--help")
@@ -117,7 +118,7 @@ def test_run_prints_a_table_and_the_paths(ran: tuple[Path, subprocess.CompletedP
     assert gfc.validate(gfc.open_study(folder / "out")) == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_run_draws_every_figure_in_every_format(tmp_path: Path, study_file: Write) -> None:
     done = gfcompare("run", study_file(), "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -143,6 +144,7 @@ def test_progress_is_plain_lines_when_there_is_no_terminal(
     assert lines[-1].startswith("cells 6/6, trajectories 12/12, 0 s left")
 
 
+@pytest.mark.thorough
 def test_plot(ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     result = ran[0] / "out"
     done = gfcompare("plot", result, "--figure", "risk", "--format", "png", "--output", tmp_path / "drawn")
@@ -151,6 +153,7 @@ def test_plot(ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
     assert str(tmp_path / "drawn") in done.stdout
 
 
+@pytest.mark.thorough
 def test_info_of_a_result(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     done = gfcompare("info", ran[0] / "out" / "result.nc")
     assert (done.returncode, done.stderr) == (0, "")
@@ -169,6 +172,7 @@ def test_info_of_a_study(study_file: Write) -> None:
     assert "method gd[step 0.1]: gd (step_size = 0.1, normalize = False)" in out
 
 
+@pytest.mark.thorough
 def test_validate(ran: tuple[Path, subprocess.CompletedProcess[str]], study_file: Write) -> None:
     done = gfcompare("validate", ran[0] / "out")
     assert (done.returncode, done.stdout) == (0, f"{ran[0] / 'out'}: a valid result.\n")
@@ -205,6 +209,7 @@ def test_list_one_with_something_required(capsys: pytest.CaptureFixture[str]) ->
     assert "path = (required)" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_plugins() -> None:
     done = gfcompare("plugins")
     assert (done.returncode, done.stderr) == (0, "")
@@ -236,11 +241,11 @@ def shown_on_a_terminal(*arguments: object, **environment: str) -> str:
             break
         shown += part
     os.close(leader)
-    assert process.wait(timeout=60) == 0, shown.decode()
+    assert process.wait(timeout=60 * PATIENCE) == 0, shown.decode()
     return shown.decode()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write) -> None:
     path = study_file(("[targets.sine]", "[targets.sine]\n[targets.step]"), ("end = 1.0", "end = 50.0"))
@@ -255,7 +260,7 @@ def test_progress_is_a_live_bar_on_a_terminal(tmp_path: Path, study_file: Write)
     assert "2 cells computed, 0 found finished" in plain
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_progress_is_plain_lines_in_a_notebook(
     ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, study_file: Write
@@ -387,6 +392,7 @@ def test_an_error_of_the_system_is_one_message(
     assert len(list((tmp_path / "out" / "cells").glob("*.nc"))) == 1
 
 
+@pytest.mark.thorough
 def test_names_with_brackets_are_printed_as_they_are(study_file: Write, tmp_path: Path) -> None:
     path = study_file(("[targets.sine]", "[targets.'x [bold] y']\nname = 'sine'"))
     done = gfcompare("run", path, "--output", tmp_path / "[red]out", "--jobs", 1, "--no-figures")

@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from support import examples
 
 from gfcompare.cli import layout
 from gfcompare.cli.layout import Column, print_table
@@ -79,7 +80,7 @@ def test_as_few_names_as_it_takes_have_lines_of_their_own() -> None:
 words = st.text("abc-_[]., 0123456789é", min_size=1, max_size=30).filter(lambda text: text.strip() == text)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@examples(60)
 @given(
     st.lists(st.tuples(words, words, words, words), min_size=1, max_size=4),
     st.integers(1, 120),
@@ -92,7 +93,7 @@ def test_names_and_words_are_whole(rows: list[tuple[str, ...]], width: int) -> N
         assert all(word in text for cell in row[2:] for word in cell.split())
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@examples(100)
 @given(
     st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=6), st.integers(1, 90)
 )

@@ -92,7 +92,7 @@ REFUSED = {
     "no step": (
         METHOD.replace("def step(", "def setp("),
         "integrators",
-        "Mine does not define step (or steps, for many steps in one call)",
+        "Mine does not define step (or step_block, for many steps in one call)",
     ),
     "no step size": (
         METHOD.replace("step_size: float = 0.1", "rate: float = 0.1"),
@@ -227,6 +227,7 @@ PLACES: list[Callable[[Path], list[object]]] = [
 ]
 
 
+@pytest.mark.sampled("<lambda>1")
 @pytest.mark.parametrize("arguments", PLACES)
 def test_a_command_of_a_plugin_file_can_be_called(
     arguments: Callable[[Path], list[object]], commands: Path
@@ -235,6 +236,7 @@ def test_a_command_of_a_plugin_file_can_be_called(
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello, Ada\n", "")
 
 
+@pytest.mark.thorough
 def test_a_group_of_a_plugin_file_and_its_help(commands: Path) -> None:
     assert gfcompare("--plugin", commands, "more", "two").stdout == "two\n"
     helped = gfcompare("--help", "--plugin", commands).stdout

@@ -234,7 +234,7 @@ class Keys:
         return self.of("script.py")
 
 
-@pytest.mark.slow
+@pytest.mark.sampled("script")
 @pytest.mark.parametrize("kind", ["plugin", "script"])
 def test_a_file_that_a_method_imports_changes_its_key(tmp_path: Path, kind: str) -> None:
     keys = Keys(project(tmp_path / "one"))
@@ -250,7 +250,7 @@ def test_a_file_that_a_method_imports_changes_its_key(tmp_path: Path, kind: str)
     assert getattr(moved, kind)() != before
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_a_script_uses_of_itself_changes_its_key_and_the_rest_does_not(tmp_path: Path) -> None:
     keys = Keys(project(tmp_path / "one"))
     script = keys.folder / "script.py"
@@ -263,7 +263,7 @@ def test_what_a_script_uses_of_itself_changes_its_key_and_the_rest_does_not(tmp_
         assert keys.script() != before, new
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_script_that_is_piped_in(tmp_path: Path) -> None:
     folder = project(tmp_path / "one")
 
@@ -531,7 +531,7 @@ def test_what_else_is_told_apart_by_its_content() -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_changed_helper_is_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project(tmp_path / "one")
     monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.option_types import check_options
@@ -109,7 +110,7 @@ def test_options_of_a_plugin_are_checked_too(options: dict[str, Any], message: s
     assert str(caught.value) == message
 
 
-@settings(derandomize=True, deadline=None)
+@examples(50)
 @given(
     st.one_of(
         st.floats(),

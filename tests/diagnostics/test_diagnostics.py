@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare import diagnostics, measures, targets
@@ -224,7 +225,7 @@ def test_constant_targets_are_recognised(target: Any, measure: Any, constant: bo
     assert not diagnostics.LyapunovFunction.applies(problem_of((1, 3, 2, 1), target, measure))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     st.sampled_from([(1, 3, 1), (1, 4, 2), (1, 3, 4, 1), (1, 2, 3, 2, 2)]),
     st.integers(0, 2**32 - 1),
@@ -290,6 +291,7 @@ def test_a_study_computes_what_it_names(tmp_path: Path) -> None:
     assert small().spec()["diagnostics"] is None
 
 
+@pytest.mark.thorough
 def test_figures_do_without_what_is_not_there(tmp_path: Path) -> None:
     tree = small(diagnostics=[]).run(tmp_path / "none", jobs=1)
     paths = gfc.figures.save_all(tree, tmp_path / "figures", formats=("png",))

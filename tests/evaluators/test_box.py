@@ -26,6 +26,7 @@ from scipy.stats import qmc
 import gfcompare as gfc
 from gfcompare import measures, targets
 from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.system import threads
 
 HIDDEN = 16
 
@@ -100,6 +101,7 @@ def distance(found, expected):
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("target", TARGETS)
 def test_default_rule_at_two_inputs(target, measure):
@@ -116,7 +118,7 @@ def test_default_rule_at_two_inputs(target, measure):
     assert max(errors) < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_default_rule_on_many_networks():
     problem, exact = square("polynomial", "uniform")
     rng = np.random.default_rng(1)
@@ -134,6 +136,7 @@ def test_default_rule_on_many_networks():
         assert np.quantile(shares, 0.9) < 10
 
 
+@pytest.mark.thorough
 def test_the_error_along_trajectories_lies_below_its_estimate():
     """Against adaptive integration, which shares nothing with the rule; trained states too."""
     problem, exact = square("polynomial", "uniform", quadrature=gfc.Quadrature(nodes=32))
@@ -165,6 +168,7 @@ def test_sobol_points_are_compared_with_independent_ones():
     assert np.mean(problem.quadrature_error(thetas) >= errors) >= 0.95
 
 
+@pytest.mark.sampled("2")
 @pytest.mark.parametrize("coordinate", [1, 2])
 def test_order_of_convergence(coordinate):
     """The gradient converges with order 2 in the number of nodes, the risk with a higher one."""
@@ -202,6 +206,7 @@ def test_both_coordinates_give_the_same_gradient(measure):
     np.testing.assert_allclose(one.risk(theta), other.risk(theta), rtol=1e-6)
 
 
+@pytest.mark.sampled("product-widths0")
 @pytest.mark.parametrize("widths", [(2, 6, 5, 1), (2, 4, 4, 4, 2)])
 @pytest.mark.parametrize("measure", ["uniform", "product", "exp(-2 x1 x2)"])
 def test_deep_networks_on_a_square(widths, measure):
@@ -300,6 +305,7 @@ def test_neurons_along_the_exact_coordinate_are_exact():
     np.testing.assert_allclose(gradient[1:10:2], expected[5:10], rtol=0, atol=1e-11)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]), st.integers(1, 8))
 def test_any_network_with_one_hidden_layer(seed, coordinate, hidden):
@@ -319,6 +325,7 @@ def test_any_network_with_one_hidden_layer(seed, coordinate, hidden):
     assert np.linalg.norm(problem.gradient(theta) - gradient) < 2e-3 * scale**2
 
 
+@pytest.mark.sampled("4-0.03")
 @pytest.mark.parametrize(("dimension", "goal"), [(3, 1e-3), (4, 3e-2), (10, 5e-2)])
 def test_more_inputs(dimension, goal):
     """Grids and Sobol points, against a quarter of a million points."""
@@ -356,6 +363,7 @@ def test_gradient_is_the_derivative_of_the_risk_with_the_rule_fixed(widths, node
     assert relative_error(slopes, problem.gradient(theta)) < 3e-7
 
 
+@pytest.mark.sampled("widths0-normalized-gf")
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 @pytest.mark.parametrize("widths", [(2, 8, 1), (2, 5, 4, 1)])
 def test_flows_on_a_square(name, widths):
@@ -383,7 +391,7 @@ def test_flows_on_a_square(name, widths):
     assert risks[1] - risks[-1] == pytest.approx(lost, rel=3e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled("sines")
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_flow_to_ten_thousand(target):
     """2-16-1, 64 nodes. The bar is 0.2 s on an idle core; this only excludes what is far from it."""
@@ -431,8 +439,8 @@ def test_shapes_layouts_batches_and_threads(plain, number):
         assert problem.gradient(empty).shape == empty.shape
         assert problem.quadrature_error(empty).shape == leading
     try:
-        for threads in (1, 2, 3):
-            threads.set_thread_count(threads)
+        for count in (1, 2, 3):
+            threads.set_thread_count(count)
             assert np.array_equal(problem.gradient(np.tile(theta, (9, 1))), np.tile(gradient, (9, 1)))
             assert np.array_equal(problem.risk(np.tile(theta, (9, 1))), np.tile(risk, 9))
     finally:

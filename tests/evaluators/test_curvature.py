@@ -165,7 +165,7 @@ def test_where_nothing_depends_on_most_parameters():
     assert found.smallest[0] == pytest.approx(0.0, abs=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_at_the_end_of_a_flow_of_a_wide_network():
     """Hundreds of eigenvalues crowd at 0: Lanczos must end, and agree with the dense matrix."""
     problem = gfc.Problem(gfc.ReLUNetwork((1, 20, 20, 1)), targets.Sine(), LAW)

@@ -32,6 +32,7 @@ import gfcompare as gfc
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.kernels import deep_line
 from gfcompare.piecewise.antiderivatives import single_line
+from gfcompare.system import threads
 
 INTERVALS = ((0.0, 1.0), (-3.0, 2.0), (100.0, 101.0))
 WIDTHS = ((1, 16, 16, 1), (1, 8, 8, 8, 2), (1, 3, 2, 1), (1, 1, 1, 1))
@@ -264,8 +265,8 @@ def test_a_row_does_not_depend_on_its_batch_nor_on_threads(plain):
     alone = np.stack([problem.gradient(row) for row in theta])
     risks = np.stack([problem.risk(row) for row in theta])
     try:
-        for threads in (1, 2, 3):
-            threads.set_thread_count(threads)
+        for count in (1, 2, 3):
+            threads.set_thread_count(count)
             assert np.array_equal(problem.gradient(many), np.tile(alone, (40, 1)))
             assert np.array_equal(problem.risk(many), np.tile(risks, 40))
     finally:

@@ -17,6 +17,7 @@ from sklearn import datasets
 
 import gfcompare as gfc
 from gfcompare import measures, targets
+from gfcompare.system import threads
 
 #: Sums over N points in another order.
 ROUNDING = 1e-13
@@ -118,8 +119,8 @@ def test_shapes_layouts_batches_threads_and_pickling():
         assert problem.risk(empty).shape == leading
         assert problem.gradient(empty).shape == empty.shape
     try:
-        for threads in (1, 2, 3):
-            threads.set_thread_count(threads)
+        for count in (1, 2, 3):
+            threads.set_thread_count(count)
             assert np.array_equal(problem.gradient(theta), gradient)
             assert np.array_equal(problem.risk(theta), risk)
     finally:
@@ -690,6 +691,7 @@ def test_descent_does_not_depend_on_the_batch_nor_on_blocks(kind, normalize):
     assert np.array_equal(streams(5), streams(5))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", PROBLEMS)
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("batch", [0, 1, 6, 131])

@@ -374,6 +374,7 @@ def draw_all(tree):
     return found
 
 
+@pytest.mark.thorough
 def test_two_outputs(tmp_path):
     pair = gfc.targets.Stack([gfc.targets.Sine(), gfc.targets.AbsoluteValue(0.5)])
     found = draw_all(run(tmp_path, targets={"pair": pair}, network=(1, 4, 2), seeds=2, end=1.0))
@@ -381,6 +382,7 @@ def test_two_outputs(tmp_path):
     assert "output 2 of 2" in panels(found["fit"])[-1].texts[-1].get_text()
 
 
+@pytest.mark.thorough
 def test_one_neuron_one_seed(tmp_path):
     targets = {"affine $1$": gfc.targets.Polynomial([0.5, 1.0])}
     found = draw_all(run(tmp_path, targets=targets, network=(1, 1, 1), seeds=1, end=1.0))
@@ -388,6 +390,7 @@ def test_one_neuron_one_seed(tmp_path):
     assert "median and quartiles over all seeds" not in legend_texts(found["risk"])
 
 
+@pytest.mark.thorough
 def test_a_method_of_which_every_seed_ends_at_once(ended):
     group = ended["sine"].to_dataset()
     group["status"].loc[{"integrator": "gd"}] = Status.DIVERGED.value

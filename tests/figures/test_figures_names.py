@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
+from support import examples
 
 import gfcompare as gfc
 from gfcompare import figures
@@ -41,6 +42,7 @@ def test_names(grid: xr.DataTree) -> None:
     assert methods[:3] == ["gd[step 0.01]", "gd[step 0.1]", "momentum[step 0.01, beta 0.5]"]
 
 
+@pytest.mark.sampled("paired_differences-None")
 @pytest.mark.parametrize("size", [None, "column"])
 @pytest.mark.parametrize(
     "name", ["risk", "final_risk", "paired_differences", "fit", "breakpoints", "phase_portrait", "spectrum"]
@@ -75,7 +77,7 @@ def shows(text: Text) -> bool:
     return not tick or bool(axis.get_tick_params().get("labelleft", True))
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@examples(200)
 @given(
     st.text("abc-_ ", min_size=1, max_size=30).map(str.strip).filter(bool),
     st.lists(st.text("abc 0.1", min_size=1, max_size=20).map(str.strip).filter(bool), max_size=4),

@@ -7,14 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure as MatplotlibFigure
 from oracles import parameters
 from PIL import Image
 from scipy import stats
 from sklearn.decomposition import PCA
-from support import ROOT, gfcompare
+from support import ROOT, examples, gfcompare
 
 import gfcompare as gfc
 from gfcompare import figures
@@ -292,7 +292,7 @@ def interval(lower, upper):
     return xr.Dataset(attrs={"lower": lower, "upper": upper})
 
 
-@settings(derandomize=True, deadline=None)
+@examples(50)
 @given(st.floats(-3, 3), st.floats(0.01, 4), st.floats(0, 1 - 1e-9))  # nearer to 1, it rounds to a whole turn
 def test_zones_say_where_the_neuron_is_on(lower, length, share):
     upper = lower + length
@@ -509,6 +509,7 @@ def test_figures_take_the_options_that_they_have(results, tmp_path):
         figures.save_all(results["line"], tmp_path, names=["snapshots"], options={"seed": 99})
 
 
+@pytest.mark.thorough
 def test_plot_takes_options_and_says_what_is_left_out(results, tmp_path):
     folder = tmp_path / "result"
     LINE.run(folder, jobs=1)

@@ -511,6 +511,7 @@ def test_quadrature_error_is_drawn_up_to_its_largest_value(cube):
     assert "estimated bound" in figure.get_supylabel()
 
 
+@pytest.mark.thorough
 def test_deep_networks(deep):
     found = draw_all(deep)
     others = {"test_risk", "quadrature_error", "cylinder", "distance_to_own_flow", "risk_by_option"}

@@ -482,7 +482,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 @pytest.mark.install
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_installed_distribution(
     environment: Environment, study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -516,7 +516,7 @@ def test_an_installed_distribution(
 
 
 @pytest.mark.install
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_installed_command(environment: Environment) -> None:
     assert "say-hello" in environment.run("--help").stdout
     said = environment.run("say-hello", "Ada")
@@ -525,7 +525,7 @@ def test_an_installed_command(environment: Environment) -> None:
 
 
 @pytest.mark.install
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_broken_distribution_is_survived(
     environment: Environment, study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -573,7 +573,7 @@ PARTED = {
 
 
 @pytest.mark.install
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("editable", [False, True])
 def test_every_file_of_a_distribution_changes_the_key(
     environment: Environment, study_file: Callable[..., Path], tmp_path: Path, editable: bool
@@ -616,7 +616,7 @@ def test_every_file_of_a_distribution_changes_the_key(
         environment.pip("uninstall", "--yes", "gfcompare-parted")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_single_file_works_in_worker_processes(
     study_file: Callable[..., Path], watched: Path, tmp_path: Path
 ) -> None:

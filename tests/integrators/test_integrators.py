@@ -108,6 +108,7 @@ def _ndf_steps(data, widths, settings, differences, order, size, count, work, me
     return True
 
 
+@pytest.mark.sampled("4")
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 def test_order_of_numerical_differentiation_formulas(order):
     """Each with steps of one size and exact values to begin with."""
@@ -133,6 +134,7 @@ def test_order_of_numerical_differentiation_formulas(order):
     assert abs(-fitted_order(counts, errors) - order) < 0.15
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["ndf", "bdf", "adams", "dopri5", "dop853", "rkc", "explicit"])
 def test_errors_follow_the_tolerance(method):
     """Against the solution of the polynomial equation of one active neuron, by Taylor series in 30 digits."""

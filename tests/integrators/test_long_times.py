@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.integrators.solvers.conserved import Conserved
@@ -140,7 +141,7 @@ def test_narrow_valleys_at_loose_tolerance():
 SCALES = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-30, 1e-160, 1e8, 0.3])
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@examples(60)
 @given(st.integers(1, 3), st.sampled_from([(2,), (1, 2)]), st.data())
 def test_restoring_keeps_the_function(inputs, after, data):
     """Back to another balancedness along the symmetry: the same function, nearer to that balancedness."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
@@ -48,6 +49,7 @@ def run(problem, name, theta, times, **options):
     return np.concatenate([p.reshape(*p.shape[:2], -1) for p in parts], axis=2), data
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize(("hidden", "target"), [(1, "cubic"), (5, "sine"), (16, "two"), (40, "cubic")])
 def test_agrees_with_cvode_at_tight_tolerance(name, hidden, target):
@@ -63,6 +65,7 @@ def test_agrees_with_cvode_at_tight_tolerance(name, hidden, target):
         assert error.max() < 10 * rtol
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_problems_agree_with_cvode_at_tight_tolerance(name, kind):
@@ -115,6 +118,7 @@ def test_is_not_for_points():
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", ["line", *OTHERS])
 def test_does_not_depend_on_neighbours_save_times_or_threads(name, kind):
@@ -137,7 +141,7 @@ def test_does_not_depend_on_neighbours_save_times_or_threads(name, kind):
     assert np.array_equal(whole, single)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("name", FLOWS)
 def test_long_times_elsewhere(name, kind):
@@ -203,7 +207,7 @@ def test_what_is_no_number_ends_and_harms_nobody():
 TAME = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 0.25, 2.0, -2.0, 0.3, 1e-8])
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.integers(1, 5), st.data())
 def test_degenerate_networks_get_through(hidden, data):
     """Zero weights, equal breakpoints, breakpoints on the ends: the risk falls and the end is reached."""

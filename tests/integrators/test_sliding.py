@@ -6,14 +6,15 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.integrators.solvers.sliding import Sliding, chosen, coincident
 
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+PROPERTY = examples(40)
 FLOWS = ("standard-gf", "normalized-gf")
 
 
@@ -82,6 +83,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize(("widths", "points", "values"), SETTINGS, ids=str)
 def test_it_is_the_limit_of_small_steps(widths, points, values, name):
@@ -105,6 +107,7 @@ def test_it_is_the_limit_of_small_steps(widths, points, values, name):
     assert slid >= 3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @PROPERTY
 @given(

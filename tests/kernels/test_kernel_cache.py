@@ -164,7 +164,7 @@ def test_a_change_of_any_kernel_file_changes_the_folder(
     assert cache.source_fingerprint.__wrapped__() not in seen
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_without_any_cache(tmp_path: Path) -> None:
     """No folder at all: every command works, and says why kernels are compiled in every process."""
     (tmp_path / "file").touch()

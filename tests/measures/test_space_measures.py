@@ -479,7 +479,7 @@ def test_wrong_study_files(tmp_path, text, change, parts):
         assert part in message, message
 
 
-@pytest.mark.slow
+@pytest.mark.sampled("text3-change3-parts3")
 @pytest.mark.parametrize(
     ("text", "change", "parts"), [WRONG[1], WRONG[6], WRONG[9], WRONG[12], WRONG[15], WRONG[18]]
 )

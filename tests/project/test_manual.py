@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import typer
-from support import ROOT, TINY, gfcompare
+from support import PATIENCE, ROOT, TINY, gfcompare
 
 import gfcompare as gfc
 from gfcompare.hooks.registry import registry
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(language == "python" for language, _ in fences(page))],
@@ -70,7 +70,7 @@ def commands(page):
             yield from re.findall(r"(?:^|&& )gfcompare ([^&\n]+)", text, re.M)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled("list integrators --plugin heavy_ball.py")
 @pytest.mark.parametrize("command", dict.fromkeys(c.strip() for page in PAGES for c in commands(page)))
 def test_commands_of_the_pages_run(command, folder):
     # Figures are drawn by .ci/run.
@@ -124,7 +124,7 @@ def test_api_page_lists_every_public_name():
             assert re.search(rf"\bgfcompare\.{name}\b", text), name
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_manual_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     for module in ("sphinx", "furo", "myst_nb", "numpydoc", "sphinx_copybutton", "sphinx_gallery"):
         pytest.importorskip(module, reason="the manual is built with the extra gfcompare[docs]")
@@ -135,7 +135,7 @@ def test_manual_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", source, tmp_path / "html"],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=600 * PATIENCE,
         check=False,
     )
     assert built.returncode == 0, built.stderr

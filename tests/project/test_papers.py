@@ -13,7 +13,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("paper", FIGURES)
 def test_script_draws_every_figure(paper, tmp_path):
     done = subprocess.run(

@@ -32,6 +32,7 @@ def test_importing_loads_nothing_heavy() -> None:
     assert loaded_by("import gfcompare; gfcompare.hookimpl; gfcompare.__version__") == set()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["list", "--help"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
@@ -40,6 +41,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by(code) == set()
 
 
+@pytest.mark.thorough
 def test_listing_methods_does_not_load_drawing() -> None:
     code = "import gfcompare.hooks.registry as p; assert 'gd' in p.registry().names('integrators')"
     assert loaded_by(code) & {"matplotlib", "seaborn", "xarray"} == set()

@@ -137,6 +137,7 @@ def test_every_seed_has_a_rank_and_the_first_ones_stand_for_all(count: int, stat
         assert np.diff(ranks).max() <= count / 2
 
 
+@pytest.mark.thorough
 def test_many_seeds_stay_below_the_limit_and_it_says_which_are_there(small_tree: xr.DataTree) -> None:
     rng = np.random.default_rng(3)
     groups = {}
@@ -253,7 +254,7 @@ def test_checks_that_apply_to_nothing_are_tables_too(small_tree: xr.DataTree) ->
     assert [row[0] for row in found.inapplicable.rows] == ["balancedness", "energy"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_stored_checks_are_used(small_tree: xr.DataTree) -> None:
     assert checks.stored(small_tree) is None
     frame = verify(small_tree, seeds=1)
@@ -328,7 +329,7 @@ def test_what_was_run_says_once_what_problems_share(small_tree: xr.DataTree) -> 
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_command_writes_beside_the_result_or_where_it_is_told(
     small_folder: Path, tmp_path: Path, study_file: Write
 ) -> None:

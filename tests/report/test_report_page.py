@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from support import PATIENCE
 
 import gfcompare as gfc
 from gfcompare import figures
@@ -24,7 +25,7 @@ from gfcompare.figures.single import realized, typical_seed
 from gfcompare.report import curves, page, tables
 from gfcompare.report.summary import summary
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 METHODS = ('"><img src=x onerror="window.hacked = 1">', "<b>gd</b> &amp; 'é∂'")
@@ -148,7 +149,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         files.add(path.as_uri())
         found.goto(path.as_uri())
         if options.get("java_script_enabled", True):
-            found.wait_for_selector("#curves-plot .main-svg", timeout=20_000)
+            found.wait_for_selector("#curves-plot .main-svg", timeout=20_000 * PATIENCE)
         return found
 
     yield opened

@@ -106,6 +106,7 @@ DAMAGES: dict[str, tuple[Callable[[forging.Groups], Any], str]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", DAMAGES)
 def test_a_forged_result_is_one_message(tree: xr.DataTree, tmp_path: Path, case: str) -> None:
     damage, message = DAMAGES[case]
@@ -139,6 +140,7 @@ def test_a_result_without_trajectories(tree: xr.DataTree, dim: str) -> None:
     assert f"problem 'sine': the dimension {dim!r} is empty" in gfc.validate(xr.DataTree.from_dict(groups))
 
 
+@pytest.mark.thorough
 def test_forged_results_give_no_traceback(tree: xr.DataTree, tmp_path: Path) -> None:
     """Hundreds of them: python tests/forging.py 300."""
     plotted = ["--figure", "risk", "--format", "png"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.figures import data
@@ -18,7 +19,7 @@ from gfcompare.statistics.intervals import kaplan_meier
 from gfcompare.statistics.intervals import median as with_interval
 from gfcompare.statistics.values import median_risks
 
-PROPERTY = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+PROPERTY = examples(100)
 NUMBERS = st.floats(-1e6, 1e6)
 
 

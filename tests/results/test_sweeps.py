@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.component import describe
@@ -48,7 +49,7 @@ def test_two_options_and_what_is_no_number() -> None:
     np.testing.assert_array_equal(values, [0.1, 0.1, 0.2, 0.2, np.nan, np.nan, 0.7, 0.9])
 
 
-@settings(derandomize=True, deadline=None)
+@examples(50)
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=6, unique=True))
 def test_every_number_comes_back_to_the_bit(sizes: list[float]) -> None:
     methods = described(gd=[gd(step_size=s) for s in sizes])

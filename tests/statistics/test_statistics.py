@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure as MatplotlibFigure
 from scipy import stats
-from support import ROOT, gfcompare, refused
+from support import PATIENCE, ROOT, examples, gfcompare, refused
 
 from gfcompare import figures, statistics
 from gfcompare.components.errors import InputError
@@ -103,7 +103,7 @@ def test_an_expanded_percentile_interval_of_a_mean_is_that_of_student():
     assert normal == pytest.approx((high - low) / 2, rel=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(finite_or_not, min_size=1, max_size=12), st.randoms())
 def test_a_median_lies_in_its_interval_whatever_the_order(values, random):
     found = intervals.median(np.array(values))
@@ -148,7 +148,7 @@ def mixtures(rng, count):
     yield np.where(rng.random(count) < 0.2, np.inf, sample), stats.norm.ppf(0.5 / 0.8)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("count", [6, 8, 12, 18, 32])
 def test_intervals_cover_the_median(count, monkeypatch):
     monkeypatch.setattr(intervals, "_RESAMPLES", 999)
@@ -221,7 +221,7 @@ def test_where_all_or_none_get_there_the_interval_is_that_of_wilson():
     assert stopped.median().high == np.inf
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data(), st.integers(1, 12))
 def test_shares_grow_between_their_bounds_whatever_the_order(data, count):
     times = data.draw(arrays(float, count, elements=st.sampled_from([0.0, 1.0, 2.0, 3.5, 50.0, np.inf])))
@@ -240,7 +240,7 @@ def test_shares_grow_between_their_bounds_whatever_the_order(data, count):
     assert np.array_equal(longer.share, steps.share)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("count", [8, 20])
 def test_intervals_cover_the_median_time(count):
     """93 to 97 %, as docs/statistics.md says, up to three errors of a share of 800 samples."""
@@ -252,7 +252,7 @@ def test_intervals_cover_the_median_time(count):
 # When a target is reached
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.floats(0.3, 3.0), st.floats(-7, -0.2), st.integers(3, 40))
 def test_a_power_law_is_crossed_where_it_is_whatever_the_save_times(power, exponent, count):
     times = np.concatenate([[0.0], np.geomspace(0.5, 1e3, count)])
@@ -337,7 +337,7 @@ def test_default_targets_part_the_way_of_the_best_method():
     assert found["zero"][-1] == pytest.approx((100 * np.finfo(float).eps) ** 1.5, rel=0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.floats(-29.0, -1e-6))
 def test_default_targets_lie_strictly_between(exponent):
     end = 10.0**exponent
@@ -411,7 +411,7 @@ def test_gradients_of_two_kinds_are_not_compared():
 log_risk = arrays(float, (3, 4, 4), elements=st.integers(-6, 1).map(float))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(log_risk, st.permutations(range(4)))
 def test_profiles_grow_to_the_share_solved_whatever_the_order_of_seeds(logs, order):
     risks = dict(zip("abc", 10.0**logs, strict=True))
@@ -603,7 +603,7 @@ def test_digits_are_those_that_the_interval_supports(numbers, value, interval):
     assert printing.printed(table).iloc[0].tolist() == ["a", value, interval]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.floats(-1e8, 1e8), st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
 def test_a_printed_number_is_within_a_tenth_of_its_interval(value, below, above):
     low, high = value - below, value + above
@@ -666,7 +666,14 @@ def test_latex_compiles(small_tree, tmp_path):
     source = rf"{head}{inputs}\end{{document}}"
     (tmp_path / "all.tex").write_text(source, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60 * PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000
 
@@ -802,6 +809,7 @@ def test_a_figure_refuses_a_wrong_clock(small_tree, draw):
         draw(small_tree, clock="wal_time")
 
 
+@pytest.mark.thorough
 def test_plot_takes_the_options_of_statistics(small_folder, tmp_path):
     chosen = ["clock=wall_time", "size=column", "targets={sine=[0.1]}"]
     given = [part for option in chosen for part in ("--option", option)]

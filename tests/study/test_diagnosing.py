@@ -73,6 +73,7 @@ def test_every_diagnostic_can_be_added_where_it_is_defined(little: Path, name: s
     assert np.isfinite(values.sel(integrator="standard-gf")).any()
 
 
+@pytest.mark.thorough
 def test_the_command_adds_to_the_file_and_keeps_the_rest(little: Path, tmp_path: Path) -> None:
     shutil.copytree(little, tmp_path / "out")
     before = gfc.open_study(tmp_path / "out")
@@ -90,6 +91,7 @@ def test_the_command_adds_to_the_file_and_keeps_the_rest(little: Path, tmp_path:
     assert gfcompare("diagnose", tmp_path / "out" / "result.nc", "sharpness").returncode == 0  # once more
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_added_is_one_message(little: Path, tmp_path: Path) -> None:
     file = little / "result.nc"
     size = file.stat().st_size, file.stat().st_mtime_ns

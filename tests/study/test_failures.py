@@ -161,7 +161,8 @@ def test_a_study_warns_once_for_each_method(tmp_path: Path) -> None:
     assert [str(w.message) for w in again] == texts  # the finished cells say it again
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.sampled
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_a_study_raises_when_the_other_cells_are_finished(tmp_path: Path, jobs: int) -> None:
     made = study(bad=Mistyped(), gd=gfc.integrator("gd", step_size=0.1))
     with pytest.warns(MethodWarning):
@@ -226,7 +227,7 @@ DIAGNOSTIC = textwrap.dedent("""\
 """)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_diagnostic_that_raises_is_said_wherever_it_was_computed(
     study_file: Callable[..., Path], tmp_path: Path, jobs: int
@@ -254,7 +255,7 @@ def test_a_diagnostic_that_raises_is_said_wherever_it_was_computed(
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_exit_codes(study_file: Callable[..., Path], tmp_path: Path) -> None:
     plugin = tmp_path / "watched.py"
     plugin.write_text(WATCHED)

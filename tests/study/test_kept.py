@@ -253,7 +253,7 @@ def test_only_the_diagnostics_that_are_missing_are_computed(
         asked.append(list(arguments[-1]))
         return real(*arguments)
 
-    monkeypatch.setattr(cell_files.compute, "along", along)
+    monkeypatch.setattr(cell_files, "along", along)
     study(diagnostics=["sharpness", "breakpoints"]).run(tmp_path, jobs=1)
     assert asked == [["breakpoints"]] * 4
 

@@ -107,6 +107,7 @@ def test_what_can_never_run_is_one_message(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_the_command_refuses_it(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(BASE.replace("seeds = 2", "seeds = 1000000000"))
     for command in ("run", "info", "validate", "work-precision"):

@@ -7,15 +7,16 @@ import unicodedata
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.errors import is_name, known_name, normalized
 from gfcompare.hooks import registry
 from gfcompare.study.grids import checked_name
 
-PROPERTY = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+PROPERTY = examples(200)
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 HEAD = """name = "s"
 seeds = 2

@@ -51,6 +51,7 @@ def test_wrong_parts_are_refused(study: gfc.Study) -> None:
         study.part(seeds=2.5)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_the_command_leaves_the_result_of_the_whole_alone(study_file: Write, tmp_path: Path) -> None:
     path = study_file(last="[integrators.standard-gf]")
     whole = gfcompare("run", path, "--jobs", 1, "--no-figures", cwd=tmp_path)

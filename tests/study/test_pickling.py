@@ -41,6 +41,7 @@ def gfcompare_integrators():
 """
 
 
+@pytest.mark.thorough
 def test_a_method_that_cannot_be_sent_is_one_message(study_file: Callable[..., Path], tmp_path: Path) -> None:
     plugin = tmp_path / "locked.py"
     plugin.write_text(LOCKED)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from support import gfcompare
+from support import PATIENCE, gfcompare
 from test_runner import Listener
 
 import gfcompare as gfc
@@ -117,7 +117,7 @@ def check_complete(folder: Path, status: Status) -> tuple[Any, list[str]]:
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_sys_exit_is_a_failure_and_not_the_end(tmp_path: Path, jobs: int) -> None:
     done = run(tmp_path, "exit", jobs)
@@ -132,7 +132,7 @@ def test_sys_exit_is_a_failure_and_not_the_end(tmp_path: Path, jobs: int) -> Non
     assert "ExitCalledError: sys.exit(0) was called" in traced.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_changed_folder_changes_nothing(tmp_path: Path, jobs: int) -> None:
     done = run(tmp_path, "chdir", jobs)
@@ -240,7 +240,7 @@ def test_sys_exit_in_a_thread_of_l_bfgs_is_raised_where_it_is_waited_for() -> No
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("act", "code", "said"), [("die", 7, "exit code 7"), ("abort", -6, "SIGABRT")])
 def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: int, said: str) -> None:
     first = run(tmp_path, act, 1)
@@ -286,7 +286,7 @@ def gfcompare_integrators():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_after_a_crash_in_the_warm_up_the_next_run_is_complete(tmp_path: Path, jobs: int) -> None:
     (tmp_path / "ending.py").write_text(FATAL_FLOW)
@@ -367,7 +367,7 @@ def gfcompare_diagnostics():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_diagnostic_at_which_processes_die_is_left_out_and_no_trajectory_is_lost(
     tmp_path: Path, fresh_registry: None
 ) -> None:
@@ -396,7 +396,8 @@ class Removing(Listener):
         cell_files.cell_path(self.folder, cell).unlink()
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.sampled
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_files_that_vanish_are_an_error_and_no_endless_run(tmp_path: Path, jobs: int) -> None:
     listener = Removing(tmp_path)
     made = study(gd=gfc.integrator("gd"), sgd=gfc.integrator("sgd"))
@@ -405,7 +406,7 @@ def test_files_that_vanish_are_an_error_and_no_endless_run(tmp_path: Path, jobs:
     assert listener.said.count("removed") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: None) -> None:
     (tmp_path / "ending.py").write_text(ENDING)
     registry.load_file(tmp_path / "ending.py")
@@ -420,7 +421,7 @@ def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: N
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_threads_that_go_on_keep_no_process(tmp_path: Path, jobs: int) -> None:
     done = run(tmp_path, "thread", jobs)  # the threads would run for ever
@@ -468,7 +469,7 @@ def heard() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.usefixtures("heard")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -492,7 +493,7 @@ def test_ctrl_c_many_times(tmp_path: Path, jobs: int) -> None:
             break
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.05)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60 * PATIENCE)
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err

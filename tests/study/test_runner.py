@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import xarray as xr
-from support import WATCHED, assert_same_bits, assert_same_numbers, gfcompare
+from support import PATIENCE, WATCHED, assert_same_bits, assert_same_numbers, gfcompare
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning, RunError
@@ -91,7 +91,7 @@ class Listener:
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_the_same_bits_for_any_number_of_workers(
     small_study: gfc.Study, small_folder: Path, tmp_path: Path, jobs: int
@@ -205,6 +205,7 @@ def test_the_same_study_again_computes_nothing(tmp_path: Path) -> None:
     assert_same_numbers(first.tree, again.tree, but=())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("changes", "computed"),
     [
@@ -474,6 +475,7 @@ class Interrupted(Listener):
             time.sleep(0.1)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("jobs", "written"), [(1, 1), (3, 3)])
 def test_a_stopped_run_counts_the_files_it_leaves(tmp_path: Path, jobs: int, written: int) -> None:
     listener = Interrupted(tmp_path, written)
@@ -515,7 +517,7 @@ def check_resumed(path: Path, plugin: Path, output: Path, expected: xr.DataTree)
             assert_same_bits(tree[problem][name].values, expected[problem][name].values, name)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 @pytest.mark.parametrize("whole_group", [True, False], ids=["process group", "parent alone"])
 def test_kill_9(tmp_path: Path, watched: Path, uninterrupted: xr.DataTree, whole_group: bool) -> None:
@@ -524,14 +526,14 @@ def test_kill_9(tmp_path: Path, watched: Path, uninterrupted: xr.DataTree, whole
     process = start(path, watched, output, 2)
     wait_for_cells(output, 2, process)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=30 * PATIENCE)
     assert process.returncode == -signal.SIGKILL
     assert group_is_empty(process.pid)  # workers end by themselves when their parent is gone
     if whole_group:
         check_resumed(path, watched, output, uninterrupted)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c(tmp_path: Path, watched: Path, jobs: int) -> None:
@@ -540,7 +542,7 @@ def test_ctrl_c(tmp_path: Path, watched: Path, jobs: int) -> None:
     process = start(path, watched, output, jobs)
     wait_for_cells(output, 2, process)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30 * PATIENCE)
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
@@ -552,7 +554,7 @@ def test_ctrl_c(tmp_path: Path, watched: Path, jobs: int) -> None:
     assert not (output / "result.nc").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_worker_that_dies(tmp_path: Path, watched: Path) -> None:
     path, output = tmp_path / "deadly.toml", tmp_path / "out"
     text = SLOW.replace("sleep = [0.06, 0.061]", 'act = ["die", ""]')
@@ -571,7 +573,7 @@ def test_a_worker_that_dies(tmp_path: Path, watched: Path) -> None:
     assert "1 cell computed, 1 found finished" in again.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
     """Workers do not run the user's script again, and they know its classes and functions."""
     script = tmp_path / "script.py"
@@ -603,7 +605,12 @@ def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
         """)
     )
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100 * PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n") == ["script starts", "True", ""]

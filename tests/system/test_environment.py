@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 from rich.table import Table
-from support import TINY, WATCHED
+from support import PATIENCE, TINY, WATCHED
 
 import gfcompare as gfc
 from gfcompare.cli import base
@@ -43,7 +43,7 @@ def as_installed(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=200 * PATIENCE,
         check=False,
     )
 
@@ -53,7 +53,7 @@ def as_installed(
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_files_beside_the_study_are_not_taken_for_modules_of_python(tmp_path: Path) -> None:
     study = tmp_path / "study"
     study.mkdir()
@@ -129,7 +129,7 @@ def test_a_neighbour_that_another_module_stands_for(tmp_path: Path, own_modules:
         registry.load_file(with_neighbour(tmp_path / "b", 0.5, name))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_workers_import_the_neighbour_too(tmp_path: Path) -> None:
     with_neighbour(tmp_path / "plugin", 0.25)
     study = tmp_path / "study"
@@ -158,7 +158,7 @@ def test_no_more_workers_than_a_container_may_use(
     assert threads.available_cores() == cores
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_study_inside_a_pool(tmp_path: Path) -> None:
     """The processes of a multiprocessing.Pool may not start others."""
     script = tmp_path / "sweep.py"
@@ -178,7 +178,12 @@ def test_a_study_inside_a_pool(tmp_path: Path) -> None:
             """)
     )
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200 * PATIENCE,
+        check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
@@ -204,6 +209,7 @@ def test_a_name_that_stdout_cannot_show_is_escaped(tmp_path: Path) -> None:
     assert "result   results/tiny/result.nc" in done.stdout
 
 
+@pytest.mark.sampled("2>&-")
 @pytest.mark.skipif(os.name == "nt", reason="closing by a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_error(tmp_path: Path, closed: str) -> None:
@@ -260,6 +266,7 @@ def test_an_error_of_a_plugin_is_shown_and_not_obeyed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled("")
 @pytest.mark.parametrize("content", [None, "", "Metadata-Version: 2.1\n"])
 def test_a_distribution_without_metadata(tmp_path: Path, content: str | None) -> None:
     about = tmp_path / "broken_one-1.5.dist-info"

@@ -10,14 +10,15 @@ import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import examples
 
 import gfcompare as gfc
 from gfcompare import measures, targets
 from gfcompare.system.tabular_files import read_table
 
-PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+PROPERTY = examples(60)
 RAW = {"standardize": False, "test_fraction": 0.0}
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=6)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT, assert_same_bits
+from support import ROOT, assert_same_bits, examples
 
 import gfcompare as gfc
 from gfcompare import cli, measures, targets, theory
@@ -196,6 +196,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_right_flows_pass_everywhere(tmp_path: Path, setting: Setting) -> None:
     found = verified(make_study(**setting.changes), tmp_path)
@@ -208,7 +209,7 @@ def test_right_flows_pass_everywhere(tmp_path: Path, setting: Setting) -> None:
         assert outcomes(found)["lyapunov"] == {"pass"}
 
 
-@pytest.mark.slow
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["ndf", "bdf"])
 @pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-9])
 def test_right_flows_pass_at_every_tolerance(tmp_path: Path, method: str, rtol: float) -> None:
@@ -399,6 +400,7 @@ def test_wrong_integrals_fail_the_energy_identity_although_the_states_are_right(
 # Theorems and their hypotheses.
 
 
+@pytest.mark.thorough
 def test_one_neuron_is_bounded_on_m_and_open_for_the_standard_flow(tmp_path: Path) -> None:
     study = make_study(
         network=gfc.ReLUNetwork((1, 1, 1)),
@@ -511,7 +513,7 @@ def test_a_constant_target_bounds_the_risk_and_a_wrong_flow_exceeds_the_bound(
 floats = st.floats(-2.0, 2.0)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(1, 5), st.integers(1, 2), st.integers(0, 2**32 - 1), floats)
 def test_the_lyapunov_function_has_the_derivative_that_is_claimed(
     hidden: int, outputs: int, seed: int, value: float

@@ -22,6 +22,7 @@ def run(tmp_path, seeds: int, end: float = 1000.0):
     return study.run(tmp_path, jobs=1)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (10.0, "fail")])
 def test_a_tenfold_looser_tolerance_is_caught(tmp_path, monkeypatch, factor, outcome):
     start = ndf.CompiledFlow.start.__func__

@@ -13,10 +13,10 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
-from support import ROOT, assert_same_bits, gfcompare, refused
+from support import ROOT, assert_same_bits, examples, gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
@@ -140,7 +140,7 @@ def test_a_schedule_is_refined_at_each_flow_time(initial, power, scale, factor) 
 # Errors
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.sampled_from([(1, 3, 1), (2, 3, 2), (1, 4, 3, 2), (3, 2, 2, 2, 1)]),
     st.integers(0, 2**32 - 1),
@@ -541,6 +541,7 @@ def test_any_number_of_problems(tree: xr.DataTree, problems: int, panels: int, r
     ]
 
 
+@pytest.mark.thorough
 def test_diagrams_are_saved_in_every_format(tree: xr.DataTree, tmp_path: Path) -> None:
     written = diagrams.save(tree, tmp_path / "figures")
     names = {f"work_precision_{error}.{form}" for error in ("theta", "function", "risk") for form in FORMATS}
@@ -556,6 +557,7 @@ def test_an_unknown_error_is_refused(tree: xr.DataTree) -> None:
 # The command
 
 
+@pytest.mark.thorough
 def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, tmp_path: Path) -> None:
     path = study_file(last="[integrators.standard-gf]\n[integrators.l-bfgs]\n")
     arguments = ("work-precision", path, "--output", tmp_path / "out", "--jobs", 1)
@@ -617,6 +619,7 @@ def test_bad_input_as_a_process(study_file: Write) -> None:
     refused(gfcompare("work-precision", path), "targets.sinus: unknown target 'sinus'. Did you mean 'sine'?")
 
 
+@pytest.mark.thorough
 def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tmp_path: Path) -> None:
     copy = tmp_path / "kept"
     copy.mkdir()
@@ -683,6 +686,7 @@ def test_a_folder_with_a_result_is_not_taken_for_a_work_precision_study(
     assert work_precision.located(tmp_path / "none.nc") is None
 
 
+@pytest.mark.thorough
 def test_force_traceback_and_the_exit_code_of_a_method_that_fails(
     study_file: Write, watched: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,60 @@
+"""A wheel and a source distribution install and run the quickstart outside the checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from support import PATIENCE, ROOT
+
+pytestmark = [pytest.mark.install, pytest.mark.thorough]
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the build backend."""
+    folder = tmp_path_factory.mktemp("build")
+    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    run(folder / "venv" / "bin" / "python", "-m", "pip", "install", "hatchling", cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_distribution_runs_the_quickstart_outside_the_checkout(
+    kind: str, build: Path, tmp_path: Path
+) -> None:
+    if kind == "wheel":
+        run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, ROOT, cwd=tmp_path)
+        (made,) = tmp_path.glob("*.whl")
+        study = ROOT / "studies" / "quickstart.toml"
+    else:
+        backend = build / "venv" / "bin" / "hatchling"
+        run(backend, "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
+        (made,) = tmp_path.glob("*.tar.gz")
+        with tarfile.open(made) as archive:
+            archive.extractall(tmp_path, filter="data")
+        (study,) = tmp_path.glob("gfcompare-*/studies/quickstart.toml")
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", made, cwd=tmp_path)
+    command = tmp_path / "venv" / "bin" / "gfcompare"
+    run(command, "run", study, "--seeds", 2, "--no-figures", "--output", "found", cwd=tmp_path)
+    run(command, "validate", "found", cwd=tmp_path)
+    where = "import gfcompare; print(gfcompare.__file__)"
+    place = run(tmp_path / "venv" / "bin" / "python", "-c", where, cwd=tmp_path)
+    assert Path(place.strip()).is_relative_to(tmp_path)
