@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from gfcompare.figures import style
+from gfcompare.figures import theme
 
 Record = dict[str, Any]
 
@@ -84,8 +84,8 @@ def _draw_panel(ax: Axes, rows: Sequence[Record], panel: str) -> None:
 
 def draw(rows: Sequence[Record], target: Path) -> Path:
     """Draw the figure into a file."""
-    with style.context():
-        figure, axes = plt.subplots(2, 3, figsize=(style.TEXT_WIDTH, 4.2), layout="constrained")
+    with theme.context():
+        figure, axes = plt.subplots(2, 3, figsize=(theme.TEXT_WIDTH, 4.2), layout="constrained")
         *panels, last = axes.flat
         for ax, panel in zip(panels, PANELS, strict=True):
             _draw_panel(ax, rows, panel)

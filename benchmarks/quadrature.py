@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from scipy.stats import qmc
 
 import gfcompare as gfc
-from gfcompare.figures import style
+from gfcompare.figures import theme
 
 NETWORKS = 16
 COLOURS = {"preintegration": "#0072B2", "Sobol points": "#D55E00", "Monte Carlo points": "#666666"}
@@ -80,7 +80,7 @@ def draw_panel(ax: Axes, dimension: int) -> None:
 
 def main() -> None:
     """Draw the figure of the documentation."""
-    with style.context():
+    with theme.context():
         figure, axes = plt.subplots(1, 2, figsize=(6.9, 2.6), layout="constrained", sharey=True)
         for ax, dimension in zip(axes, (2, 4), strict=True):
             draw_panel(ax, dimension)

@@ -1,4 +1,4 @@
-"""Drawing a quantity against a clock: median and quartiles over seeds, and where trajectories ended."""
+"""Drawing a quantity against a clock: medians and bands over seeds, and where trajectories ended."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from gfcompare.figures import data, labels, layout, log_axes, style
-from gfcompare.figures.base import Band, NothingToDraw
-from gfcompare.figures.panel import Panel, Plot, prepared
-from gfcompare.figures.sketch import Frame, Section, Sketch
+from gfcompare.figures import data, legends, line_labels, log_axes, marks, small_multiples, theme
+from gfcompare.figures.axes_data import AxesData, Plot, prepared
+from gfcompare.figures.base import NothingToDraw
+from gfcompare.figures.data import View
+from gfcompare.figures.legends import Legend
+from gfcompare.figures.options import Band, Size
+from gfcompare.figures.page_layout import Frame, PageLayout, Section
+from gfcompare.figures.theme import LineStyle
+from gfcompare.results.clocks import Clock
 
 _CLOCK_NAMES = {
     "flow_time": "flow time",
@@ -28,28 +33,28 @@ _BANDS: dict[Band, str] = {
 _MARKERS_PER_LINE = 5
 
 
-def sketch(view: data.View, plot: Plot, size: style.Size = None) -> Sketch:
+def layout(view: View, plot: Plot, size: Size = None) -> PageLayout:
     """Return a panel for each problem, with all methods."""
     panels = all_prepared(view, plot)
-    looks = style.looks(view.all_methods)
-    rows, columns = layout.shape(len(panels), size)
+    looks = theme.line_styles(view.all_methods)
+    rows, columns = small_multiples.shape(len(panels), size)
     height = 1.8 if columns > 1 or size != "text" else 2.6
     named = _named(panels, columns, plot, height)
     direct = {name for ends in named.values() for name in ends}
     legend = legend_of(view, panels, {m: looks[m] for m in view.methods if m not in direct}, plot)
 
     def draw(frame: Frame) -> None:
-        axes = layout.used(frame.axes, len(panels))
+        axes = small_multiples.used(frame.axes, len(panels))
         for ax, (name, panel) in zip(axes, panels.items(), strict=True):
             draw_panel(ax, panel, looks, plot)
-            labels.write(ax, named.get(name, {}), looks)
-            ax.set_title(style.wrapped(name, frame.title_width(0.78)))
+            line_labels.write(ax, named.get(name, {}), looks)
+            ax.set_title(theme.wrapped(name, frame.title_width(0.78)))
         frame.label(x=clock_label(view, plot.clock), y=quantity_label(view, panels, plot, rows))
 
-    return Sketch([Section(rows, columns, height, draw, columns == 1)], legend)
+    return PageLayout([Section(rows, columns, height, draw, columns == 1)], legend)
 
 
-def all_prepared(view: data.View, plot: Plot) -> dict[str, Panel]:
+def all_prepared(view: View, plot: Plot) -> dict[str, AxesData]:
     """Return what the panel of each problem shows, or raise NothingToDraw if none shows anything."""
     panels = {name: prepared(group, plot) for name, group in view.groups.items()}
     if all(panel.curves.empty and panel.ends.empty for panel in panels.values()):
@@ -58,18 +63,18 @@ def all_prepared(view: data.View, plot: Plot) -> dict[str, Panel]:
 
 
 def _named(
-    panels: Mapping[str, Panel], columns: int, plot: Plot, height: float
+    panels: Mapping[str, AxesData], columns: int, plot: Plot, height: float
 ) -> dict[str, dict[str, float]]:
     """Return where names stand beside lines in the last panel of each row; nowhere if not in all of them."""
     last = list(panels)[columns - 1 :: columns]
     last = last if len(panels) % columns == 0 else [*last, list(panels)[-1]]
     ends = {name: panels[name].last(plot.quantity) for name in last}
-    found = {name: labels.places(end, 0.7 * height) for name, end in ends.items()}
+    found = {name: line_labels.places(end, 0.7 * height) for name, end in ends.items()}
     same = len({frozenset(end) for end in ends.values()}) == 1
     return found if same and all(found.values()) and not plot.beside else {}
 
 
-def draw_panel(ax: Axes, panel: Panel, looks: Mapping[str, style.Look], plot: Plot) -> None:
+def draw_panel(ax: Axes, panel: AxesData, looks: Mapping[str, LineStyle], plot: Plot) -> None:
     """Draw the medians, bands and marks of one problem."""
     make_axes(ax, panel)
     for quantity in plot.quantities:
@@ -83,12 +88,12 @@ def draw_panel(ax: Axes, panel: Panel, looks: Mapping[str, style.Look], plot: Pl
             _draw_lines(ax, table, shown)
     _draw_marks(ax, panel, looks)
     if panel.curves.empty and panel.ends.empty:
-        layout.remark(ax, "no values", 0.5, 0.5, "center")
+        marks.remark(ax, "no values", 0.5, 0.5, "center")
     ax.set(xlabel="", ylabel="")
     sns.despine(ax=ax)
 
 
-def make_axes(ax: Axes, panel: Panel) -> None:
+def make_axes(ax: Axes, panel: AxesData) -> None:
     """Give a panel its axes."""
     if panel.linear_clock:
         ax.set_xlim(panel.x_limits)
@@ -102,7 +107,7 @@ def make_axes(ax: Axes, panel: Panel) -> None:
         log_axes.make(ax, "y", panel.y_limits)
 
 
-def draw_band(ax: Axes, part: pd.DataFrame, look: style.Look) -> None:
+def draw_band(ax: Axes, part: pd.DataFrame, look: LineStyle) -> None:
     """Draw a band with thin edges, which tell bands apart where they overlap."""
     face, edge = (*look.colour, 0.13), (*look.colour, 0.6)
     # An infinite quartile leaves the axis; matplotlib would leave a gap.
@@ -111,7 +116,7 @@ def draw_band(ax: Axes, part: pd.DataFrame, look: style.Look) -> None:
     ax.fill_between(part["x"], lower, upper, facecolor=face, edgecolor=edge, linewidth=0.4)
 
 
-def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
+def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, LineStyle]) -> None:
     shown = list(looks)
     sns.lineplot(
         table,
@@ -139,61 +144,61 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, style.Look]) 
         line.set_markevery((k * step // len(lines), step))
 
 
-def _draw_marks(ax: Axes, panel: Panel, looks: Mapping[str, style.Look]) -> None:
+def _draw_marks(ax: Axes, panel: AxesData, looks: Mapping[str, LineStyle]) -> None:
     """Mark where trajectories ended early, on the edge if outside, and where medians leave the axis."""
     (left, right), (low, high) = panel.x_limits, panel.y_limits
     for method, part in panel.ends.groupby("method", sort=False):
         x, y = part["x"].fillna(left).clip(left, right), part["y"].fillna(high).clip(low, high)
-        layout.mark(ax, x, y, "x", looks[str(method)])
+        marks.mark(ax, x, y, "x", looks[str(method)])
     for method, x in zip(panel.above["method"], panel.above["x"], strict=True):
-        layout.mark(ax, [x], [high], "2", looks[method])
+        marks.mark(ax, [x], [high], "2", looks[method])
 
 
 def legend_of(
-    view: data.View, panels: Mapping[str, Panel], named: Mapping[str, style.Look], plot: Plot
-) -> layout.Legend:
+    view: View, panels: Mapping[str, AxesData], named: Mapping[str, LineStyle], plot: Plot
+) -> Legend:
     """Return the legend, with the methods in `named`."""
-    legend = layout.Legend()
+    legend = Legend()
     outcomes = data.outcomes(view)
     for method, look in named.items():
         outcome, drawn = outcomes[method], plot.look(look, plot.quantity)
-        legend.add(layout.line_handle(drawn), f"{method} ({outcome})" if outcome else method)
+        legend.add(legends.line_handle(drawn), f"{method} ({outcome})" if outcome else method)
     for quantity, name in zip(plot.quantities if plot.beside else (), plot.names, strict=False):
-        grey = plot.look(style.Look((0.45, 0.45, 0.45), (), ""), quantity)
-        legend.add(layout.line_handle(grey, marker=False), name)
+        grey = plot.look(LineStyle((0.45, 0.45, 0.45), (), ""), quantity)
+        legend.add(legends.line_handle(grey, marker=False), name)
     several = [panel.curves[panel.curves["seeds"] > 1] for panel in panels.values()]
     if any(table["lower"].notna().any() for table in several):
-        legend.add(Patch(color=style.GREY, alpha=0.3, linewidth=0), _BANDS[plot.band])
+        legend.add(Patch(color=theme.GREY, alpha=0.3, linewidth=0), _BANDS[plot.band])
     elif any(len(table) for table in several):
-        legend.add(Line2D([], [], color=style.GREY), "median over all seeds, too few for an interval")
+        legend.add(Line2D([], [], color=theme.GREY), "median over all seeds, too few for an interval")
     if any(not panel.ends.empty for panel in panels.values()):
-        legend.add(layout.mark_handle("x"), "a trajectory ended early, and counts as infinite from there")
+        legend.add(legends.mark_handle("x"), "a trajectory ended early, and counts as infinite from there")
     if any(not panel.above.empty for panel in panels.values()):
-        legend.add(layout.mark_handle("2"), "the median is above the axis")
+        legend.add(legends.mark_handle("2"), "the median is above the axis")
     return legend
 
 
-def clock_label(view: data.View, clock: data.Clock) -> str:
+def clock_label(view: View, clock: Clock) -> str:
     """Return the label of a clock's axis, with its unit, or who counts gradients at single points."""
     name = _CLOCK_NAMES[clock]
     if clock != "gradients":
         group = next(iter(view.groups.values()))
-        return style.label(name, str(group[clock].attrs.get("units", "")))
+        return theme.label(name, str(group[clock].attrs.get("units", "")))
     sampled = data.methods_by_samples(view)
     if not sampled:
         return name
     who = " and ".join(sampled) if len(sampled) <= 2 else "the stochastic methods"
     if len(sampled) == len(view.methods):
         return "gradient evaluations, each at one sample point"
-    return f"gradient evaluations (for {style.escaped(who)}: at one sample point each)"
+    return f"gradient evaluations (for {theme.escaped(who)}: at one sample point each)"
 
 
-def quantity_label(view: data.View, panels: Mapping[str, Panel], plot: Plot, rows: int) -> str:
+def quantity_label(view: View, panels: Mapping[str, AxesData], plot: Plot, rows: int) -> str:
     """Return the label of the vertical axis."""
     attrs = next(iter(view.groups.values()))[plot.quantity].attrs
     raised = any(panel.raised for panel in panels.values())
-    note = f"0 drawn at {style.power(round(np.log10(plot.floor)))}" if raised else ""
+    note = f"0 drawn at {theme.power(round(np.log10(plot.floor)))}" if raised else ""
     name = str(attrs.get("long_name", plot.quantity))
     if plot.quantity == "risk" and any(data.on_points(group) for group in view.groups.values()):
         name = "risk"  # over finitely many points it is not that of a population
-    return style.label(name, str(attrs.get("units", "")), note, width=34 * rows)
+    return theme.label(name, str(attrs.get("units", "")), note, width=34 * rows)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from gfcompare.components.errors import known_names
-from gfcompare.figures.base import Band, Figure, NothingToDraw
+from gfcompare.figures.base import Figure, NothingToDraw
+from gfcompare.figures.options import Band
 from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock as Clock  # figures find it here
 from gfcompare.results.quantiles import median, quantile

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.figures import style
+from gfcompare.figures import theme
 
 # Labelled ticks in a decade of a logarithmic axis: the first of these that give at least two labels.
 _TICKS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
@@ -63,7 +63,7 @@ def make(axes: Axes, which: str, limits: tuple[float, float], *, labels: int = 5
     subs = next((subs for subs in _TICKS if _count(low, high, subs) >= 2), _TICKS[-1])
     if len(subs) > 1:
         axis.set_major_locator(LogLocator(subs=subs, numticks=99))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.typeset(style.number(value))))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: theme.typeset(theme.number(value))))
     else:
         axis.set_major_locator(LogLocator(numticks=labels + 1))
         axis.set_major_formatter(POWERS)

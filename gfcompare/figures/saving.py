@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from gfcompare.figures.base import Animation, Figure, NothingToDraw
 from gfcompare.system.paths import user_path
 
 if TYPE_CHECKING:
+    import matplotlib.animation
     import xarray as xr
 
 #: Formats of figures that stand still, and every format.
@@ -113,7 +115,7 @@ def _save(
     strict: bool,
 ) -> list[Path]:
     """Draw one figure and write its files; return those written. If `strict`, options may be at fault."""
-    from gfcompare.figures import style
+    from gfcompare.figures import theme
 
     written: list[Path] = []
     try:
@@ -122,7 +124,7 @@ def _save(
             raise NothingToDraw(f"it is written as {' or '.join(figure.formats)}")
         if not any(figure.applies(node.to_dataset()) for node in tree.children.values()):
             raise NothingToDraw(f"no problem has {figure.scope}")
-        with style.context():
+        with theme.context():
             if isinstance(figure, Animation):
                 _write_moving(figure, tree, folder, forms, written, say)
             else:
@@ -165,14 +167,13 @@ def _write_moving(
     written: list[Path],
     say: Callable[[str], None],
 ) -> None:
-    from gfcompare.figures import animation
     from gfcompare.system.writing import write_whole
 
     for form in forms:
-        if not animation.available(form):
+        if not available(form):
             say(f"{figure.name}.{form}: skipped: the program ffmpeg is not there")
             continue
-        content = animation.encoded(figure.animate(tree), form, figure.rate, figure.dpi)
+        content = encoded(figure.animate(tree), form, figure.rate, figure.dpi)
         path = folder / f"{figure.name}.{form}"
         write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
         written.append(path)
@@ -184,6 +185,26 @@ def write(figure: Any, path: Path, form: str, title: str) -> None:
 
     metadata = {"Title": title} | _METADATA.get(form, {})
     write_whole(path, lambda temporary: figure.savefig(temporary, format=form, metadata=metadata))
+
+
+def encoded(animation: matplotlib.animation.Animation, form: str, rate: int, dpi: int) -> bytes:
+    """Return an animation as "gif" or "mp4"."""
+    from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
+
+    from gfcompare.figures import theme
+
+    writer: AbstractMovieWriter = PillowWriter(fps=rate) if form == "gif" else FFMpegWriter(fps=rate)
+    with tempfile.TemporaryDirectory() as folder, theme.context():
+        path = Path(folder) / f"animation.{form}"  # the writers go by the ending
+        animation.save(path, writer=writer, dpi=dpi)
+        return path.read_bytes()
+
+
+def available(form: str) -> bool:
+    """Return whether a format can be written: MP4 needs the program ffmpeg."""
+    from matplotlib.animation import FFMpegWriter
+
+    return form == "gif" or bool(FFMpegWriter.isAvailable())
 
 
 def _close(figure: Any) -> None:

@@ -21,8 +21,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gfcompare.components.errors import unknown_name
-from gfcompare.figures import layout, log_axes, saving, style
-from gfcompare.figures.layout import Page
+from gfcompare.figures import legends, log_axes, marks, page, saving, small_multiples, theme
+from gfcompare.figures.page import Page
+from gfcompare.figures.theme import LineStyle
 from gfcompare.system.paths import user_path
 from gfcompare.work_precision import summary, uncertainty
 from gfcompare.work_precision.errors import ERRORS
@@ -76,27 +77,29 @@ def draw(tree: xr.DataTree, error: str = "theta") -> Page:
         raise unknown_name("error", error, ERRORS)
     panels = _panels(tree, error)
     methods = list(dict.fromkeys(m for panel in panels.values() for m in panel.medians["method"]))
-    looks = style.looks(methods)
-    blocks = layout.evenly(list(panels), _COLUMNS)
+    looks = theme.line_styles(methods)
+    blocks = small_multiples.evenly(list(panels), _COLUMNS)
     limits = {cost: _limits(panels, cost) for cost in COSTS}
     columns = max(map(len, blocks))
-    with style.context():
+    with theme.context():
         legend = _legend(panels, looks)
         rows = len(COSTS) * len(blocks)
-        figure, axes = layout.page(rows, columns, legend, row_height=1.9)
+        figure, axes = page.page(rows, columns, legend, row_height=1.9)
         for k, problems in enumerate(blocks):
             for row, cost in enumerate(COSTS):
-                shown = layout.used(axes[len(COSTS) * k + row], len(problems))
+                shown = small_multiples.used(axes[len(COSTS) * k + row], len(problems))
                 for ax, name in zip(shown, problems, strict=True):
                     _draw_panel(ax, panels[name], cost, limits[cost], looks)
                     ax.tick_params(labelbottom=row == len(COSTS) - 1, labelleft=ax is shown[0])
                 shown[0].set_ylabel(_cost_label(panels, cost, methods))
                 if row == 0:
-                    layout.title_columns(shown, [style.wrapped(n, 60 // columns) for n in problems], [])
+                    small_multiples.title_columns(
+                        shown, [theme.wrapped(n, 60 // columns) for n in problems], []
+                    )
         name, when = _AXES[error]
         width = 60 if columns == 1 else 120
-        figure.supxlabel(style.label(name, "", f"{when}; smaller to the right", width=width))
-        return layout.finish(figure)
+        figure.supxlabel(theme.label(name, "", f"{when}; smaller to the right", width=width))
+        return page.finish(figure)
 
 
 def save(
@@ -153,7 +156,7 @@ def _limits(panels: Mapping[str, _Panel], cost: str) -> tuple[float, float]:
 
 
 def _draw_panel(
-    ax: Axes, panel: _Panel, cost: str, limits: tuple[float, float], looks: Mapping[str, style.Look]
+    ax: Axes, panel: _Panel, cost: str, limits: tuple[float, float], looks: Mapping[str, LineStyle]
 ) -> None:
     log_axes.make(ax, "x", panel.limits, labels=6)
     log_axes.make(ax, "y", limits)
@@ -165,36 +168,36 @@ def _draw_panel(
         line = panel.medians[(panel.medians["method"] == method) & panel.medians["error"].notna()]
         points = panel.points[panel.points["method"] == method]
         ax.scatter(points["error"], points[cost], s=5, color=look.colour, alpha=0.35, linewidth=0, zorder=2)
-        layout.marked_line(ax, line["error"], line[cost], look)
+        marks.marked_line(ax, line["error"], line[cost], look)
         ended = points[points["ended"] & (points[cost] > 0)]
-        layout.mark(ax, np.full(len(ended), left), ended[cost], "x", look)
+        marks.mark(ax, np.full(len(ended), left), ended[cost], "x", look)
     sns.despine(ax=ax)
 
 
 def _cost_label(panels: Mapping[str, _Panel], cost: str, methods: Sequence[str]) -> str:
     if cost == "seconds":
-        return style.label("wall time of one core", "s")
+        return theme.label("wall time of one core", "s")
     tables = pd.concat([panel.medians for panel in panels.values()])
     sampled = [m for m in methods if tables.loc[tables["method"] == m, "sampled"].all()]
     if not sampled:
         return "gradient evaluations"
     if len(sampled) == len(methods):
         return "gradients at one sample point"
-    who = style.escaped(" and ".join(sampled)) if len(sampled) <= 2 else "stochastic methods"
-    return style.label("gradient evaluations", "", f"{who}: at one sample point", width=34)
+    who = theme.escaped(" and ".join(sampled)) if len(sampled) <= 2 else "stochastic methods"
+    return theme.label("gradient evaluations", "", f"{who}: at one sample point", width=34)
 
 
-def _legend(panels: Mapping[str, _Panel], looks: Mapping[str, style.Look]) -> layout.Legend:
+def _legend(panels: Mapping[str, _Panel], looks: Mapping[str, LineStyle]) -> legends.Legend:
     """Return the legend: the methods, and what is drawn besides their medians."""
-    legend = layout.Legend()
+    legend = legends.Legend()
     for method, look in looks.items():
-        legend.add(layout.line_handle(look), method)
+        legend.add(legends.line_handle(look), method)
     points = pd.concat([panel.points for panel in panels.values()])
     if points["seed"].nunique() > 1:
-        dot: Any = Line2D([], [], color=style.GREY, linestyle="", marker="o", markersize=2.5, alpha=0.5)
+        dot: Any = Line2D([], [], color=theme.GREY, linestyle="", marker="o", markersize=2.5, alpha=0.5)
         legend.add(dot, "one seed; lines: medians")
     if points["ended"].any():
-        legend.add(layout.mark_handle("x"), "a trajectory ended early")
+        legend.add(legends.mark_handle("x"), "a trajectory ended early")
     if any(panel.unsure > panel.limits[0] for panel in panels.values()):
         legend.add(Patch(color="0.88", linewidth=0), "below the uncertainty of the reference")
     return legend

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
-from gfcompare.figures import data, style
+from gfcompare.figures import data, theme
 from gfcompare.figures.data import Array, Clock
 from gfcompare.report.packing import packed, packed_size
 from gfcompare.results.quantiles import quantile
@@ -65,9 +65,9 @@ def curves(group: xr.Dataset, names: Sequence[str], seeds: Sequence[int]) -> dic
             {
                 "key": name,
                 "name": quantity_name(group, name),
-                "label": style.label(quantity_name(group, name), units),
+                "label": theme.label(quantity_name(group, name), units),
                 "floor": floor,
-                "floored": style.label(quantity_name(group, name), units, _drawn_at(floor)),
+                "floored": theme.label(quantity_name(group, name), units, _drawn_at(floor)),
                 "scale": data.scale(group, name),
                 "values": packed(part[name].values, "f4"),
                 **{key: packed(values, "f8") for key, values in over_seeds(group, name).items()},
@@ -141,7 +141,7 @@ def quantity_name(group: xr.Dataset, quantity: str) -> str:
 def clock_label(group: xr.Dataset, clock: Clock) -> str:
     """Return the label of a clock's axis, with its unit, or who counts gradients at single points."""
     if clock != "gradients":
-        return style.label(_NAMES[clock], str(group[clock].attrs.get("units", "")))
+        return theme.label(_NAMES[clock], str(group[clock].attrs.get("units", "")))
     methods = tuple(str(m) for m in group["integrator"].values)
     sampled = data.methods_by_samples(data.View({"": group}, methods, methods))
     if not sampled:
@@ -153,4 +153,4 @@ def clock_label(group: xr.Dataset, clock: Clock) -> str:
 
 
 def _drawn_at(floor: float) -> str:
-    return f"0 drawn at {style.power(round(np.log10(floor)))}"
+    return f"0 drawn at {theme.power(round(np.log10(floor)))}"

@@ -8,8 +8,8 @@ from typing import Any
 
 import xarray as xr
 
-from gfcompare.figures import data, style
-from gfcompare.figures.style import Look
+from gfcompare.figures import data, theme
+from gfcompare.figures.theme import LineStyle
 from gfcompare.report import states
 from gfcompare.report.curves import curves, curves_size, endings, quantities
 from gfcompare.report.packing import packed
@@ -53,7 +53,7 @@ def interactive(tree: xr.DataTree, room: int) -> Interactive:
     problems = [_problem(name, group, share) for name, group in groups.items()]
     for problem, group in zip(problems, groups.values(), strict=True):
         problem["methods"] = [view.all_methods.index(str(m)) for m in group["integrator"].values]
-    looks = style.looks(view.all_methods)
+    looks = theme.line_styles(view.all_methods)
     return Interactive(
         {
             "title": str(tree.attrs["title"]),
@@ -65,7 +65,7 @@ def interactive(tree: xr.DataTree, room: int) -> Interactive:
     )
 
 
-def drawn(look: Look) -> dict[str, Any]:
+def drawn(look: LineStyle) -> dict[str, Any]:
     """Return how a method is drawn in a page; widths and dashes are in pixels."""
     width = 2.4 if not look.dashes else 1.8
     return {

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from gfcompare.components.versions import VERSION
-from gfcompare.figures import style
+from gfcompare.figures import theme
 from gfcompare.figures.data import view
 from gfcompare.report.checks import condensed
 from gfcompare.report.interactive import Interactive, drawn, interactive
@@ -136,7 +136,7 @@ def _context(
         "statistics": [
             from_frame(frame, f"statistics-{slug(title)}", title) for title, frame in statistics.items()
         ],
-        "looks": {name: drawn(look) for name, look in style.looks(view(tree).all_methods).items()},
+        "looks": {name: drawn(look) for name, look in theme.line_styles(view(tree).all_methods).items()},
     }
 
 

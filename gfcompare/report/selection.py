@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from gfcompare.figures.single import typical_seed
+from gfcompare.figures.one_trajectory import typical_seed
 from gfcompare.report.summary import final_risk
 
 #: More seeds than these make neither a picture nor a list clearer.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from gfcompare.figures import single, style
+from gfcompare.figures import one_trajectory, theme
 from gfcompare.report.packing import packed, packed_size
 from gfcompare.results.reading import network_of
 
@@ -80,7 +80,7 @@ def states(group: xr.Dataset, seeds: Sequence[int], times: Sequence[int]) -> dic
 
 def _limits(group: xr.Dataset, output: int) -> list[float]:
     """Return limits of values: those of the figures for curves, closer ones for the colours of a map."""
-    low, high = single.value_limits(group, output)
+    low, high = one_trajectory.value_limits(group, output)
     closer = 0.2 * (high - low) if kind(group) == "plane" else 0.0
     return [low + closer, high - closer]
 
@@ -88,7 +88,7 @@ def _limits(group: xr.Dataset, output: int) -> list[float]:
 def _unit(group: xr.Dataset) -> str:
     """Return the unit of outputs, in brackets behind a label."""
     found = next(group[name] for name in ("target", "sample_target") if name in group.variables)
-    return style.label("", str(found.attrs.get("units", "")))
+    return theme.label("", str(found.attrs.get("units", "")))
 
 
 def _grid(group: xr.Dataset) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gfcompare.figures.style import number
+from gfcompare.figures.theme import number
 from gfcompare.statistics.printing import note, printed
 from gfcompare.statistics.writing import to_csv
 

@@ -17,7 +17,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import gfcompare as gfc
-from gfcompare.figures.style import TEXT_WIDTH, context
+from gfcompare.figures.theme import TEXT_WIDTH, context
 
 TARGETS = {
     "cubic": gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0]),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 import gfcompare as gfc
 from gfcompare.critical_points import Kind, normal_form
-from gfcompare.figures.style import COLUMN_WIDTH, TEXT_WIDTH, context
+from gfcompare.figures.theme import COLUMN_WIDTH, TEXT_WIDTH, context
 
 UNIFORM = gfc.measures.Uniform(0.0, 1.0)
 FLOW = gfc.integrator("standard-gf", rtol=1e-8)

@@ -16,7 +16,7 @@ import xarray as xr
 import gfcompare as gfc
 from gfcompare import figures
 from gfcompare.components.errors import InputError
-from gfcompare.figures import data, single
+from gfcompare.figures import data, one_trajectory
 from gfcompare.hooks import registry as plugins
 from gfcompare.integrators.status import Status
 
@@ -176,27 +176,27 @@ def test_cost_is_counted_in_what_a_method_evaluates(tree):
 def test_typical_seed_has_the_median_final_risk(ended):
     group = ended["sine"].to_dataset()
     final = group["risk"].sel(integrator="standard-gf").values[:, -1]
-    assert single.typical_seed(group) == np.argsort(final)[2]
+    assert one_trajectory.typical_seed(group) == np.argsort(final)[2]
 
 
 def test_typical_seed_counts_early_ends_as_the_worst(ended):
     group = ended["sine"].to_dataset().sel(integrator=["gd"], seed=[2, 3, 4, 5])
     final = group["risk"].values[0, 2:, -1]
-    assert single.typical_seed(group) == 4 + np.argmax(final)
+    assert one_trajectory.typical_seed(group) == 4 + np.argmax(final)
 
 
 def test_chosen_times(tree):
     group = tree["sine"].to_dataset()
     times = group["time"].values
-    assert single.chosen_times(group)[0] == 0
-    assert single.chosen_times(group)[-1] == len(times) - 1
-    assert len(single.chosen_times(group)) == 4
-    assert single.chosen_times(group, [times[7] * 1.01]) == [7]
+    assert one_trajectory.chosen_times(group)[0] == 0
+    assert one_trajectory.chosen_times(group)[-1] == len(times) - 1
+    assert len(one_trajectory.chosen_times(group)) == 4
+    assert one_trajectory.chosen_times(group, [times[7] * 1.01]) == [7]
 
 
 def test_fitted_is_the_network(tree):
     group = tree["sine"].to_dataset()
-    values = single.fitted(group, "sgd", 2, 11)
+    values = one_trajectory.fitted(group, "sgd", 2, 11)
     state = group.sel(integrator="sgd", seed=2).isel(time=11)
     x = group["x"].values[:, None]
     hidden = np.maximum(x * state["weight_1"].values[:, 0] + state["bias_1"].values, 0)
@@ -207,7 +207,7 @@ def test_breakpoint_paths_break_where_a_weight_changes_its_sign(tree):
     group = tree["sine"].to_dataset().copy(deep=True)
     weight = group["weight_1"].sel(integrator="gd", seed=0)
     weight[:, 1, 0] = np.where(np.arange(len(weight)) < 10, 1.0, -1.0)
-    table = single.breakpoint_paths(group, "gd", 0)
+    table = one_trajectory.breakpoint_paths(group, "gd", 0)
     bias = group["bias_1"].sel(integrator="gd", seed=0).values
     flow_time = group["flow_time"].sel(integrator="gd", seed=0).values
     one = table[table["neuron"] == 1]
@@ -336,9 +336,9 @@ def test_a_method_looks_the_same_whatever_else_is_shown(tree):
 
 
 def test_many_methods_all_look_different():
-    from gfcompare.figures import style
+    from gfcompare.figures import theme
 
-    looks = style.looks([str(k) for k in range(60)])
+    looks = theme.line_styles([str(k) for k in range(60)])
     assert len({(look.colour, look.dashes, look.marker) for look in looks.values()}) == 60
 
 

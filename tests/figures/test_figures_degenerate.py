@@ -10,7 +10,7 @@ import pytest
 
 import gfcompare as gfc
 from gfcompare import figures
-from gfcompare.figures import paths
+from gfcompare.figures import portraits
 from gfcompare.hooks import registry
 
 ZERO = gfc.targets.Constant(value=0.0)
@@ -44,7 +44,7 @@ def test_every_figure_is_drawn_or_left_out_with_a_reason(case: str, tmp_path: Pa
 
 @pytest.mark.parametrize(("low", "high"), [(1e-300, 1e300), (1e-16, 1.0), (1.0, 1.0), (0.3, 0.3000001)])
 def test_heights_of_contours_increase_and_cover_the_risk(low: float, high: float) -> None:
-    heights = paths.levels(low, high)
+    heights = portraits.levels(low, high)
     assert (np.diff(heights) > 0).all()
     assert heights[0] < low
     assert heights[-1] > high

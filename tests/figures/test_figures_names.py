@@ -14,7 +14,7 @@ from support import examples
 
 import gfcompare as gfc
 from gfcompare import figures
-from gfcompare.figures import style
+from gfcompare.figures import theme
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_names(grid: xr.DataTree) -> None:
 )
 def test_names_do_not_overlap_and_are_not_cut(grid: xr.DataTree, name: str, size: Any) -> None:
     figure: Any = getattr(figures, name)(grid, size=size)
-    with style.context():
+    with theme.context():
         figure.draw_without_rendering()
     page = figure.bbox
     texts = []
@@ -85,12 +85,12 @@ def shows(text: Text) -> bool:
 )
 def test_wrapped_names_keep_their_letters(start: str, options: list[str], width: int) -> None:
     name = f"{start}[{', '.join(options)}]" if options else start
-    text = style.wrapped(name, width)
+    text = theme.wrapped(name, width)
     assert "".join(text.split()) == "".join(name.split())
     assert max(map(len, text.split("\n"))) <= width
 
 
 def test_names_are_broken_between_options() -> None:
-    assert style.wrapped("sine[1-4-1, lower 0]", 16) == "sine\n[1-4-1, lower 0]"
-    assert style.wrapped("sine[1-16-1, lower -1]", 16) == "sine\n[1-16-1,\nlower -1]"
-    assert style.wrapped("gd[step 0.1]", 16) == "gd[step 0.1]"
+    assert theme.wrapped("sine[1-4-1, lower 0]", 16) == "sine\n[1-4-1, lower 0]"
+    assert theme.wrapped("sine[1-16-1, lower -1]", 16) == "sine\n[1-16-1,\nlower -1]"
+    assert theme.wrapped("gd[step 0.1]", 16) == "gd[step 0.1]"

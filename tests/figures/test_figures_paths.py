@@ -19,7 +19,11 @@ from support import ROOT, examples, gfcompare
 import gfcompare as gfc
 from gfcompare import figures
 from gfcompare.components.errors import InputError
-from gfcompare.figures import data, hessians, labels, landscape, manifold, paths, single, style
+from gfcompare.figures import data, flow_lines, line_labels, one_trajectory, portraits, theme
+from gfcompare.figures.phase_portrait import most_moving, parameter_names, typeset_name
+from gfcompare.figures.phase_portrait import portrait as phase_portrait
+from gfcompare.figures.principal_paths import portrait as principal_paths
+from gfcompare.figures.spectrum import along_trajectory, eigenvalues
 from gfcompare.hooks import registry
 from gfcompare.integrators.status import Status
 from gfcompare.results.rebuild import problem_of, problems_of
@@ -124,7 +128,7 @@ def test_a_problem_that_gives_another_risk_is_refused(results):
 @pytest.mark.parametrize("widths", [(1, 3, 1), (2, 3, 2), (1, 3, 2, 1)])
 def test_parameter_names_follow_theta(widths):
     network = gfc.ReLUNetwork(widths)
-    names = landscape.parameter_names(network)
+    names = parameter_names(network)
     layers = network.layers(np.arange(network.parameter_count, dtype=float))
     assert len(set(names)) == network.parameter_count
     first, last = layers[0], layers[-1]
@@ -143,7 +147,7 @@ def test_parameter_names_follow_theta(widths):
 
 
 def test_names_are_typeset():
-    assert [landscape.typeset_name(n) for n in ("c", "w12", "v1,3", "W2_3,1", "b2_3")] == [
+    assert [typeset_name(n) for n in ("c", "w12", "v1,3", "W2_3,1", "b2_3")] == [
         "$c$",
         "$w_{12}$",
         "$v_{1,3}$",
@@ -154,7 +158,7 @@ def test_names_are_typeset():
 
 def test_phase_portrait_shows_two_parameters_and_the_risk_beside_one_state(results):
     group = only(results["line"]).sel(integrator=["standard-gf", "gd"])
-    found = landscape.phase_portrait(group, 1, ("v2", "b3"), "start")
+    found = phase_portrait(group, 1, ("v2", "b3"), "start")
     assert np.array_equal(found.paths["gd"][:, 0], group["weight_2"].sel(integrator="gd", seed=1)[:, 0, 1])
     assert np.array_equal(found.paths["gd"][:, 1], group["bias_1"].sel(integrator="gd", seed=1)[:, 2])
     theta = theta_of(group, "standard-gf", 1, 0)
@@ -171,7 +175,7 @@ def test_by_default_the_parameters_that_move_most(results):
     group = only(results["line"]).sel(integrator=["gd"])
     rows = np.array([theta_of(group, "gd", 0, k) for k in range(group.sizes["time"])])
     expected = np.sort(np.argsort(np.ptp(rows, axis=0))[-2:])
-    assert landscape.most_moving(landscape.states(group, 0)) == tuple(expected)
+    assert most_moving(portraits.states(group, 0)) == tuple(expected)
 
 
 def test_wrong_parameters_are_refused(results):
@@ -185,8 +189,8 @@ def test_wrong_parameters_are_refused(results):
 
 def test_principal_paths_are_those_of_scikit_learn(results):
     group = only(results["line"]).sel(integrator=["standard-gf", "gd"])
-    found = landscape.principal_paths(group, 2)
-    rows = {m: landscape.states(group, 2)[m] for m in ("standard-gf", "gd")}
+    found = principal_paths(group, 2)
+    rows = {m: portraits.states(group, 2)[m] for m in ("standard-gf", "gd")}
     pca = PCA(2).fit(np.concatenate(list(rows.values())))
     shares = [float(re.search(r"([\d.]+) %", text)[1]) for text in found.labels]
     assert np.allclose(shares, 100 * pca.explained_variance_ratio_, atol=0.05)
@@ -203,7 +207,7 @@ def test_trajectories_that_ended_early_do_not_stretch_the_plane(results):
     group["status"].loc[{"integrator": "gd"}] = Status.DIVERGED.value
     group["weight_2"].loc[{"integrator": "gd"}] *= 1e6
     tree = xr.DataTree.from_dict({"sine": group})
-    portrait = landscape.phase_portrait(group.sel(integrator=["standard-gf", "gd"]), 0, ("v1", "v2"))
+    portrait = phase_portrait(group.sel(integrator=["standard-gf", "gd"]), 0, ("v1", "v2"))
     assert np.ptp(portrait.x) < 1e3
     assert portrait.ended == {"standard-gf": "", "gd": "diverged"}
     figure = figures.phase_portrait(tree)
@@ -222,7 +226,7 @@ def test_methods_on_the_manifold_have_a_plane_of_their_own(results):
 
 @given(st.floats(1e-12, 1e6), st.floats(1.0001, 1e14))
 def test_contours_are_few_and_cover_the_risk(low, ratio):
-    heights = paths.levels(low, low * ratio)
+    heights = portraits.levels(low, low * ratio)
     assert heights[0] < low
     assert heights[-1] > low * ratio
     assert (np.diff(heights) > 0).all()
@@ -250,7 +254,7 @@ def test_eigenvalues_are_those_of_second_differences(results, name):
     group = only(results[name])
     problem = STUDIES[name].problems[0].problem
     theta = theta_of(group, "gd", 0, 5)
-    found = hessians.eigenvalues(problem, theta)
+    found = eigenvalues(problem, theta)
     step = 1e-4 if problem.smooth else 1e-6  # so small that no point changes sides
     expected = np.linalg.eigvalsh(second_differences(problem, theta, step))
     if len(found) < len(expected):  # of an odd number the middle one is missing
@@ -261,7 +265,7 @@ def test_eigenvalues_are_those_of_second_differences(results, name):
 
 def test_spectrum_has_a_row_for_each_saved_time(results):
     group = only(results["line"])
-    found = hessians.spectrum(group, "normalized-gf", 1)
+    found = along_trajectory(group, "normalized-gf", 1)
     times = group["flow_time"].sel(integrator="normalized-gf", seed=1).values
     assert np.array_equal(found.times, times[times > 0])
     assert found.values.shape == (9, 10)
@@ -296,7 +300,7 @@ def interval(lower, upper):
 @given(st.floats(-3, 3), st.floats(0.01, 4), st.floats(0, 1 - 1e-9))  # nearer to 1, it rounds to a whole turn
 def test_zones_say_where_the_neuron_is_on(lower, length, share):
     upper = lower + length
-    found = manifold.zones(interval(lower, upper))
+    found = flow_lines.zones(interval(lower, upper))
     angle = found.start + 2 * math.pi * share
     if np.abs(found.edges - angle).min() < 1e-9:
         return
@@ -315,7 +319,7 @@ def test_flow_lines_are_the_same_functions(results):
     group = only(results["neuron"])
     x = np.linspace(-0.5, 1.0, 13)
     for method in ("standard-gf", "normalized-gf"):
-        found = manifold.flow_lines(group, method)
+        found = flow_lines.flow_lines(group, method)
         assert found.on_manifold == (method == "normalized-gf")
         for seed in range(3):
             for index in (0, 4, 9):
@@ -323,25 +327,25 @@ def test_flow_lines_are_the_same_functions(results):
                 hidden = np.maximum(np.cos(angle) * x + np.sin(angle), 0.0)
                 state = group.sel(integrator=method, seed=seed).isel(time=index)
                 outer = float(state["bias_2"][0])
-                expected = single.realized(group, method, seed, index, x[:, None])[:, 0]
+                expected = one_trajectory.realized(group, method, seed, index, x[:, None])[:, 0]
                 assert np.allclose(v * hidden + outer, expected, atol=1e-12)
         assert np.abs(np.diff(found.angle, axis=1)).max() < math.pi
 
 
-def test_kinks_are_where_the_breakpoint_enters_or_leaves(results):
+def test_crossings_are_where_the_breakpoint_enters_or_leaves(results):
     group = only(results["neuron"]).sel(integrator=["normalized-gf"]).isel(time=slice(3)).copy(deep=True)
     # Angles of (w, b): the breakpoint -tan(angle) is at 0.9, 1.1 and 1.3, so it leaves [-0.5, 1] once.
     position = np.array([0.9, 1.1, 1.3])
     group["weight_1"][:] = (1 / np.hypot(1, position))[:, None, None]
     group["bias_1"][:] = (-position / np.hypot(1, position))[:, None]
     group["weight_2"][:] = np.array([2.0, 4.0, 4.0])[:, None, None]
-    found = manifold.flow_lines(group, "normalized-gf")
-    assert found.kinks.shape == (3, 2)  # one for each seed
-    assert np.allclose(-np.tan(found.kinks[:, 0]), 1.0)
-    assert ((found.kinks[:, 1] > 2) & (found.kinks[:, 1] < 4)).all()
+    found = flow_lines.flow_lines(group, "normalized-gf")
+    assert found.crossings.shape == (3, 2)  # one for each seed
+    assert np.allclose(-np.tan(found.crossings[:, 0]), 1.0)
+    assert ((found.crossings[:, 1] > 2) & (found.crossings[:, 1] < 4)).all()
     group["weight_2"][:] = 2.0
     group["weight_1"][:], group["bias_1"][:] = 0.6, 0.8
-    assert manifold.flow_lines(group, "normalized-gf").kinks.shape == (0, 2)
+    assert flow_lines.flow_lines(group, "normalized-gf").crossings.shape == (0, 2)
 
 
 def test_cylinder_has_a_panel_for_each_method_and_marks_early_ends(results):
@@ -372,12 +376,12 @@ def test_cylinder_applies_to_one_neuron_only(results):
 def test_snapshots_draw_the_networks_at_log_spaced_times(results):
     group = only(results["line"])
     figure = figures.snapshots(results["line"], seed=1)
-    times = group["time"].values[single.chosen_times(group, count=6)]
+    times = group["time"].values[one_trajectory.chosen_times(group, count=6)]
     axes = np.array(figure.axes).reshape(3, len(times))
     assert "(sine, seed 1)" in figure.get_supxlabel()
     index = list(group["time"].values).index(times[3])
     line = axes[2, 3].lines[-1]
-    assert np.allclose(line.get_ydata(), single.fitted(group, "gd", 1, index)[:, 0])
+    assert np.allclose(line.get_ydata(), one_trajectory.fitted(group, "gd", 1, index)[:, 0])
     expected = [
         b.position for b in gfc.ReLUNetwork((1, 3, 1)).breakpoints(theta_of(group, "gd", 1, index), 0.0, 1.0)
     ]
@@ -413,7 +417,7 @@ def test_animation_is_written_only_if_asked_for(results, tmp_path):
 def test_the_last_picture_of_an_animation_is_the_end(results):
     cls = registry.registry().get("figures", "fit_animation")
     figure = cls(methods=["gd"], seed=2).draw(results["line"])
-    values = single.fitted(only(results["line"]), "gd", 2, 9)[:, 0]
+    values = one_trajectory.fitted(only(results["line"]), "gd", 2, 9)[:, 0]
     assert np.allclose(figure.axes[0].lines[-1].get_ydata(), values)
     assert figure.texts[-1].get_text() == "$t$ = 20"
 
@@ -471,7 +475,7 @@ def test_few_seeds_have_no_interval(results):
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.3))
 def test_labels_are_moved_apart_and_no_further(positions, gap):
-    moved = labels.spread(positions, gap)
+    moved = line_labels.spread(positions, gap)
     order = np.argsort(positions, kind="stable")
     assert (np.diff(moved[order]) >= gap - 1e-9).all()
     assert moved.mean() == pytest.approx(np.mean(positions), abs=1e-9)
@@ -480,16 +484,16 @@ def test_labels_are_moved_apart_and_no_further(positions, gap):
 
 
 def test_lines_that_end_apart_are_named_beside_them():
-    assert labels.places({"one": 0.2, "two": 0.8}, 1.3) == pytest.approx({"one": 0.2, "two": 0.8})
-    assert labels.places({"one": 0.5, "two": 0.5, "three": 0.5, "four": 0.5}, 1.3) == {}
-    assert labels.places({"one": 0.5}, 1.3) == {}
-    assert labels.places({"a name that is far too long to stand there": 0.1, "two": 0.9}, 1.3) == {}
+    assert line_labels.places({"one": 0.2, "two": 0.8}, 1.3) == pytest.approx({"one": 0.2, "two": 0.8})
+    assert line_labels.places({"one": 0.5, "two": 0.5, "three": 0.5, "four": 0.5}, 1.3) == {}
+    assert line_labels.places({"one": 0.5}, 1.3) == {}
+    assert line_labels.places({"a name that is far too long to stand there": 0.1, "two": 0.9}, 1.3) == {}
 
 
 def test_digits_that_fonts_lack_are_mathematics():
-    assert style.typeset("population risk (output²)") == "population risk (output²)"
-    assert style.typeset("1.2 × 10⁻³ and 10²") == "1.2 × 10$^{-3}$ and 10$^{2}$"
-    assert style.typeset("x₁₂") == "x$_{12}$"
+    assert theme.typeset("population risk (output²)") == "population risk (output²)"
+    assert theme.typeset("1.2 × 10⁻³ and 10²") == "1.2 × 10$^{-3}$ and 10$^{2}$"
+    assert theme.typeset("x₁₂") == "x$_{12}$"
 
 
 # Options and the command line

@@ -14,7 +14,8 @@ from matplotlib.text import Text
 
 import gfcompare as gfc
 from gfcompare import figures
-from gfcompare.figures import data, log_axes, single, space, style
+from gfcompare.figures import data, fit_at_points, fit_maps, log_axes, one_trajectory, theme
+from gfcompare.figures.breakpoints import zero_lines
 from gfcompare.hooks import registry
 from gfcompare.integrators.status import Status
 from gfcompare.report.summary import unfinished
@@ -172,7 +173,7 @@ def is_empty(ax):
 
 def test_field_is_the_network_on_the_grid(plane):
     group = only(plane)
-    values = space.field(group, "gd", 1, 4)
+    values = fit_maps.field(group, "gd", 1, 4)
     state = group.sel(integrator="gd", seed=1).isel(time=4)
     point = np.array([group["x_1"].values[10], group["x_2"].values[50]])
     hidden = np.maximum(state["weight_1"].values @ point + state["bias_1"].values, 0)
@@ -183,7 +184,7 @@ def test_field_is_the_network_on_the_grid(plane):
 
 def test_predictions_are_the_network_at_every_point(table):
     group = only(table)
-    found = space.predictions(group, "standard-gf", 2, 5, 0)
+    found = fit_at_points.predictions(group, "standard-gf", 2, 5, 0)
     state = group.sel(integrator="standard-gf", seed=2).isel(time=5)
     points = np.concatenate([CLOUD, OTHERS])
     hidden = np.maximum(points @ state["weight_1"].values.T + state["bias_1"].values, 0)
@@ -203,7 +204,7 @@ def with_first_layer(plane, weight, bias):
 def test_zero_lines_end_on_the_rectangle(plane):
     # On [-1, 1] x [0, 3]: x_1 = 0.5; x_2 = 1; the diagonal through two corners; a line outside.
     group = with_first_layer(plane, [[2, 0], [0, 1], [3, -2], [1, 0]], [-1, -1, 3, -5])
-    lines = space.zero_lines(group, "gd", 0, 3)
+    lines = zero_lines(group, "gd", 0, 3)
     ends = {tuple(sorted(map(tuple, np.round(line, 12)))) for line in lines}
     assert ends == {((0.5, 0), (0.5, 3)), ((-1, 1), (1, 1)), ((-1, 0), (1, 3))}
 
@@ -211,7 +212,7 @@ def test_zero_lines_end_on_the_rectangle(plane):
 def test_neurons_without_a_line_have_none(plane):
     # No weights; a line that only touches a corner; no numbers.
     group = with_first_layer(plane, [[0, 0], [1, 1], [0, 0], [np.nan, 1]], [1, 1, 0, 0])
-    assert space.zero_lines(group, "gd", 0, 3).shape == (0, 2, 2)
+    assert zero_lines(group, "gd", 0, 3).shape == (0, 2, 2)
 
 
 def test_colours_are_those_of_the_target_and_of_what_is_near(plane):
@@ -220,7 +221,7 @@ def test_colours_are_those_of_the_target_and_of_what_is_near(plane):
     low, high = target.min(), target.max()
 
     def limits(*values):
-        return space.colour_limits(group, [space.Map("m", np.full_like(target, v)) for v in values], 0)
+        return fit_maps.colour_limits(group, [fit_maps.Map("m", np.full_like(target, v)) for v in values], 0)
 
     assert limits(0.5 * (low + high)) == (low, high)
     assert limits(low - 0.2 * (high - low)) == (low - 0.2 * (high - low), high)
@@ -232,13 +233,13 @@ def test_limits_of_a_constant_target(plane):
     group["target"][:] = 2.0
     for name in ("sample_target",):
         group[name][:] = 2.0
-    low, high = space.colour_limits(group, [space.Map("m", np.full((3, 3), 1e9))], 0)
+    low, high = fit_maps.colour_limits(group, [fit_maps.Map("m", np.full((3, 3), 1e9))], 0)
     assert low < 2.0 < high
 
 
 def test_what_leaves_the_scale_is_said():
     def sides(*values):
-        return space.off_scale([space.Map("m", np.full((2, 2), v)) for v in values], (0.0, 1.0))
+        return fit_maps.off_scale([fit_maps.Map("m", np.full((2, 2), v)) for v in values], (0.0, 1.0))
 
     assert sides(0.0, 1.0) == "neither"
     assert sides(-1.0, 0.5) == "min"
@@ -249,9 +250,9 @@ def test_what_leaves_the_scale_is_said():
 
 def test_last_state(plane):
     tree = stopped(plane, "gd", 2)
-    assert single.last_state(only(tree), "gd", 0) == 2
-    assert single.last_state(only(tree), "standard-gf", 0) == only(tree).sizes["time"] - 1
-    assert single.gone(only(tree), "gd", 0).startswith("kink\nat t = ")
+    assert one_trajectory.last_state(only(tree), "gd", 0) == 2
+    assert one_trajectory.last_state(only(tree), "standard-gf", 0) == only(tree).sizes["time"] - 1
+    assert one_trajectory.gone(only(tree), "gd", 0).startswith("kink\nat t = ")
 
 
 @pytest.mark.parametrize("values", [[0.29, 1.2], [0.26, 0.4], [1.0], [7e-9, 8e-9], [3.0, 5e4], [0.9, 1.1]])
@@ -309,7 +310,7 @@ def test_fit_on_a_rectangle_shows_target_and_networks_on_one_scale(plane):
         assert low <= target.min() <= target.max() <= high
         assert np.array_equal(images[0].get_array(), target.T)
         for image, method in zip(images[1:], ("standard-gf", "gd"), strict=True):
-            network = space.field(group, method, 1, group.sizes["time"] - 1)[..., output]
+            network = fit_maps.field(group, method, 1, group.sizes["time"] - 1)[..., output]
             assert np.allclose(image.get_array(), network.T)
         assert bar.get_ylabel() == f"pair\noutput {output + 1} of 2\nseed 1, $t$ = 4"
         assert bar.get_ylim() == (low, high)
@@ -335,7 +336,7 @@ def test_fit_at_given_times_has_a_row_for_each(plane):
     times = only(plane)["time"].values
     figure = figures.fit(plane, times=[0.0, times[3]])
     labels = [ax.get_ylabel() for ax in figure.axes if is_bar(ax)]
-    assert [label.split("$t$ = ")[1] for label in labels] == ["0", style.number(times[3])] * 2
+    assert [label.split("$t$ = ")[1] for label in labels] == ["0", theme.number(times[3])] * 2
 
 
 def test_a_network_off_the_scale_is_said_to_be(plane):
@@ -349,7 +350,7 @@ def test_a_network_off_the_scale_is_said_to_be(plane):
 
 def test_a_trajectory_that_ended_is_a_remark(plane):
     tree = stopped(plane, "gd", 2)
-    time = style.number(only(plane)["time"].values[2])
+    time = theme.number(only(plane)["time"].values[2])
     assert texts(figures.fit(tree)) == [f"kink\nat t = {time}"] * 2
     assert len(texts(figures.fit(tree, times=[0.0]))) == 0
     alone = figures.fit(tree, methods=["gd"])
@@ -373,12 +374,12 @@ def test_many_methods_take_more_rows(plane):
 def test_breakpoints_in_the_plane_are_lines_at_start_and_end(plane):
     figure = figures.breakpoints(plane, seed=2)
     group = only(plane)
-    looks = style.looks(["standard-gf", "gd"])
+    looks = theme.line_styles(["standard-gf", "gd"])
     assert [ax.get_title() for ax in titled(figure)] == ["standard-gf", "gd"]
     for ax, method in zip(titled(figure), looks, strict=True):
         start, end = (c for c in ax.collections if isinstance(c, LineCollection))
         for drawn, index in ((start, 0), (end, group.sizes["time"] - 1)):
-            assert np.allclose(np.array(drawn.get_segments()), space.zero_lines(group, method, 2, index))
+            assert np.allclose(np.array(drawn.get_segments()), zero_lines(group, method, 2, index))
         assert to_rgb(end.get_color()[0]) == pytest.approx(looks[method].colour)
         assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 3))
     assert legend_texts(figure) == ["where a neuron switches, at the end", "at the start"]
@@ -401,7 +402,7 @@ def test_lines_of_a_trajectory_that_ended_are_its_last(plane):
     tree = stopped(plane, "gd", 2)
     figure = figures.breakpoints(tree, seed=0, methods=["gd"])
     (ax,) = titled(figure)
-    assert np.allclose(np.array(ax.collections[1].get_segments()), space.zero_lines(only(plane), "gd", 0, 2))
+    assert np.allclose(np.array(ax.collections[1].get_segments()), zero_lines(only(plane), "gd", 0, 2))
     assert any(text.startswith("kink\nat t = ") for text in texts(figure))
 
 
@@ -417,7 +418,7 @@ def test_fit_of_a_data_set_is_network_against_target(table):
         assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
         assert diagonal.get_xdata()[0] <= ax.get_xlim()[0] < ax.get_xlim()[1] <= diagonal.get_xdata()[1]
         assert ax.get_xlim() == ax.get_ylim()
-        expected = space.predictions(group, method, 1, group.sizes["time"] - 1, 0)
+        expected = fit_at_points.predictions(group, method, 1, group.sizes["time"] - 1, 0)
         for line, kind in ((trained, False), (held_out, True)):
             part = expected[expected["held_out"] == kind]
             assert np.allclose(line.get_xdata(), part["target"])
@@ -464,7 +465,7 @@ def test_points_on_the_line_are_drawn_with_the_networks(curve):
     for line, method in zip(networks, ("standard-gf", "gd"), strict=True):
         x = np.linspace(0.0, 1.0, 401)
         assert np.array_equal(line.get_xdata(), x)
-        expected = single.realized(group, method, 0, group.sizes["time"] - 1, x[:, None])[:, 0]
+        expected = one_trajectory.realized(group, method, 0, group.sizes["time"] - 1, x[:, None])[:, 0]
         assert np.allclose(line.get_ydata(), expected)
     assert legend_texts(figure) == ["target at the points", "point held out", "standard-gf", "gd"]
 

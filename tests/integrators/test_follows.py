@@ -12,8 +12,9 @@ import xarray as xr
 
 import gfcompare as gfc
 from gfcompare import figures, theory
-from gfcompare.figures import pairing
 from gfcompare.figures.data import view
+from gfcompare.figures.distance_to_flow import DistanceToFlow
+from gfcompare.figures.distance_to_own_flow import DistanceToOwnFlow, claims, compared_on_manifold, references
 from gfcompare.hooks import registry
 from gfcompare.integrators.base import check_method
 
@@ -138,7 +139,7 @@ def test_a_plugin_that_claims_the_flow_is_held_to_it_and_may_be_the_reference(tm
 
 
 def test_the_figure_of_a_variables_name_draws_the_variable(tree: xr.DataTree) -> None:
-    shown = figures.builtin.DistanceToFlow().shown(view(tree))
+    shown = DistanceToFlow().shown(view(tree))
     assert shown.methods == ("double", "mirror", "gd", "on_m", "normalized")
     stored = tree["sine"]["distance_to_flow"].sel(integrator=list(shown.methods))
     np.testing.assert_array_equal(shown.groups["sine"]["distance_to_flow"], stored)  # all hit the save times
@@ -146,7 +147,7 @@ def test_the_figure_of_a_variables_name_draws_the_variable(tree: xr.DataTree) ->
 
 
 def test_on_m_the_own_flow_is_the_normalised_one(tree: xr.DataTree) -> None:
-    own = figures.builtin.DistanceToOwnFlow().view(tree)
+    own = DistanceToOwnFlow().view(tree)
     assert own.methods == ("double", "mirror", "gd", "on_m")
     data, stored = own.groups["sine"]["distance_to_own_flow"], tree["sine"]["distance_to_flow"]
     np.testing.assert_array_equal(data.sel(integrator="gd"), stored.sel(integrator="gd"))
@@ -164,7 +165,7 @@ def test_on_m_the_own_flow_is_the_normalised_one(tree: xr.DataTree) -> None:
 
 def test_without_a_method_on_m_the_two_would_be_the_same(tree: xr.DataTree) -> None:
     alone = xr.DataTree.from_dict({"sine": tree["sine"].to_dataset().sel(integrator=["flow", "gd"])})
-    assert not pairing.compared_on_manifold(alone["sine"].to_dataset())
+    assert not compared_on_manifold(alone["sine"].to_dataset())
     with pytest.raises(figures.NothingToDraw, match="a method on M beside the normalised gradient flow"):
         figures.distance_to_own_flow(alone)
     none = xr.DataTree.from_dict({"sine": tree["sine"].to_dataset().sel(integrator=["flow"])})
@@ -175,7 +176,7 @@ def test_without_a_method_on_m_the_two_would_be_the_same(tree: xr.DataTree) -> N
 def test_a_step_beside_the_save_time_is_not_drawn(tree: xr.DataTree) -> None:
     data = tree["sine"].to_dataset(inherit=False).copy(deep=True)
     data["flow_time"].loc[{"integrator": "gd", "time": 2.0}] = 2.01
-    shown = figures.builtin.DistanceToFlow().shown(view(xr.DataTree.from_dict({"sine": data})))
+    shown = DistanceToFlow().shown(view(xr.DataTree.from_dict({"sine": data})))
     drawn = shown.groups["sine"]["distance_to_flow"].sel(integrator="gd")
     assert np.isnan(drawn.sel(time=2.0)).all()
     assert np.isfinite(drawn.sel(time=[0.0, 1.0, 3.0, 4.0])).all()
@@ -184,8 +185,8 @@ def test_a_step_beside_the_save_time_is_not_drawn(tree: xr.DataTree) -> None:
 def test_a_result_from_before_the_claim_was_stored(tree: xr.DataTree) -> None:
     """The method's class says it, where it is there; a name that no plugin has claims nothing."""
     data = tree["sine"].to_dataset().drop_vars("follows")
-    assert pairing.claims(data).tolist() == ["standard", "", "", "", "", "normalized"]
-    assert pairing.references(data) == {"standard": 0, "normalized": 5}
+    assert claims(data).tolist() == ["standard", "", "", "", "", "normalized"]
+    assert references(data) == {"standard": 0, "normalized": 5}
 
 
 # Claims that contradict the rest of the method

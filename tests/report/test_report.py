@@ -21,7 +21,7 @@ from support import gfcompare
 
 from gfcompare import cli, figures
 from gfcompare.figures import data
-from gfcompare.figures.single import typical_seed
+from gfcompare.figures.one_trajectory import typical_seed
 from gfcompare.report import (
     checks,
     curves,

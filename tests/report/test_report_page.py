@@ -20,8 +20,9 @@ from support import PATIENCE
 
 import gfcompare as gfc
 from gfcompare import figures
-from gfcompare.figures import data, space
-from gfcompare.figures.single import realized, typical_seed
+from gfcompare.figures import data, fit_maps
+from gfcompare.figures.breakpoints import zero_lines
+from gfcompare.figures.one_trajectory import realized, typical_seed
 from gfcompare.report import curves, page, tables
 from gfcompare.report.summary import summary
 
@@ -408,11 +409,11 @@ def test_two_inputs_are_maps_with_lines(visit: Any, spaces_page: Path, spaces: x
         assert [trace["meta"] for trace in maps] == ["target", *METHODS]
         np.testing.assert_allclose(np.array(maps[0]["z"]).T, group["target"].values[..., output], rtol=1e-6)
         for trace in maps[1:]:
-            expected = space.field(group, trace["meta"], seed, -1)[..., output]
+            expected = fit_maps.field(group, trace["meta"], seed, -1)[..., output]
             np.testing.assert_allclose(np.array(trace["z"]).T, expected, rtol=1e-4, atol=1e-5)
     lines = next(trace for trace in traces(opened, "functions") if trace["meta"] == "lines")
     ends = np.array([[x, y] for x, y in zip(lines["x"], lines["y"], strict=True) if x is not None])
-    expected = space.zero_lines(group, METHODS[0], seed, -1)
+    expected = zero_lines(group, METHODS[0], seed, -1)
     assert ends.shape == (2 * len(expected), 2)
     ordered = sorted(ends.round(4).tolist())
     np.testing.assert_allclose(ordered, sorted(expected.reshape(-1, 2).round(4).tolist()), atol=2e-4)

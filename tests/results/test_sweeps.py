@@ -13,7 +13,8 @@ from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.component import describe
-from gfcompare.figures import NothingToDraw, sweeps
+from gfcompare.figures import NothingToDraw
+from gfcompare.figures.risk_by_option import swept
 from gfcompare.integrators.base import Integrator
 from gfcompare.results.sweeps import coordinates
 from gfcompare.results.sweeps import sweeps as sweeps_of
@@ -137,4 +138,4 @@ def test_wrong_and_missing_options(small_tree: xr.DataTree) -> None:
         gfc.figures.risk_by_option(small_tree, option="step_siz")
     with pytest.raises(NothingToDraw, match="no problem has a grid of methods over a number"):
         gfc.figures.risk_by_option(small_tree, methods=["standard-gf", "sgd"])
-    assert sweeps.swept(small_tree["sine"].to_dataset())[0].name == "gd"
+    assert swept(small_tree["sine"].to_dataset())[0].name == "gd"

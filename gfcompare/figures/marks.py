@@ -1,0 +1,51 @@
+"""Marks, lines with markers and remarks within a panel."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from gfcompare.figures import theme
+from gfcompare.figures.theme import LineStyle
+
+
+def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: LineStyle) -> None:
+    """Put marks of a method into a panel, whole even on its edge."""
+    if np.size(x) == 0:  # an empty line that is not clipped confuses the layout
+        return
+    axes.plot(
+        np.asarray(x, dtype=np.float64),
+        np.asarray(y, dtype=np.float64),
+        linestyle="",
+        marker=marker,
+        color=look.colour,
+        markersize=4,
+        markeredgewidth=0.9,
+        clip_on=False,
+        zorder=4,
+    )
+
+
+def marked_line(axes: Axes, x: ArrayLike, y: ArrayLike, look: LineStyle) -> None:
+    """Draw the line of a method with its marker at each value."""
+    axes.plot(
+        np.asarray(x, dtype=np.float64),
+        np.asarray(y, dtype=np.float64),
+        color=look.colour,
+        linestyle=look.linestyle,
+        linewidth=look.width,
+        marker=look.marker,
+        markersize=3.5,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        zorder=3,
+    )
+
+
+def remark(axes: Axes, text: str, x: float, y: float, across: str, up: str = "center") -> None:
+    """Write a small text into a panel, at a share of its width and height."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+    axes.text(
+        x, y, theme.typeset(text), transform=axes.transAxes, ha=across, va=up, fontsize=theme.SMALL, bbox=box
+    )
