@@ -35,6 +35,7 @@ _HOMES = {
     "integrate": "results.integrated",
     "integrator": "hooks.registry",
     "open_study": "results.opening",
+    "parameters": "results.reading",
     "validate": "results.validation",
 }
 _MODULES = frozenset(
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from gfcompare.problem import Problem
     from gfcompare.results.integrated import integrate
     from gfcompare.results.opening import open_study
+    from gfcompare.results.reading import parameters
     from gfcompare.results.validation import validate
     from gfcompare.study.diagnosing import diagnose
     from gfcompare.study.limits import Limits
@@ -123,6 +125,7 @@ __all__ = [
     "integrator",
     "measures",
     "open_study",
+    "parameters",
     "piecewise",
     "statistics",
     "targets",

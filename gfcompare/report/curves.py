@@ -12,8 +12,8 @@ from gfcompare.figures import data, theme
 from gfcompare.figures.data import Array, Clock
 from gfcompare.report.packing import packed, packed_size
 from gfcompare.results.quantiles import quantile
-from gfcompare.results.reading import COMPLETE
-from gfcompare.results.schema import VARIABLES, statuses
+from gfcompare.results.reading import COMPLETE, statuses
+from gfcompare.results.schema import VARIABLES
 
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 _NAMES = {

@@ -11,14 +11,15 @@ from numpy.typing import ArrayLike
 
 from gfcompare.components.component import check_instance, describe, plain, require
 from gfcompare.components.errors import is_name
+from gfcompare.hooks.chosen_diagnostics import along, paired
 from gfcompare.integrators.base import Integrator, check_method
 from gfcompare.integrators.loop import OnError, check_on_error, run_block
 from gfcompare.integrators.random_streams import random_stream
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.save_times import check_times
 from gfcompare.problem import Problem
+from gfcompare.results.dataset import problem_group, root_attributes, trajectories, with_diagnostics
 from gfcompare.results.failed import warn_of_failures
-from gfcompare.results.schema import problem_group, root_attributes, trajectories
 
 
 def integrate(
@@ -109,7 +110,9 @@ def labelled(
         "problems": {name: about},
         "integrators": methods,
     }
-    part = trajectories(problem, record, seeds, integrator)
+    values = along(problem, record.theta, record.flow_time, integrator, None)
+    (compared,) = paired(problem, {method: integrator}, [(record.theta, record.flow_time)], None)
+    part = with_diagnostics(trajectories(problem, record, seeds, values), problem, compared)
     group = problem_group(name, problem, {method: integrator}, about | {"integrators": methods}, [part])
     attributes = root_attributes(spec, "") | group.attrs
     return group.isel(integrator=0).assign_attrs(attributes)

@@ -149,3 +149,8 @@ def final_values(data: xr.Dataset, quantity: str) -> Array:
     last = data[quantity].isel(time=-1).transpose("integrator", "seed").values
     complete = np.isin(data["status"].transpose("integrator", "seed").values, COMPLETE)
     return np.where(complete & np.isfinite(last), last, np.inf)
+
+
+def statuses(data: xr.Dataset) -> NDArray[np.str_]:
+    """Return the status of each trajectory as text, shape (integrator, seed)."""
+    return np.array([[Status(int(s)).name.lower() for s in row] for row in data["status"].values])

@@ -5,29 +5,18 @@ docs/schema.md is the same in prose; a test holds the two together.
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.hooks import chosen_diagnostics
-from gfcompare.hooks.registry import registry
-from gfcompare.integrators.base import Integrator
-from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
 from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.results import sweeps
-from gfcompare.results.problem_sample import evaluation, portrait
-from gfcompare.results.reading import states_of
 
 #: Raised when a reader of older files would misunderstand a new one.
 SCHEMA_VERSION = "1.5"
@@ -204,58 +193,6 @@ def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dic
     return found | SAMPLE_VARIABLES | (TEST_VARIABLES if problem.has_test else {})
 
 
-_FROM_RECORD = (
-    "flow_time",
-    "steps",
-    "rejected_steps",
-    "smallest_step",
-    "gradient_evaluations",
-    "sample_gradients",
-    "risk_evaluations",
-)
-
-
-def trajectories(
-    problem: Problem,
-    record: Record,
-    seeds: Sequence[int],
-    method: Integrator | None = None,
-    diagnostics: Sequence[str] | None = None,
-) -> xr.Dataset:
-    """Return a record as a dataset over (seed, time), with the diagnostics computed.
-
-    Parameters
-    ----------
-    problem : the problem
-    record : the trajectories
-    seeds : one for each of them
-    method : their method
-    diagnostics : names of those wanted; None for those that are computed by default
-    """
-    layers = problem.network.layers(record.theta)
-    values: dict[str, Any] = {}
-    for k, layer in enumerate(layers, start=1):
-        values[f"weight_{k}"] = layer.weight
-        values[f"bias_{k}"] = layer.bias
-    values |= chosen_diagnostics.along(problem, record.theta, record.flow_time, method, diagnostics)
-    for name in _FROM_RECORD:
-        values[name] = getattr(record, name)
-    values |= {
-        "wall_time": record.wall_time,
-        "status": record.status,
-        "message": np.array(record.messages, dtype=object),
-        "end_time": record.end_time,
-    }
-    if not problem.smooth:
-        values["activation_changes"] = record.activation_changes
-    meanings = variables(problem, diagnostics)
-    data = xr.Dataset(
-        {name: (meanings[name].dims[1:], array) for name, array in values.items()},
-        coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
-    )
-    return annotated(data, meanings)
-
-
 def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
     """Return the dataset with long_name and units on every variable."""
     for name in data.variables:
@@ -274,135 +211,3 @@ def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
             "flag_meanings": " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES),
         }
     return data
-
-
-def problem_group(
-    name: str,
-    problem: Problem,
-    integrators: Mapping[str, Integrator],
-    descriptions: Mapping[str, Any],
-    parts: Sequence[xr.Dataset],
-    diagnostics: Sequence[str] | None = None,
-) -> xr.Dataset:
-    """Return the group of one problem, with the diagnostics that compare its methods.
-
-    Parameters
-    ----------
-    name : the problem's name
-    problem : the problem
-    integrators : methods by name
-    descriptions : "target", "measure", "initialization" and "integrators", each as plain data
-    parts : for each method its trajectories over all seeds
-    diagnostics : names of those wanted; None for those that are computed by default
-    """
-    meanings = variables(problem, diagnostics)
-    compared = chosen_diagnostics.paired(problem, integrators, map(states_of, parts), diagnostics)
-    parts = [
-        part.assign({name: (meanings[name].dims[1:], array) for name, array in values.items()})
-        for part, values in zip(parts, compared, strict=True)
-    ]
-    return annotated(together(parts, frame(name, problem, integrators, descriptions)), meanings)
-
-
-def together(parts: Sequence[xr.Dataset], about: xr.Dataset) -> xr.Dataset:
-    """Return the trajectories of several methods as one dataset, with what is known before they are there.
-
-    Parameters
-    ----------
-    parts : for each method its trajectories
-    about : what `frame` returns for these methods
-    """
-    data = xr.concat(parts, dim="integrator", coords="minimal", compat="override", join="exact")
-    data = data.assign_coords(about.coords).assign(about.data_vars)
-    data.attrs = dict(about.attrs)
-    return data
-
-
-def frame(
-    name: str, problem: Problem, integrators: Mapping[str, Integrator], descriptions: Mapping[str, Any]
-) -> xr.Dataset:
-    """Return all of the group of a problem that is known before anything is computed.
-
-    The parameters are those of `problem_group`.
-    """
-    options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
-    data = xr.Dataset(
-        {
-            "on_manifold": (
-                "integrator",
-                np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
-            ),
-            "follows": (
-                "integrator",
-                np.array([i.follows or "" for i in integrators.values()], dtype=object),
-            ),
-            "options": ("integrator", np.array(options, dtype=object)),
-        },
-        coords={"integrator": np.array(list(integrators), dtype=object)},
-    )
-    for key, (dims, values) in portrait(problem).items():
-        data[key] = (dims, values)
-    box = problem.measure.box
-    lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
-    data.attrs = {
-        "problem": name,
-        "widths": np.array(problem.network.widths, dtype=np.int64),
-        "target": json.dumps(descriptions["target"]),
-        "measure": json.dumps(descriptions["measure"]),
-        "initialization": json.dumps(descriptions["initialization"]),
-        "evaluation": json.dumps(evaluation(problem)),
-        "lower": lower,
-        "upper": upper,
-    }
-    return with_options(annotated(data, variables(problem, ())), descriptions["integrators"])
-
-
-def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
-    """Return the group of a problem with the options that the study varies as coordinates.
-
-    Parameters
-    ----------
-    data : the group
-    descriptions : of the methods, name and options as plain data
-    """
-    for name, values in sweeps.coordinates(descriptions).items():
-        option = name.removeprefix(sweeps.PREFIX)
-        about = {"long_name": f"option {option} of the method, NaN if it has none", "units": "1"}
-        data = data.assign_coords({name: ("integrator", values, about)})
-    return data
-
-
-def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Return the attributes that say what was run, by what and where."""
-    used = [
-        {"name": p.name, "distribution": p.distribution, "version": p.version}
-        for p in registry().plugins
-        if not p.error
-    ]
-    environment = {
-        "python": platform.python_version(),
-        **versions([*NUMERICAL, *_methods_libraries()]),
-        "machine": platform.machine(),
-        "system": platform.system(),
-    }
-    return {
-        "title": spec["name"],
-        "description": spec["description"],
-        "schema_version": SCHEMA_VERSION,
-        "gfcompare_version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "study": json.dumps(spec),
-        "study_source": source,
-        "plugins": json.dumps(used),
-        "environment": json.dumps(environment),
-    }
-
-
-def _methods_libraries() -> list[str]:
-    """Return the libraries that methods name, such as torch."""
-    return [name for cls in registry().all("integrators") for name in cls.libraries]
-
-
-def statuses(data: xr.Dataset) -> NDArray[np.str_]:
-    """Return the status of each trajectory as text, shape (integrator, seed)."""
-    return np.array([[Status(int(s)).name.lower() for s in row] for row in data["status"].values])

@@ -21,9 +21,10 @@ from gfcompare.hooks.chosen_diagnostics import along, chosen, diagnostics_of, wa
 from gfcompare.integrators.loop import OnError
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
+from gfcompare.results.dataset import trajectories
 from gfcompare.results.netcdf import open_group, variable_attributes
 from gfcompare.results.reading import states_of
-from gfcompare.results.schema import annotated, trajectories, variables
+from gfcompare.results.schema import annotated, variables
 from gfcompare.study.cells import Cell
 from gfcompare.system.writing import PART, write_whole
 
@@ -79,7 +80,7 @@ def missing(path: Path, cell: Cell) -> list[str]:
 
 def save_cell(path: Path, cell: Cell, record: Record) -> None:
     """Write the file of a cell: its trajectories, and the diagnostics of them."""
-    data = trajectories(cell.problem.problem, record, cell.seeds, cell.integrator, ())
+    data = trajectories(cell.problem.problem, record, cell.seeds)
     if any(not cls.default or not _is_own(cls) for cls in chosen(cell.diagnostics)):
         # Kept first: what follows may take long, or end this process.
         _write(path, cell, data)

@@ -8,10 +8,14 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.components.errors import InputError, RunError
+from gfcompare.hooks.chosen_diagnostics import paired
 from gfcompare.hooks.registry import registry
+from gfcompare.problem import Problem
+from gfcompare.results.dataset import problem_group, root_attributes, with_diagnostics
 from gfcompare.results.netcdf import FileInUseError
 from gfcompare.results.opening import open_study, result_path, unfinished_path
-from gfcompare.results.schema import DIAGNOSED, problem_group, root_attributes, variables
+from gfcompare.results.reading import states_of
+from gfcompare.results.schema import DIAGNOSED, variables
 from gfcompare.results.store import ReplacedError, refuse_replaced
 from gfcompare.results.validation import digest
 from gfcompare.study.cell_files import cell_path, load_cell
@@ -77,7 +81,7 @@ def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[
                 problem.problem,
                 study.integrators,
                 descriptions(spec, problem.name),
-                parts,
+                _compared(study, problem.problem, parts),
                 study.diagnostics,
             )
             data = _with_additions(problem.name, data, before, log)
@@ -85,6 +89,12 @@ def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[
         refuse_replaced(file, seen)
 
     write_whole(file, write)
+
+
+def _compared(study: StudySpec, problem: Problem, parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Return the trajectories of each method with the diagnostics that compare methods."""
+    values = paired(problem, study.integrators, map(states_of, parts), study.diagnostics)
+    return [with_diagnostics(part, problem, found) for part, found in zip(parts, values, strict=True)]
 
 
 def _before(file: Path, log: Callable[[str], object]) -> xr.DataTree | None:

@@ -11,9 +11,9 @@ from typing import Any
 import xarray as xr
 
 from gfcompare.components.errors import InputError
+from gfcompare.results.dataset import frame, root_attributes, together
 from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import check_version, unfinished_path
-from gfcompare.results.schema import frame, root_attributes, together
 from gfcompare.results.validation import faults
 from gfcompare.study.cell_files import CELLS, is_finished, load_cell
 from gfcompare.study.cells import Cell
@@ -44,7 +44,7 @@ class Unfinished:
 
 
 def descriptions(spec: Mapping[str, Any], problem: str) -> dict[str, Any]:
-    """Return what `gfcompare.results.schema.frame` needs to know of a study's plain data."""
+    """Return what `gfcompare.results.dataset.frame` needs to know of a study's plain data."""
     return {**spec["problems"][problem], "integrators": spec["integrators"]}
 
 

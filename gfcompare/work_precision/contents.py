@@ -17,9 +17,10 @@ from gfcompare.components.component import describe
 from gfcompare.components.errors import InputError
 from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
+from gfcompare.results.dataset import root_attributes
 from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import WORK_PRECISION, result_path, unfinished_path
-from gfcompare.results.schema import Variable, annotated, root_attributes
+from gfcompare.results.schema import Variable, annotated
 from gfcompare.results.validation import version_of
 from gfcompare.study.spec import StudySpec
 from gfcompare.system.paths import user_path

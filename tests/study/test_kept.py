@@ -247,7 +247,7 @@ def test_only_the_diagnostics_that_are_missing_are_computed(
 ) -> None:
     study(diagnostics=["sharpness"]).run(tmp_path, jobs=1)
     asked: list[list[str]] = []
-    real = cell_files.compute.along
+    real = cell_files.along
 
     def along(*arguments: Any) -> Any:
         asked.append(list(arguments[-1]))
@@ -261,7 +261,7 @@ def test_only_the_diagnostics_that_are_missing_are_computed(
 def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_along = cell_files.compute.along
+    real_along = cell_files.along
 
     def stop(*arguments: Any) -> Any:
         if arguments[-1]:
