@@ -32,14 +32,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all cases of a sampled test but one as thorough: the named one, or the first."""
     fast: dict[str, str] = {}
+    cases: dict[str, set[str]] = {}
     for item in items:
         marker = item.get_closest_marker("sampled")
         if marker is None or not isinstance(item, pytest.Function):
             continue
         case = item.callspec.id
         test = item.nodeid.removesuffix(f"[{case}]")
+        cases.setdefault(test, set()).add(case)
         if case != fast.setdefault(test, marker.args[0] if marker.args else case):
             item.add_marker(pytest.mark.thorough)
+    for test, case in fast.items():
+        # A single case may have been asked for; of several, the one that is named must be there.
+        if len(cases[test]) > 1 and case not in cases[test]:
+            raise pytest.UsageError(f"{test}: sampled names the case {case!r}, and there is none")
 
 
 @pytest.fixture
