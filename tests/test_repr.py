@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 import gfcompare as gfc
+from gfcompare.hooks.registry import registry
 
 
 def test_a_problem_is_told_in_a_line() -> None:
@@ -121,7 +122,7 @@ def test_help_lists_every_option_of_a_figure(name: str) -> None:
     """The options and their defaults are those of the figure's class; every one is explained."""
     function = getattr(gfc.figures, name)
     signature = inspect.signature(function)
-    cls = gfc.plugins.registry().get("figures", name)
+    cls = registry().get("figures", name)
     expected = {key: field.default for key, field in cls.fields().items()} | {"ax": None}
     given = {key: p.default for key, p in signature.parameters.items() if key != "tree"}
     assert given == expected

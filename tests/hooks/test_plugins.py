@@ -280,8 +280,8 @@ def test_a_plugin_that_cannot_be_imported(
 
 @pytest.mark.usefixtures("fresh_registry")
 def test_a_single_file(watched: Path) -> None:
-    gfc.plugins.load_file(watched)
-    gfc.plugins.load_file(watched)  # the second time it is there already
+    plugins.load_file(watched)
+    plugins.load_file(watched)  # the second time it is there already
     assert gfc.integrator("watched", sleep=0.5).sleep == 0.5
     origin = plugins.registry().origin("integrators", "watched")
     assert (origin.name, origin.distribution) == ("watched.py", str(watched))
