@@ -751,7 +751,7 @@ def test_a_study_with_other_libraries(tmp_path):
     path = tmp_path / "methods.toml"
     path.write_text(STUDY.split("[integrators.momentum]")[0] + ADAPTED, encoding="utf-8")
     study = gfc.Study.from_toml(path)
-    assert study.integrators["torch[optimizer NAdam]"].keywords == {"betas": [0.8, 0.99], "weight_decay": 0.1}
+    assert study.integrators["torch[optimizer NAdam]"].keywords == {"betas": (0.8, 0.99), "weight_decay": 0.1}
     data = study.run(tmp_path / "results", jobs=1)["sine"].to_dataset()
     assert data.sizes["integrator"] == 3
     assert (data["status"].values == gfc.Status.REACHED_END).all()

@@ -16,6 +16,7 @@ SHOWN: dict[str, Any] = {
     name: getattr(gfc, name)
     for name in (
         "Limits",
+        "parameters",
         "PiecewiseConstant",
         "PolynomialDecay",
         "Problem",

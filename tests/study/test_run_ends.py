@@ -374,9 +374,9 @@ def test_a_diagnostic_at_which_processes_die_is_left_out_and_no_trajectory_is_lo
     (tmp_path / "dying.py").write_text(DYING)
     registry.load_file(tmp_path / "dying.py")
     made = study(gd=gfc.integrator("gd"), sgd=gfc.integrator("sgd"))
-    made.diagnostics = checked_names(["sharpness", "dying"])
+    made = made.replace(diagnostics=checked_names(["sharpness", "dying"]))
     with pytest.warns(DiagnosticWarning, match=r"diagnostic 'dying' .* is left out \(NaN\): .*exit code 7"):
-        data = made.run(tmp_path, jobs=2)["sine"]
+        data = run_study(made, tmp_path, jobs=2).tree["sine"]
     assert not np.isin(data["status"], Status.FAILED).any()
     assert np.isnan(data["dying"]).all()
     assert np.isfinite(data["sharpness"]).all()
