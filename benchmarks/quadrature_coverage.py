@@ -51,7 +51,7 @@ def shares(dimension: int, name: str, hidden: int, nodes: int, first: int) -> np
     for seed in range(first, first + SEEDS):
         rng = np.random.default_rng([seed, dimension, hidden, nodes])
         theta = gfc.initializations.He(bias_scale=1.0).draw(network, rng)
-        states = parameters(gfc.integrate(problem, flow, theta, TIMES), network)
+        states = gfc.parameters(gfc.integrate(problem, flow, theta, TIMES))[0]
         exact, other = (reference.gradient(states) for reference in references)
         error = np.linalg.norm(problem.gradient(states) - exact, axis=1)
         known = np.linalg.norm(exact - other, axis=1) <= AGREEMENT * error
@@ -59,12 +59,6 @@ def shares(dimension: int, name: str, hidden: int, nodes: int, first: int) -> np
             share = error / np.linalg.norm(exact, axis=1) / problem.quadrature_error(states)
         found.append(np.where(known, share, np.nan))
     return np.array(found)
-
-
-def parameters(trajectory, network: gfc.ReLUNetwork) -> np.ndarray:
-    """Return the states of a trajectory, shape (times, P)."""
-    names = [name for k in range(1, network.depth + 1) for name in (f"weight_{k}", f"bias_{k}")]
-    return np.concatenate([trajectory[name].values.reshape(len(TIMES), -1) for name in names], axis=1)
 
 
 def rows(first: int) -> Iterator[tuple[int, str, int, int, np.ndarray]]:

@@ -24,7 +24,8 @@ def dead(problem: Problem, theta: Array) -> Mask:
     """
     box = problem.measure.box
     first = problem.network.layers(theta)[0]
-    highest = np.maximum(first.weight * box[:, 0], first.weight * box[:, 1]).sum(axis=-1) + first.bias
+    with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
+        highest = np.maximum(first.weight * box[:, 0], first.weight * box[:, 1]).sum(axis=-1) + first.bias
     return np.asarray(highest <= 0.0)
 
 

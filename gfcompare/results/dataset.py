@@ -114,6 +114,17 @@ def together(parts: Sequence[xr.Dataset], about: xr.Dataset) -> xr.Dataset:
     return data
 
 
+def alone(part: xr.Dataset, about: xr.Dataset) -> xr.Dataset:
+    """Return the trajectories of a single method with what `frame` says of it, without an axis of methods.
+
+    It is the first method of `together`, without the cost of joining one.
+    """
+    first = about.isel(integrator=0)
+    data = part.assign_coords(first.coords).assign(first.data_vars)
+    data.attrs = dict(about.attrs)
+    return data
+
+
 def frame(
     name: str, problem: Problem, integrators: Mapping[str, Integrator], descriptions: Mapping[str, Any]
 ) -> xr.Dataset:
@@ -123,7 +134,8 @@ def frame(
     """
     options = [json.dumps(descriptions["integrators"][key]) for key in integrators]
     data = xr.Dataset(
-        {
+        portrait(problem)
+        | {
             "on_manifold": (
                 "integrator",
                 np.array([i.on_manifold for i in integrators.values()], dtype=np.int8),
@@ -136,8 +148,6 @@ def frame(
         },
         coords={"integrator": np.array(list(integrators), dtype=object)},
     )
-    for key, (dims, values) in portrait(problem).items():
-        data[key] = (dims, values)
     box = problem.measure.box
     lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
     data.attrs = {

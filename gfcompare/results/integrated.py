@@ -18,7 +18,7 @@ from gfcompare.integrators.random_streams import random_stream
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.save_times import check_times
 from gfcompare.problem import Problem
-from gfcompare.results.dataset import problem_group, root_attributes, trajectories, with_diagnostics
+from gfcompare.results.dataset import alone, frame, root_attributes, trajectories
 from gfcompare.results.failed import warn_of_failures
 
 
@@ -112,10 +112,9 @@ def labelled(
     }
     values = along(problem, record.theta, record.flow_time, integrator, None)
     (compared,) = paired(problem, {method: integrator}, [(record.theta, record.flow_time)], None)
-    part = with_diagnostics(trajectories(problem, record, seeds, values), problem, compared)
-    group = problem_group(name, problem, {method: integrator}, about | {"integrators": methods}, [part])
-    attributes = root_attributes(spec, "") | group.attrs
-    return group.isel(integrator=0).assign_attrs(attributes)
+    part = trajectories(problem, record, seeds, values | compared)
+    data = alone(part, frame(name, problem, {method: integrator}, about | {"integrators": methods}))
+    return data.assign_attrs(root_attributes(spec, "") | data.attrs)
 
 
 def _name(component: Any, otherwise: str) -> str:
