@@ -1,7 +1,8 @@
-"""Input measures: on an interval, on a box, on points."""
+"""Input measures: on an interval, on a box, normal ones, on points."""
 
 from gfcompare.measures.base import Measure
 from gfcompare.measures.box import Box, BoxDensity, BoxMeasure, Product
+from gfcompare.measures.gaussian import Gaussian
 from gfcompare.measures.line import Density, LineMeasure, PiecewisePolynomial, TruncatedNormal, Uniform
 from gfcompare.measures.points import DataSet, Discretized, PointMeasure, Points
 
@@ -12,6 +13,7 @@ __all__ = [
     "DataSet",
     "Density",
     "Discretized",
+    "Gaussian",
     "LineMeasure",
     "Measure",
     "PiecewisePolynomial",

@@ -4,6 +4,7 @@ from gfcompare.targets.base import SpaceTarget, Target
 from gfcompare.targets.general import Affine, Constant, Function, Labels, Stack
 from gfcompare.targets.line import (
     AbsoluteValue,
+    HermitePolynomial,
     PiecewiseLinear,
     PiecewisePolynomial,
     Polynomial,
@@ -19,6 +20,7 @@ __all__ = [
     "Affine",
     "Constant",
     "Function",
+    "HermitePolynomial",
     "Labels",
     "MultivariatePolynomial",
     "PiecewiseLinear",

@@ -72,9 +72,9 @@ class Affine(SpaceTarget):
     intercept: Numbers = 0.0
 
     def __post_init__(self) -> None:
-        self._fields()
+        self.coefficients()
 
-    def _fields(self) -> tuple[Array, Array]:
+    def coefficients(self) -> tuple[Array, Array]:
         """Return slope, shape (K, d), and intercept, shape (K,)."""
         nested = isinstance(self.slope, Sequence | np.ndarray) and any(
             isinstance(row, Sequence | np.ndarray) for row in self.slope
@@ -101,16 +101,16 @@ class Affine(SpaceTarget):
     @property
     def outputs(self) -> int:
         """Number of components K."""
-        return len(self._fields()[1])
+        return len(self.coefficients()[1])
 
     @property
     def dimension(self) -> int | None:
         """Number of inputs d."""
-        return int(self._fields()[0].shape[1])
+        return int(self.coefficients()[0].shape[1])
 
     def at(self, x: Array) -> Array:
         """Return f, shape (n, K), at the points x, shape (n, d)."""
-        slope, intercept = self._fields()
+        slope, intercept = self.coefficients()
         return np.asarray(intercept + self.checked(x) @ slope.T)
 
     def degree(self, coordinate: int) -> int | None:
@@ -120,7 +120,7 @@ class Affine(SpaceTarget):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], for d = 1."""
         self.line(lower, upper)
-        slope, intercept = self._fields()
+        slope, intercept = self.coefficients()
         return piecewise.from_pieces(
             [lower, upper], [[[c, m] for c, m in zip(intercept, slope[:, 0], strict=True)]]
         )

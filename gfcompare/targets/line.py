@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.polynomial import polynomial
+from numpy.polynomial import hermite_e, polynomial
 
 from gfcompare import piecewise
 from gfcompare.components.component import require
@@ -65,6 +65,49 @@ class Polynomial(Target):
         points = self.checked(x)[:, 0]
         rows = coefficient_rows(self.coefficients, "coefficients")
         return np.stack([polynomial.polyval(points, row) for row in rows], axis=1)
+
+
+@dataclass(frozen=True)
+class HermitePolynomial(Target):
+    """f(x) = c_0 + c_1 He_1(x) + c_2 He_2(x) + ..., with He_2 = x^2 - 1 and so on.
+
+    These (the probabilists') polynomials are orthogonal under the standard normal distribution. As the profile
+    of a `Ridge` they make single-index targets, whose first term that is not constant is the information
+    exponent (G. Ben Arous, R. Gheissari, A. Jagannath, arXiv:2003.10409).
+
+    Parameters
+    ----------
+    coefficients : from c_0 on, as in numpy.polynomial.hermite_e; one list, or one list for each output
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.targets.HermitePolynomial([0.0, 0.0, 1.0]).on(0.0, 3.0)(2.0)  # x^2 - 1
+    array([3.])
+    """
+
+    name: ClassVar[str] = "hermite-polynomial"
+    coefficients: Sequence[float] | Sequence[Sequence[float]] = (0.0, 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        check_degree(max(map(len, rows)) - 1)
+
+    @property
+    def outputs(self) -> int:
+        """Number of components K."""
+        return len(coefficient_rows(self.coefficients, "coefficients"))
+
+    def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
+        """Return f on [lower, upper]."""
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        return piecewise.from_pieces([lower, upper], [[hermite_e.herme2poly(row).tolist() for row in rows]])
+
+    def at(self, x: Array) -> Array:
+        """Return f, shape (n, K), at the points x, shape (n, 1)."""
+        points = self.checked(x)[:, 0]
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        return np.stack([hermite_e.hermeval(points, row) for row in rows], axis=1)
 
 
 @dataclass(frozen=True)
