@@ -3,16 +3,19 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gfcompare.components import extensions
 from gfcompare.components.versions import VERSION as __version__  # noqa: N811
 from gfcompare.hooks.hookspecs import hookimpl
 
 # Where each public name lives. Nothing is imported before it is used: Numba, xarray and matplotlib
 # take seconds to import, and `gfcompare --help` needs none of them.
 _HOMES = {
+    "Applicability": "evaluators.applicability",
     "Array": "integrators.status",
     "Component": "components.component",
     "CountedProblem": "integrators.counting",
     "Diagnostic": "diagnostics",
+    "Evaluator": "evaluators.base",
     "FlowIntegrator": "integrators.flow",
     "InputError": "components.errors",
     "Initialization": "initializations",
@@ -22,6 +25,7 @@ _HOMES = {
     "PiecewiseConstant": "integrators.schedules",
     "PolynomialDecay": "integrators.schedules",
     "Problem": "problem",
+    "ProblemParts": "evaluators.parts",
     "Quadrature": "evaluators.quadrature",
     "ReLUNetwork": "network",
     "State": "integrators.base",
@@ -69,6 +73,9 @@ if TYPE_CHECKING:
     from gfcompare.components.component import Component
     from gfcompare.components.errors import InputError
     from gfcompare.diagnostics import Diagnostic
+    from gfcompare.evaluators.applicability import Applicability
+    from gfcompare.evaluators.base import Evaluator
+    from gfcompare.evaluators.parts import ProblemParts
     from gfcompare.evaluators.quadrature import Quadrature
     from gfcompare.hooks.registry import integrator
     from gfcompare.initializations import Initialization
@@ -92,10 +99,12 @@ if TYPE_CHECKING:
     from gfcompare.targets import Target
 
 __all__ = [
+    "Applicability",
     "Array",
     "Component",
     "CountedProblem",
     "Diagnostic",
+    "Evaluator",
     "FlowIntegrator",
     "Initialization",
     "InputError",
@@ -105,6 +114,7 @@ __all__ = [
     "PiecewiseConstant",
     "PolynomialDecay",
     "Problem",
+    "ProblemParts",
     "Quadrature",
     "ReLUNetwork",
     "State",
@@ -133,6 +143,17 @@ __all__ = [
     "validate",
     "work_precision",
 ]
+
+
+def _plugin_evaluators() -> list[type[Any]]:
+    """Return the evaluators that plugins announce, the built-in ones too; loads the plugins."""
+    registry = importlib.import_module("gfcompare.hooks.registry")
+    found: list[type[Any]] = registry.registry().all("evaluators")
+    return found
+
+
+# The packages that evaluate problems lie below the registry of plugins.
+extensions.supply("evaluators", _plugin_evaluators)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,23 +7,21 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import qmc
 
 from gfcompare.components.component import check_instance
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.along_lines import AlongLines
-from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Sampler, Streams
+from gfcompare.evaluators.applicability import Applicability, Evaluation
+from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Streams
 from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
 from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, problem_table
 from gfcompare.evaluators.on_points import OnPoints
-from gfcompare.evaluators.preintegration import Preintegration
+from gfcompare.evaluators.order import choose
+from gfcompare.evaluators.parts import ProblemParts, finite_values
 from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule
-from gfcompare.evaluators.samplers import OfPieces, OfPoints, OfTarget
-from gfcompare.evaluators.shallow_line import ShallowLine
+from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.piecewise.antiderivatives import single_line
 from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.targets import Labels, Target
 
@@ -77,29 +75,11 @@ class Problem:
             check_instance(quadrature, Quadrature, "the quadrature")
             if not isinstance(measure, BoxMeasure):
                 raise InputError(_NO_QUADRATURE.format(where=_where(measure)))
-        self._quadrature = quadrature or Quadrature()
         _check_inputs(network, target, measure)
-        self._density: PiecewisePolynomial | None = None
-        self._pieces: PiecewisePolynomial | None = None
-        self._preintegration: Preintegration | None = None
-        self._values: Array | None = None
-        if isinstance(measure, LineMeasure):
-            self._density = measure.density()
-            self._pieces = target.on(*measure.interval)
-            outputs = self._pieces.components
-        elif isinstance(measure, PointMeasure):
-            self._values = _labelled(target, measure)
-            outputs = self._values.shape[1]
-        elif isinstance(measure, BoxMeasure):
-            if isinstance(target, Labels):
-                raise InputError(_NO_LABELS)
-            sampler = OfTarget(measure, target)
-            self._preintegration = Preintegration(network, target, measure, self._quadrature, sampler)
-            outputs = _finite(target, _probes(measure.box)).shape[1]
-        else:
-            raise InputError(
-                f"the measure {measure.name!r} must be a LineMeasure, a BoxMeasure or a PointMeasure."
-            )
+        self._parts = ProblemParts(network, target, measure, quadrature)
+        if not isinstance(measure, LineMeasure | BoxMeasure | PointMeasure):
+            _ = self._choice  # refused at once where no evaluator applies
+        outputs = self._parts.outputs()
         if outputs != network.outputs:
             raise InputError(
                 f"the target has K = {outputs} outputs, the network K = {network.outputs}: "
@@ -107,43 +87,44 @@ class Problem:
             )
 
     @cached_property
-    def _chosen(self) -> tuple[Evaluator, Rule | None]:
-        """The evaluator, and the quadrature rule if there is one; found when first needed."""
-        network, measure = self._network, self._measure
-        if self._preintegration is not None:
-            return self._preintegration.chosen()
-        if isinstance(measure, PointMeasure) and self._values is not None:
-            sampler: Sampler = OfPoints(measure, self._values)
-            return OnPoints(network, sampler, measure.points, self._values, measure.weights), None
-        sampler = OfPieces(measure, self.target_pieces)
-        if network.depth == 2:
-            return ShallowLine(network, sampler, self.target_pieces, self.density), None
-        return AlongLines(network, sampler, single_line(self.density, self.target_pieces)), None
+    def _choice(self) -> tuple[Applicability, Evaluation]:
+        """The evaluator, unbuilt, and what is to be said of it; found when first needed."""
+        return choose(self._parts)
 
-    @property
+    @cached_property
     def _evaluator(self) -> Evaluator:
-        return self._chosen[0]
+        build = self._choice[0].build
+        assert build is not None  # it applies
+        return build()
 
     def __repr__(self) -> str:
         """Return the parts of the problem in a line, and how its risk is evaluated."""
         return (
             f"<Problem: network {architecture(self._network)}; target {in_words(self._target)}; "
-            f"measure {in_words(self._measure)}; {evaluated(self._measure)}>"
+            f"measure {in_words(self._measure)}; {evaluated(self._measure, self.evaluation)}>"
         )
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return problem_table(self._network, self._target, self._measure, self._pieces)
+        pieces = self._parts.pieces if isinstance(self._measure, LineMeasure) else None
+        return problem_table(self._parts, self.evaluation, pieces)
 
     @property
     def quadrature(self) -> Quadrature | None:
         """What is wanted of the quadrature rule on a box; None where none is needed."""
-        return None if self._preintegration is None else self._quadrature
+        if self.evaluation.exact:
+            return None
+        return self._parts.quadrature or Quadrature()
 
     @property
     def rule(self) -> Rule | None:
         """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
-        return self._chosen[1]
+        return self._evaluator.rule
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Which evaluator the problem has, how exact it is, and why not one that is tried before it."""
+        return self._choice[1]
 
     @property
     def kind(self) -> str:
@@ -180,18 +161,19 @@ class Problem:
         return self._measure
 
     @property
+    def evaluated_by(self) -> type[Evaluator]:
+        """The class of the evaluator."""
+        return type(self._evaluator)
+
+    @property
     def target_pieces(self) -> PiecewisePolynomial:
         """The target on the measure's interval, as the piecewise polynomial that is integrated."""
-        if self._pieces is None:
-            raise InputError("only a target on the line is a piecewise polynomial.")
-        return self._pieces
+        return self._parts.pieces
 
     @property
     def density(self) -> PiecewisePolynomial:
         """The density of the measure, as the piecewise polynomial that is integrated."""
-        if self._density is None:
-            raise InputError("only a measure on the line has a piecewise polynomial density.")
-        return self._density
+        return self._parts.density
 
     def risk(self, theta: ArrayLike) -> Array:
         """Return the risk, shape (...), at theta, shape (..., P), in units of output squared."""
@@ -238,9 +220,9 @@ class Problem:
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}.")
         rows, _ = self._network.rows(theta)
-        if isinstance(self._measure, PointMeasure) and self._values is not None:
+        if isinstance(self._measure, PointMeasure):
             chosen = self._measure.indices(rng.random((len(rows), batch_size)))
-            points, values = self._measure.points[chosen], self._values[chosen]
+            points, values = self._measure.points[chosen], self._parts.values[chosen]
         else:
             shape = (len(rows), batch_size, self._network.inputs)
             points = self._measure.sample(rng, shape[:2]).reshape(shape)
@@ -250,7 +232,11 @@ class Problem:
 
     def _values_at(self, points: Array) -> Array:
         """Return the target, shape (n, K), at points of shape (n, d)."""
-        values = self._target.at(points) if self._pieces is None else self._pieces(points[:, 0])
+        values = (
+            self._parts.pieces(points[:, 0])
+            if isinstance(self._measure, LineMeasure)
+            else self._target.at(points)
+        )
         return np.asarray(values, dtype=np.float64)
 
     def hessian(self, theta: ArrayLike) -> Array:
@@ -258,15 +244,14 @@ class Problem:
 
         Exact, for one input and one hidden layer; elsewhere use `hessian_product` or `curvature`.
         """
-        evaluator = self._evaluator
-        if not isinstance(evaluator, ShallowLine):
+        if not self.has_hessian:
             raise InputError(
                 "the exact Hessian is known for widths [1, H, K] and a measure with a density; "
                 "hessian_product and curvature work for every problem."
             )
         rows, leading = self._network.rows(theta)
         count = self._network.parameter_count
-        return evaluator.hessians(rows).reshape(*leading, count, count)
+        return self._evaluator.hessians(rows).reshape(*leading, count, count)
 
     def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:
         """Return the Hessian times a vector, both of shape (..., P).
@@ -299,14 +284,14 @@ class Problem:
             raise InputError(f"curvature needs theta of shape ({count},), got {np.shape(theta)}.")
         if not 1 <= k <= count // 2:
             raise InputError(f"k must lie between 1 and {max(count // 2, 1)}, got {k}.")
-        if isinstance(self._evaluator, ShallowLine):
+        if self.has_hessian:
             hessian = self._evaluator.hessians(rows)[0]
             return extreme_eigenvalues(lambda v: v @ hessian, count, k)
         return extreme_eigenvalues(lambda v: self._products(rows[0], v), count, k)
 
     def _products(self, theta: Array, vectors: Array) -> Array:
         """Return the Hessian at theta, (P,), times each of the vectors, (n, P)."""
-        if isinstance(self._evaluator, ShallowLine):
+        if self.has_hessian:
             return np.asarray(vectors @ self._evaluator.hessians(theta[None])[0])
         return differences(lambda rows: self._evaluator.gradients(rows), theta, vectors)
 
@@ -318,9 +303,7 @@ class Problem:
     @property
     def values_on_points(self) -> Array:
         """What is to be learnt on the points of a measure on points, shape (N, K)."""
-        if self._values is None:
-            raise InputError("only a measure on points has values on them.")
-        return self._values
+        return self._parts.values
 
     @property
     def test_points(self) -> tuple[Array, Array]:
@@ -329,7 +312,7 @@ class Problem:
         if held_out is None:
             raise InputError("the measure holds no points out: there is no test risk.")
         points, values = held_out
-        return points, values if isinstance(self._target, Labels) else _finite(self._target, points)
+        return points, values if isinstance(self._target, Labels) else finite_values(self._target, points)
 
     @cached_property
     def _test(self) -> OnPoints:
@@ -345,10 +328,7 @@ class Problem:
 
     @cached_property
     def _comparisons(self) -> tuple[Evaluator, ...]:
-        rule = self.rule
-        if rule is None or self._preintegration is None:
-            raise InputError("this problem is integrated exactly: there is no quadrature error.")
-        return self._preintegration.comparisons(rule)
+        return tuple(self._evaluator.comparisons())
 
     def quadrature_error(self, theta: ArrayLike) -> Array:
         """Return an estimated bound of the relative error of the gradient on a box, shape (...).
@@ -375,7 +355,7 @@ class Problem:
     @property
     def has_hessian(self) -> bool:
         """Whether `hessian` is there: for one input, one hidden layer and a measure with a density."""
-        return isinstance(self._evaluator, ShallowLine)
+        return self._evaluator.has_hessian
 
     def advance_flow(
         self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, *, dense: bool = False
@@ -460,9 +440,6 @@ class Problem:
         return rows, taken, states
 
 
-_NO_LABELS = "the target 'labels' needs a measure on points that has them, such as 'data-set'."
-
-
 _NO_QUADRATURE = (
     "a quadrature rule is for measures on a box in two or more dimensions; {where}. "
     "Leave it out ([quadrature] in a study file)."
@@ -493,28 +470,3 @@ def _check_inputs(network: ReLUNetwork, target: Target, measure: Measure) -> Non
         f"d = {measure.dimension}, the target {target.name!r} "
         f"{'any d' if target.dimension is None else f'd = {target.dimension}'}; they must agree: use {fix}."
     )
-
-
-def _probes(box: Array) -> Array:
-    """Return some points of a box, shape (n, d): a target that is no number there is refused at once."""
-    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * qmc.Sobol(len(box), rng=0).random(256))
-
-
-def _labelled(target: Target, measure: PointMeasure) -> Array:
-    """Return the values to be learnt on the points, shape (N, K)."""
-    if not isinstance(target, Labels):
-        return _finite(target, measure.points)
-    if measure.labels is None:
-        raise InputError(_NO_LABELS)
-    return measure.labels
-
-
-def _finite(target: Target, points: Array) -> Array:
-    """Return the target at points, shape (n, K), or raise InputError where it is not finite."""
-    values = np.asarray(target.at(points), dtype=np.float64)
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        raise InputError(
-            f"the target {target.name!r} is not a finite number at x = {points[bad][0].tolist()}."
-        )
-    return values

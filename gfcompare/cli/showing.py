@@ -17,7 +17,15 @@ from gfcompare.components.errors import InputError, unknown_name
 if TYPE_CHECKING:
     from gfcompare.study.study import Study
 
-_KINDS = ("integrators", "targets", "measures", "initializations", "diagnostics", "figures")
+_KINDS = (
+    "integrators",
+    "targets",
+    "measures",
+    "evaluators",
+    "initializations",
+    "diagnostics",
+    "figures",
+)
 
 
 @app.command("list")
@@ -124,7 +132,7 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
 def plugins(plugin: PluginFiles = None) -> None:
     """List the plugins that were found, what each supplies, and why one is not used."""
     load_plugins(plugin)
-    from gfcompare.hooks.registry import registry
+    from gfcompare.hooks.registry import KINDS, registry
 
     found = registry()
     commands = add_commands()
@@ -136,9 +144,9 @@ def plugins(plugin: PluginFiles = None) -> None:
     for entry in found.plugins:
         supplied = [
             f"{name} ({kind})"
-            for kind in _KINDS
-            for name in found.names(kind)  # type: ignore[arg-type]
-            if found.origin(kind, name) == entry  # type: ignore[arg-type]
+            for kind in KINDS
+            for name in found.names(kind)
+            if found.origin(kind, name) == entry
         ]
         supplied += commands.get(entry, ())
         text = f"NOT USED: {entry.error}" if entry.error else ", ".join(supplied)

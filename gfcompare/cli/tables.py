@@ -73,6 +73,8 @@ def print_study(study: Study) -> None:
                 f"{spec.measure.name}, {spec.initialization.name}"
             )
         )
+        for line in str(spec.problem.evaluation).splitlines():
+            out.print(plain(f"    {line}"))
     from gfcompare.components.component import describe
 
     for name, method in study.integrators.items():
@@ -106,13 +108,15 @@ def print_component(component: type[Any]) -> None:
     """Print what a component is, with its options and defaults."""
     import inspect
 
+    from gfcompare.components.component import Component
+
     out.print(f"[bold]{plain(component.name)}[/bold]")
     out.print(plain(inspect.getdoc(component) or ""))
     for base in component.__mro__[1:]:  # options that a base explains
         text = inspect.getdoc(base) if "__dataclass_fields__" in vars(base) else None
         if text and "Parameters\n---" in text:
             out.print(plain("\n" + text[text.index("Parameters\n---") :]))
-    fields = component.fields()
+    fields = component.fields() if issubclass(component, Component) else {}
     if fields:
         out.print("\nOptions and defaults")
         for name, field in fields.items():

@@ -1,18 +1,23 @@
-"""Exact along lines parallel to one axis: deep networks on the line, and any network on a box."""
+"""Exact along lines parallel to one axis: deep networks on the line, and what preintegration is made of."""
 
 from __future__ import annotations
 
 import threading
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Evaluator, Sampler
+from gfcompare.evaluators.parts import ProblemParts
+from gfcompare.evaluators.samplers import OfPieces
 from gfcompare.kernels import deep_line, line_set
 from gfcompare.kernels.line_set import LineSet
 from gfcompare.kernels.velocity import Shallow
+from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.piecewise.antiderivatives import line_moments
+from gfcompare.piecewise.antiderivatives import line_moments, single_line
 
 Orders = NDArray[np.uint64]
 
@@ -35,6 +40,19 @@ class AlongLines(Evaluator):
     sampler : draws points from the measure
     lines : target and density
     """
+
+    name: ClassVar[str] = "along-lines"
+    measures: ClassVar[tuple[type[Any], ...]] = (LineMeasure,)
+
+    @classmethod
+    def applies(cls, parts: ProblemParts) -> Applicability:
+        """Return that it applies: to every network with one input."""
+
+        def build() -> AlongLines:
+            sampler = OfPieces(parts.measure, parts.pieces)
+            return AlongLines(parts.network, sampler, single_line(parts.density, parts.pieces))
+
+        return Applicability.yes("one input, any depth", "exact to rounding", build)
 
     def __init__(self, network: ReLUNetwork, sampler: Sampler, lines: LineSet) -> None:
         super().__init__(network, sampler)

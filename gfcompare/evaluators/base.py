@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.components.errors import InputError
 from gfcompare.kernels import growth, ndf, ndf_dense, points_descent
 from gfcompare.kernels import points as points_kernel
 from gfcompare.network import ReLUNetwork
 from gfcompare.system import threads
+
+if TYPE_CHECKING:
+    from gfcompare.evaluators.applicability import Applicability
+    from gfcompare.evaluators.parts import ProblemParts
+    from gfcompare.evaluators.quadrature import Rule
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -70,13 +77,34 @@ class FlowTables:
 class Evaluator(abc.ABC):
     """Risk, gradients and descent for rows of parameters, checked and contiguous.
 
-    Every array `thetas` has shape (M, P), is float64 and C-contiguous. Nothing is counted here.
+    Every array `thetas` has shape (M, P), is float64 and C-contiguous. Nothing is counted here. A subclass
+    says with `measures` and `applies` for which problems it is; `gfcompare.evaluators.order` has the order
+    in which evaluators are tried.
 
     Parameters
     ----------
     network : the architecture
     sampler : draws points from the measure
     """
+
+    #: What it is called in messages and in `Problem.evaluation`.
+    name: ClassVar[str]
+    #: Classes of the measures that it is for: it is not asked about problems with another one.
+    measures: ClassVar[tuple[type[Any], ...]]
+    #: Whether it is exact to rounding.
+    exact: ClassVar[bool] = True
+    #: Whether `hessians` is there.
+    has_hessian: ClassVar[bool] = False
+
+    @classmethod
+    @abc.abstractmethod
+    def applies(cls, parts: ProblemParts) -> Applicability:
+        """Return whether it applies to a problem whose measure is one of `measures`, and why or why not."""
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the docstring."""
+        return (inspect.getdoc(cls) or "").split("\n", 1)[0]
 
     def __init__(self, network: ReLUNetwork, sampler: Sampler) -> None:
         self.network = network
@@ -99,6 +127,19 @@ class Evaluator(abc.ABC):
     @abc.abstractmethod
     def cost(self) -> float:
         """Roughly the operations of a gradient."""
+
+    @property
+    def rule(self) -> Rule | None:
+        """The quadrature rule in use; None if there is none."""
+        return None
+
+    def comparisons(self) -> Sequence[Evaluator]:
+        """Return evaluators by finer rules, to which that of a quadrature is compared; the finest first."""
+        raise InputError("this problem is integrated exactly: there is no quadrature error.")
+
+    def hessians(self, thetas: Array) -> Array:
+        """Return the Hessian of the risk at each row, shape (M, P, P); only if `has_hessian`."""
+        raise InputError(f"the evaluator {self.name!r} has no exact Hessian.")
 
     def flow_data(self) -> Any:
         """Return what `kernels.velocity` takes the velocity of a flow from; None if the velocity jumps."""

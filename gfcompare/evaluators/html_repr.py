@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcompare.components.component import Component, describe, plain
-from gfcompare.measures import LineMeasure, Measure, PointMeasure
+from gfcompare.evaluators.applicability import Evaluation
+from gfcompare.evaluators.parts import ProblemParts
+from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.targets import Target
@@ -55,11 +57,13 @@ def in_words(chosen: Component) -> str:
     return f"{chosen.name}({', '.join(f'{key}={text}' for key, text in options.items())})"
 
 
-def evaluated(measure: Measure) -> str:
+def evaluated(measure: Measure, evaluation: Evaluation) -> str:
     """Return in words how the risk under a measure is evaluated."""
     if isinstance(measure, PointMeasure):
         return f"sums over {len(measure.points)} points"
-    return "integrated exactly" if isinstance(measure, LineMeasure) else "preintegrated"
+    if evaluation.exact:
+        return "integrated exactly"
+    return "preintegrated" if evaluation.name == "preintegration" else evaluation.accuracy
 
 
 def component(chosen: Component) -> Markup:
@@ -105,14 +109,13 @@ def target_with_curves(target: Target, pieces: PiecewisePolynomial | None) -> Ma
     return Markup(" ".join([*drawn, component(target)]))
 
 
-def problem_table(
-    network: ReLUNetwork, target: Target, measure: Measure, pieces: PiecewisePolynomial | None
-) -> Markup:
+def problem_table(parts: ProblemParts, evaluation: Evaluation, pieces: PiecewisePolynomial | None) -> Markup:
     """Return a problem; `pieces` is the target as a piecewise polynomial, for one input."""
     rows = [
-        ("network", architecture(network)),
-        ("target", target_with_curves(target, pieces)),
-        ("measure", component(measure)),
-        ("risk and gradient", evaluated(measure)),
+        ("network", architecture(parts.network)),
+        ("target", target_with_curves(parts.target, pieces)),
+        ("measure", component(parts.measure)),
+        ("risk and gradient", evaluated(parts.measure, evaluation)),
+        ("evaluator", evaluation),
     ]
     return table("Problem", rows)

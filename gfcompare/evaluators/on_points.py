@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
+from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import NOTHING, Array, Counts, Evaluator, Sampler
+from gfcompare.evaluators.parts import ProblemParts
+from gfcompare.evaluators.samplers import OfPoints
 from gfcompare.kernels import points as points_kernel
 from gfcompare.kernels import points_descent
+from gfcompare.measures import PointMeasure
 from gfcompare.network import ReLUNetwork
 
 
@@ -19,6 +25,21 @@ class OnPoints(Evaluator):
     sampler : draws points from the measure
     points, values, weights : shapes (N, d), (N, K) and (N,), the weights of sum 1
     """
+
+    name: ClassVar[str] = "points"
+    measures: ClassVar[tuple[type[Any], ...]] = (PointMeasure,)
+
+    @classmethod
+    def applies(cls, parts: ProblemParts) -> Applicability:
+        """Return that it applies: to every network."""
+        measure, values = parts.measure, parts.values
+        assert isinstance(measure, PointMeasure)
+        sampler = OfPoints(measure, values)
+        return Applicability.yes(
+            f"{len(measure.points)} points",
+            "exact to rounding",
+            lambda: OnPoints(parts.network, sampler, measure.points, values, measure.weights),
+        )
 
     def __init__(
         self, network: ReLUNetwork, sampler: Sampler, points: Array, values: Array, weights: Array

@@ -1,14 +1,17 @@
-"""The choice of a quadrature rule on a box: the coordinate, and how many nodes an accuracy needs."""
+"""Preintegration: exact along one coordinate of a box, with a quadrature rule in the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
+from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Sampler
+from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.quadrature import (
     ACCURACY,
     ACCURACY_ABOVE,
@@ -17,7 +20,9 @@ from gfcompare.evaluators.quadrature import (
     Rule,
     preintegrated,
 )
+from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.initializations import He
+from gfcompare.kernels.line_set import LineSet
 from gfcompare.measures import BoxMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.targets import Target
@@ -28,8 +33,66 @@ _NETWORKS = 8
 _FIRST = 64
 
 
-class Preintegration:
-    """Finds the rule for a problem on a box, and builds its evaluators.
+class Preintegration(AlongLines):
+    """Any network on a box: exact along one coordinate, with quadrature nodes in the others.
+
+    Parameters
+    ----------
+    network : with d inputs and K outputs
+    sampler : draws points from the measure
+    lines : target and density on the lines of a rule
+    rule : that rule, with its estimated error
+    search : knows other rules
+    """
+
+    name: ClassVar[str] = "preintegration"
+    measures: ClassVar[tuple[type[Any], ...]] = (BoxMeasure,)
+    exact: ClassVar[bool] = False
+
+    def __init__(
+        self, network: ReLUNetwork, sampler: Sampler, lines: LineSet, rule: Rule, search: RuleSearch
+    ) -> None:
+        super().__init__(network, sampler, lines)
+        self._rule = rule
+        self._search = search
+
+    @classmethod
+    def applies(cls, parts: ProblemParts) -> Applicability:
+        """Return that it applies: to every network, target and density on a box."""
+        measure, wanted = parts.measure, parts.quadrature or Quadrature()
+        assert isinstance(measure, BoxMeasure)
+
+        def build() -> Preintegration:
+            sampler = OfTarget(measure, parts.target)
+            search = RuleSearch(parts.network, parts.target, measure, wanted, sampler)
+            along, rule = search.chosen()
+            return Preintegration(parts.network, sampler, along.lines, rule, search)
+
+        if wanted.nodes is None:
+            goal = ACCURACY.get(measure.dimension, ACCURACY_ABOVE)
+            accuracy = (
+                f"relative error of the gradient about {goal:g}, or what {MOST_NODES} nodes reach: see "
+                "problem.rule"
+            )
+        else:
+            accuracy = f"what {wanted.nodes} nodes reach: see problem.rule"
+        asked = "any network, target and density on a box"
+        return Applicability.yes(
+            asked if parts.quadrature is None else "a quadrature rule is asked for", accuracy, build
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """The quadrature rule in use."""
+        return self._rule
+
+    def comparisons(self) -> Sequence[AlongLines]:
+        """Return evaluators by finer rules, to which its own is compared; the finest first."""
+        return self._search.comparisons(self._rule)
+
+
+class RuleSearch:
+    """The search for the coordinate of a rule, and for as many nodes as an accuracy needs.
 
     Parameters
     ----------

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, ClassVar
 
 import numpy as np
 
+from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
+from gfcompare.evaluators.parts import ProblemParts
+from gfcompare.evaluators.samplers import OfPieces
 from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
 from gfcompare.kernels.line import LineData
+from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.antiderivatives import line_data
 from gfcompare.piecewise.interval import PiecewisePolynomial
@@ -35,6 +40,23 @@ class ShallowLine(Evaluator):
     target : K components
     density : one component, total mass 1
     """
+
+    name: ClassVar[str] = "shallow-line"
+    measures: ClassVar[tuple[type[Any], ...]] = (LineMeasure,)
+    has_hessian: ClassVar[bool] = True
+
+    @classmethod
+    def applies(cls, parts: ProblemParts) -> Applicability:
+        """Return whether there is one hidden layer."""
+        layers = parts.network.depth - 1
+        if layers != 1:
+            return Applicability.no(f"the network has {layers} hidden layers, it is for one")
+
+        def build() -> ShallowLine:
+            sampler = OfPieces(parts.measure, parts.pieces)
+            return ShallowLine(parts.network, sampler, parts.pieces, parts.density)
+
+        return Applicability.yes("one input, one hidden layer", "exact to rounding", build)
 
     # A thread pays off past about this many neurons times rows times steps.
     _WORTH_A_THREAD = 20_000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gfcompare import diagnostics, initializations, measures, targets
 from gfcompare.diagnostics import Quantity
+from gfcompare.evaluators import order
+from gfcompare.evaluators.base import Evaluator
 from gfcompare.hooks.hookspecs import hookimpl
 from gfcompare.initializations import Initialization
 from gfcompare.measures import Measure
@@ -51,6 +53,12 @@ def gfcompare_measures() -> list[type[Measure]]:
         measures.DataSet,
         measures.Discretized,
     ]
+
+
+@hookimpl
+def gfcompare_evaluators() -> list[type[Evaluator]]:
+    """Announce the evaluators; the order in which they are tried is written there."""
+    return [*order.EXACT, *order.APPROXIMATE]
 
 
 @hookimpl

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from gfcompare.components.component import Component
     from gfcompare.diagnostics import Quantity
+    from gfcompare.evaluators.base import Evaluator
     from gfcompare.initializations import Initialization
     from gfcompare.integrators.base import Integrator
     from gfcompare.measures import Measure
@@ -36,6 +37,11 @@ def gfcompare_targets() -> Iterable[type[Target]]:  # type: ignore[empty-body]
 @hookspec
 def gfcompare_measures() -> Iterable[type[Measure]]:  # type: ignore[empty-body]
     """Return input measures: concrete subclasses of `gfcompare.Measure`."""
+
+
+@hookspec
+def gfcompare_evaluators() -> Iterable[type[Evaluator]]:  # type: ignore[empty-body]
+    """Return ways of evaluating risk and gradient: concrete subclasses of `gfcompare.Evaluator`."""
 
 
 @hookspec

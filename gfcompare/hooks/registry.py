@@ -39,6 +39,7 @@ from gfcompare.components.errors import (
 from gfcompare.components.versions import versions
 from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
+from gfcompare.evaluators.base import Evaluator
 from gfcompare.hooks import hookspecs
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.base import Integrator, check_follows
@@ -54,21 +55,25 @@ GROUP = "gfcompare"
 _NAME = re.compile(r"\w[\w.+-]*")
 
 #: The kinds of component, each with the hook `gfcompare_<kind>`.
-Kind = Literal["integrators", "targets", "measures", "initializations", "diagnostics", "figures"]
+Kind = Literal[
+    "integrators", "targets", "measures", "evaluators", "initializations", "diagnostics", "figures"
+]
 KINDS: tuple[Kind, ...] = (
     "integrators",
     "targets",
     "measures",
+    "evaluators",
     "initializations",
     "diagnostics",
     "figures",
 )
 
 # Figures are looked at by name only: gfcompare.figures lies above this module.
-_BASES: dict[str, type[Component]] = {
+_BASES: dict[str, type[Any]] = {
     "integrators": Integrator,
     "targets": Target,
     "measures": Measure,
+    "evaluators": Evaluator,
     "initializations": Initialization,
     "diagnostics": Quantity,
     "figures": Component,
@@ -171,7 +176,7 @@ class Registry:
             own.add(name)
 
 
-def _check_class(kind: Kind, component: object) -> None:
+def _check_class(kind: Kind, component: Any) -> None:
     """Raise InputError unless a class can be used as a component of a kind."""
     base = _BASES[kind]
     if not inspect.isclass(component):
@@ -179,11 +184,15 @@ def _check_class(kind: Kind, component: object) -> None:
     if not issubclass(component, base):
         wanted = "Diagnostic" if base is Quantity else base.__name__
         raise InputError(f"{component.__name__} in gfcompare_{kind} is not a gfcompare.{wanted}")
-    if not isinstance(getattr(component, "name", None), str) or not component.name:
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not name:
         raise InputError(f"{component.__name__} has no class attribute 'name'")
     if issubclass(component, Integrator):
         check_follows(component)
-    _check_name(component, component.name)
+    if issubclass(component, Evaluator):
+        _check_evaluator(component)
+        return
+    _check_name(component, name)
     if issubclass(component, Quantity):
         check_quantity(component)
     if inspect.isabstract(component):
@@ -194,6 +203,20 @@ def _check_class(kind: Kind, component: object) -> None:
         check_step_method(component)
     if kind == "figures" and not isinstance(getattr(component, "title", None), str):
         raise InputError(f"{component.__name__} has no class attribute 'title' that is text")
+
+
+def _check_evaluator(component: type[Evaluator]) -> None:
+    """Raise InputError unless a class is a concrete evaluator that says which measures it is for."""
+    measures = getattr(component, "measures", None)
+    right = isinstance(measures, tuple) and measures
+    if not (right and all(inspect.isclass(m) and issubclass(m, Measure) for m in measures or ())):
+        raise InputError(
+            f"{component.__name__} has no class attribute 'measures' that is a tuple of classes of measures, "
+            "such as measures = (MyMeasure,)"
+        )
+    if inspect.isabstract(component):
+        missing = ", ".join(sorted(getattr(component, "__abstractmethods__", ())))
+        raise InputError(f"{component.__name__} does not define {missing}")
 
 
 def _check_name(component: type[Any], name: str) -> None:
@@ -341,16 +364,20 @@ def _other_neighbour(file: Path) -> str:
     return ""
 
 
-#: Diagnostics of plugins that are files, with the plugin they come from.
-Carried = list[tuple[Plugin, list[type[Any]]]]
+#: Diagnostics and evaluators of plugins that are files, with the plugin they come from.
+Carried = list[tuple[Plugin, dict[Kind, list[type[Any]]]]]
 
 
 def carried() -> Carried:
     """Return what a worker process looks up by name and would not find: it does not load these files."""
     found = registry()
     files = {str(file) for file in _files}
+    kinds: tuple[Kind, ...] = ("diagnostics", "evaluators")
     return [
-        (plugin, [c for c in found.all("diagnostics") if found.origin("diagnostics", c.name) == plugin])
+        (
+            plugin,
+            {kind: [c for c in found.all(kind) if found.origin(kind, c.name) == plugin] for kind in kinds},
+        )
         for plugin in found.plugins
         if plugin.distribution in files
     ]
@@ -359,9 +386,9 @@ def carried() -> Carried:
 def adopt(given: Carried) -> None:
     """Take in what `carried` has returned in another process, unless it is there."""
     found = registry()
-    for plugin, diagnostics in given:
+    for plugin, components in given:
         if plugin not in found.plugins:
-            found.adopt(plugin, {"diagnostics": diagnostics})
+            found.adopt(plugin, components)
 
 
 def integrator(name: str, /, **options: Any) -> Integrator:

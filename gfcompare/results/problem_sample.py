@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.measures import BoxMeasure, PointMeasure
+from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.problem import Problem
 
 Array = NDArray[np.float64]
@@ -22,7 +22,7 @@ Variables = dict[str, tuple[tuple[str, ...], Array]]
 GRID_POINTS = 401
 #: Points of the grid on each axis of the plane.
 PLANE_POINTS = 65
-#: Points drawn from a measure on a box.
+#: Points drawn from a measure with more inputs.
 SAMPLE_POINTS = 1024
 
 
@@ -34,6 +34,8 @@ def portrait(problem: Problem) -> Variables:
     if isinstance(measure, BoxMeasure):
         plane = _plane(problem, measure) if measure.dimension == 2 else {}
         return plane | _sample(problem, measure)
+    if not isinstance(measure, LineMeasure):
+        return _sample(problem, measure)
     lower, upper = measure.box[0]
     x = np.linspace(float(lower), float(upper), GRID_POINTS)
     return {
@@ -71,7 +73,7 @@ def _plane(problem: Problem, measure: BoxMeasure) -> Variables:
     }
 
 
-def _sample(problem: Problem, measure: BoxMeasure) -> Variables:
+def _sample(problem: Problem, measure: Measure) -> Variables:
     points = measure.sample(np.random.Generator(np.random.PCG64(0)), SAMPLE_POINTS)
     return {
         "sample_x": (("point", "input"), points),

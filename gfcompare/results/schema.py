@@ -13,7 +13,7 @@ import xarray as xr
 
 from gfcompare.hooks import chosen_diagnostics
 from gfcompare.integrators.status import Status
-from gfcompare.measures import LineMeasure
+from gfcompare.measures import BoxMeasure, LineMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.results import sweeps
@@ -188,7 +188,7 @@ def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dic
         found |= POINT_VARIABLES
     if isinstance(problem.measure, LineMeasure):
         return found | INTERVAL_VARIABLES
-    if problem.smooth and problem.network.inputs == 2:
+    if isinstance(problem.measure, BoxMeasure) and problem.network.inputs == 2:
         found |= PLANE_VARIABLES
     return found | SAMPLE_VARIABLES | (TEST_VARIABLES if problem.has_test else {})
 

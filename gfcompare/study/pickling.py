@@ -30,13 +30,13 @@ def check_sendable(cells: Sequence[Cell]) -> None:
                 cloudpickle.dumps(part)
             except Exception as error:  # pickle lets through what an object's own code raises
                 raise InputError(_message(where, part, error)) from None
-    for plugin, diagnostics in carried():
-        for cls in diagnostics:
+    for plugin, components in carried():
+        for kind, cls in ((kind, cls) for kind, classes in components.items() for cls in classes):
             try:
                 cloudpickle.dumps(cls)
             except Exception as error:
                 raise InputError(
-                    f"the diagnostic {cls.name!r} of plugin {plugin.label} cannot be sent to a "
+                    f"the {kind.removesuffix('s')} {cls.name!r} of plugin {plugin.label} cannot be sent to a "
                     f"worker process: {type(error).__name__}: {error}. {_FIX}"
                 ) from None
 

@@ -72,5 +72,6 @@ class ProblemSpec:
             "target and measure": self.problem.digest,
             # Their values are in the digest; what else they do, such as drawing points, is in their code.
             "code": [code_identity(type(part)) for part in (self.target, self.measure)],
+            "evaluator": [self.problem.evaluation.name, code_identity(self.problem.evaluated_by)],
             "initialization": identity(self.initialization.options()) | provenance(self.initialization),
         }

@@ -22,7 +22,7 @@ CLASSES: list[type[Any]] = [
     gfc.Quadrature,
     gfc.PolynomialDecay,
     gfc.PiecewiseConstant,
-    *(cls for kind in KINDS for cls in registry().all(kind)),
+    *(cls for kind in KINDS if kind != "evaluators" for cls in registry().all(kind)),
 ]
 FIELDS = [
     (cls, field.name)
