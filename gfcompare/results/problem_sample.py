@@ -88,7 +88,7 @@ def evaluation(problem: Problem) -> dict[str, Any]:
         return {"kind": "points", "points": len(problem.measure.points)}
     rule = problem.rule
     if rule is None:
-        return {"kind": "exact"}
+        return {"kind": "exact", "evaluator": problem.evaluation.name}
     return {
         "kind": "preintegration",
         "nodes": rule.nodes,

@@ -109,7 +109,8 @@ def evaluation_text(data: xr.Dataset) -> str:
             f"with {found['nodes']} nodes in the others; "
             f"with twice as many, the gradients of 8 random networks differ by {found['gradient_error']:.1g}"
         )
-    return "risk and gradient are integrated exactly"
+    by = f" (evaluator {found['evaluator']})" if "evaluator" in found else ""
+    return f"risk and gradient are integrated exactly{by}"
 
 
 def states_of(data: xr.Dataset) -> tuple[Array, Array]:

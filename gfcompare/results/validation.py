@@ -288,12 +288,13 @@ def _shown_variables(data: xr.Dataset) -> dict[str, Variable]:
         kind = evaluation_of(data)["kind"]
     except (TypeError, ValueError, AttributeError, RecursionError):  # said elsewhere
         return {}
-    if kind == "exact":
+    if kind == "exact" and "sample_x" not in data.variables and data.sizes.get("input", 1) == 1:
         return INTERVAL_VARIABLES
     if kind == "points":
         test = any(name in data.variables for name in TEST_VARIABLES)
         return SAMPLE_VARIABLES | POINT_VARIABLES | (TEST_VARIABLES if test else {})
-    return SAMPLE_VARIABLES | (PLANE_VARIABLES if data.sizes.get("input") == 2 else {})
+    grid = kind == "preintegration" or any(name in data.variables for name in PLANE_VARIABLES)
+    return SAMPLE_VARIABLES | (PLANE_VARIABLES if grid and data.sizes.get("input") == 2 else {})
 
 
 def _is_kind(variable: xr.DataArray, kind: str) -> bool:
