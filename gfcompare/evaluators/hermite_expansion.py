@@ -2,14 +2,13 @@
 
 With x = m + A xi, xi standard normal, a target becomes a sum of neurons s(u.xi + a) with outgoing weights, a
 constant, a linear function of xi, ridge functions He_n(z.xi) with unit vectors z, and Wick products of two
-or three components of y = A xi. Of these He_2(z.xi) and :y_i y_j: = y_i y_j - E[y_i y_j] are orthogonal to all
-affine functions, He_3(z.xi) and :y_i y_j y_k: to all of degree 2, and so on.
+or three components of y = A xi. Of these He_2(z.xi) and :y_i y_j: = y_i y_j - E[y_i y_j] are orthogonal to
+all affine functions, He_3(z.xi) and :y_i y_j y_k: to all of degree 2, and so on.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -294,10 +293,10 @@ def _powers(profile: Target) -> Array:
     elif isinstance(profile, MultivariatePolynomial) and profile.dimension == 1:
         rows = []
         for row in coefficient_rows(profile.coefficients, "coefficients"):
-            found: defaultdict[int, float] = defaultdict(
-                float, {p[0]: c for p, c in zip(profile.powers, row, strict=True)}
-            )
-            rows.append(np.array([found[n] for n in range(max(found) + 1)]))
+            ascending = np.zeros(1 + max(power for (power,) in profile.powers))
+            for (power,), coefficient in zip(profile.powers, row, strict=True):
+                ascending[power] = coefficient
+            rows.append(ascending)
     else:
         raise NotExpandedError(_UNKNOWN.format(target=profile.name))
     length = max(1, *(int(np.flatnonzero(row).max(initial=0)) + 1 for row in rows))

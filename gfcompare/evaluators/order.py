@@ -7,6 +7,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.evaluators.applicability import Applicability, Evaluation
 from gfcompare.evaluators.base import Evaluator
+from gfcompare.evaluators.gaussian_inputs import GaussianInputs
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.preintegration import Preintegration
@@ -17,6 +18,7 @@ EXACT: tuple[type[Evaluator], ...] = (
     OnPoints,
     ShallowLine,
     AlongLines,
+    GaussianInputs,
 )
 #: Evaluators with an error that is not rounding.
 APPROXIMATE: tuple[type[Evaluator], ...] = (Preintegration,)

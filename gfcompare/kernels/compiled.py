@@ -80,6 +80,11 @@ def leaf_exact(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath=False, **INTERNAL)
 
 
+def cold_leaf_exact(function: Callable[..., Any]) -> Any:
+    """Compile a `leaf_exact` that is not inlined."""
+    return _compile(function, fastmath=False, **{**INTERNAL, "forceinline": False})
+
+
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
     kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     keep(kernel)

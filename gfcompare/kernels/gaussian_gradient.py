@@ -217,7 +217,7 @@ def hermite_values(alpha, values):
 
 
 @cold_leaf
-def _add_expansion(data, work, i, vector):
+def add_expansion(data, work, i, vector):
     """Add what the Hermite expansion of the target contributes to neuron i; `vector` receives a part."""
     scalars, values = work.scalars, work.hermite
     direction, columns = work.directions[i], work.columns
@@ -256,7 +256,7 @@ def _add_expansion(data, work, i, vector):
 
 @cold_leaf
 def _add_products(data, work, i, vector):
-    """As `_add_expansion`, for Wick products of two or three components of A xi."""
+    """As `add_expansion`, for Wick products of two or three components of A xi."""
     inputs = data.mean.shape[0]
     place, slope, part = (
         work.vectors[0, :inputs],
@@ -297,7 +297,7 @@ def _row_gradient(data, work, i, vector):
     """Write the derivative by the direction of neuron i, twice E[(v_i . r) 1_i xi]."""
     for j in range(vector.shape[0]):
         vector[j] = 0.0
-    _add_expansion(data, work, i, vector)
+    add_expansion(data, work, i, vector)
     for k in range(work.mix.shape[1]):
         weight, direction = work.mix[i, k], work.directions[k]
         if k == i:
@@ -351,7 +351,7 @@ def gaussian_gradient_into(data, theta, gradient, work):
 
 
 @leaf
-def _risk(data, theta, work):
+def rounded_risk(data, theta, work):
     """Return the risk after the gradient at theta: E|N|^2 - 2 E[N f] + E|f|^2, to rounding of each."""
     hidden, outputs, inputs = work.mix.shape[0], work.columns.shape[0], data.mean.shape[0]
     first = hidden * (inputs + 1 + outputs)
@@ -364,18 +364,26 @@ def _risk(data, theta, work):
 
 
 @entry
-def evaluate(data, thetas, hidden, risks, gradients):
-    """Evaluate the risk, to rounding of its parts, and the gradient.
-
-    Parameters
-    ----------
-    data : GaussianData
-    thetas : (M, P)
-    hidden : neurons H
-    risks : (M,), receives the risks
-    gradients : (M, P), receives the gradients
-    """
+def gradients(data, thetas, hidden, results):
+    """Write the gradient at each theta, (M, P), for H hidden neurons into `results`, (M, P)."""
     work = gaussian_work(data, hidden, data.constant.shape[0])
     for m in range(thetas.shape[0]):
-        gaussian_gradient_into(data, thetas[m], gradients[m], work)
-        risks[m] = _risk(data, thetas[m], work)
+        gaussian_gradient_into(data, thetas[m], results[m], work)
+
+
+@entry
+def products_with_target(data, rows, results):
+    """Write minus E[s_i f_k], for neurons with rows (N, r + 1), of xi, into `results`, (K, N).
+
+    Only the Hermite expansion of the target: no teacher's neurons.
+    """
+    outputs, rank = data.linear.shape
+    work = gaussian_work(data, rows.shape[0], outputs)
+    vector = np.empty(rank)
+    work.means[1] = data.constant
+    for i in range(rows.shape[0]):
+        work.directions[i] = rows[i, :rank]
+        work.scalars[BIAS, i] = rows[i, rank]
+        _set(data, work, i)
+        add_expansion(data, work, i, vector)
+    results[:] = work.products[1]

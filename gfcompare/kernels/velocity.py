@@ -14,6 +14,12 @@ from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
+from gfcompare.kernels.gaussian_gradient import (
+    GaussianData,
+    GaussianWork,
+    gaussian_gradient_into,
+    gaussian_work,
+)
 from gfcompare.kernels.line import PACKED_ORDERS, PACKED_ROWS, LineData, gradient_into, packed_line_work
 from gfcompare.kernels.line_set import (
     LineMoments,
@@ -60,6 +66,14 @@ class DeepVelocity(NamedTuple):
     gradient: DeepWork
 
 
+class GaussianVelocity(NamedTuple):
+    """Scratch memory for one hidden layer under a normal input measure."""
+
+    retracted: np.ndarray
+    norms: np.ndarray
+    gradient: GaussianWork
+
+
 def _line_work(data, widths, parameters):
     hidden = widths[1]
     orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
@@ -79,6 +93,12 @@ def _shallow_work(data, widths, parameters):
 @allocator
 def _deep_work(data, widths, parameters):
     return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
+
+
+@allocator
+def _gaussian_work(data, widths, parameters):
+    work = gaussian_work(data, widths[1], widths[2])
+    return GaussianVelocity(np.empty(parameters), np.empty(widths[1]), work)
 
 
 # Into what has no other callers: compiled once less.
@@ -166,10 +186,21 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
     _turned(widths, theta, result, memory, normalize)
 
 
+@cold_leaf
+def _gaussian_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    gaussian_gradient_into(data, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
 _KINDS = {
     LineData: (allocator(_line_work), line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
+    GaussianData: (_gaussian_work, _gaussian_velocity),
 }
 
 

@@ -29,14 +29,14 @@ class Gaussian(Measure):
     """The normal distribution with given mean and covariance.
 
     Risk, gradient and Hessian of networks with one hidden layer are exact under it, in any dimension, for
-    teachers with one hidden layer, constant and affine targets, polynomials of total degree up to 3, and ridge
-    functions of a polynomial of degree up to 8. For anything else take it to points: `discretize`.
+    teachers with one hidden layer, constant and affine targets, polynomials of total degree up to 3, and
+    ridge functions of a polynomial of degree up to 8. For anything else replace it by points: `discretize`.
 
     Parameters
     ----------
     mean : a number, or one for each input
-    covariance : a variance for all inputs, one for each input, or the matrix as d lists of d numbers, symmetric
-        and positive semidefinite, not zero
+    covariance : a variance for all inputs, one for each input, or the matrix as d lists of d numbers,
+        symmetric and positive semidefinite, not zero
     dimension : number of inputs d
 
     Raises
@@ -82,7 +82,7 @@ class Gaussian(Measure):
 
     @cached_property
     def factor(self) -> Array:
-        """A with A A^T the covariance, shape (d, r) for rank r; for independent inputs its diagonal, (1, d)."""
+        """A with A A^T the covariance, shape (d, r) for rank r; its diagonal, (1, d), if it is diagonal."""
         d = self.dimension
         allowed = f"a variance, {d} variances, or {d} lists of {d} numbers"
         matrix = _numbers(self.covariance, "covariance", allowed)

@@ -71,9 +71,9 @@ class Polynomial(Target):
 class HermitePolynomial(Target):
     """f(x) = c_0 + c_1 He_1(x) + c_2 He_2(x) + ..., with He_2 = x^2 - 1 and so on.
 
-    These (the probabilists') polynomials are orthogonal under the standard normal distribution. As the profile
-    of a `Ridge` they make single-index targets, whose first term that is not constant is the information
-    exponent (G. Ben Arous, R. Gheissari, A. Jagannath, arXiv:2003.10409).
+    These (the probabilists') polynomials are orthogonal under the standard normal distribution. As the
+    profile of a `Ridge` they make single-index targets; the degree of the first term that is not constant is
+    the information exponent (G. Ben Arous, R. Gheissari, A. Jagannath, arXiv:2003.10409).
 
     Parameters
     ----------
