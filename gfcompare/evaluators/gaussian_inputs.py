@@ -12,10 +12,13 @@ from gfcompare.evaluators.hermite_expansion import Expansion, NotExpandedError, 
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import gaussian_descent, gaussian_gradient, gaussian_hessian, gaussian_risk
-from gfcompare.kernels.gaussian import tables
-from gfcompare.kernels.gaussian_gradient import GaussianData
+from gfcompare.kernels.gaussian import BIAS, CELLS, SCALARS, TERMS, tables
+from gfcompare.kernels.gaussian_gradient import GaussianData, GaussianWork, gaussian_work
 from gfcompare.measures import Gaussian
 from gfcompare.network import ReLUNetwork
+
+# A risk below this share of its terms is evaluated with twice the digits.
+_SHARE = 1e-6
 
 
 class GaussianInputs(Evaluator):
@@ -56,16 +59,18 @@ class GaussianInputs(Evaluator):
     ) -> None:
         super().__init__(network, sampler)
         self._hidden = network.hidden[0]
+        self._measure = measure
+        self._expansion = expansion
         self._data = _data(measure, expansion)
 
     def data(self) -> tuple[Array, ...]:
         """Return mean and factor of the covariance, and the parts of the target."""
-        return tuple(np.asarray(part) for part in self._data[2:])
+        return tuple(np.asarray(part) for part in (*self._data[2:4], *vars(self._expansion).values()))
 
     @property
     def cost(self) -> float:
         """Roughly the operations of a gradient: so many for a pair of neurons, and its share of vectors."""
-        neurons = self._hidden + len(self._data.rows)
+        neurons = self._hidden + len(self._data.directions)
         return self._hidden * neurons * (100.0 + 4.0 * self.network.inputs)
 
     def flow_data(self) -> GaussianData:
@@ -73,24 +78,50 @@ class GaussianInputs(Evaluator):
         return self._data
 
     def risks(self, thetas: Array) -> Array:
-        """Return the risk at each row, shape (M,)."""
-        results = np.empty(len(thetas))
-
-        def work(rows: slice) -> None:
-            gaussian_risk.risks(self._data, thetas[rows], self._hidden, results[rows])
-
-        self._share(len(thetas), self.cost, work)
+        """Return the risk at each row, shape (M,), not negative."""
+        risks, _ = self._evaluate(thetas)
+        results = np.where(risks[:, 0] < 0, 0.0, risks[:, 0])
+        # A target of degree 2 and more is no network: there the risk is never that small.
+        if not len(self._data.ridges) and not len(self._data.products):
+            for m in np.flatnonzero(results < _SHARE * risks[:, 1]):
+                results[m] = self._small_risk(thetas[m])
         return results
+
+    def _small_risk(self, theta: Array) -> float:
+        """Return the risk at theta, shape (P,), by arithmetic with twice the digits."""
+        inputs, (outputs, rank) = self.network.inputs, self._data.linear.shape
+        first = self._hidden * inputs
+        teacher = self._expansion.rows
+        rows = _whitened(
+            self._measure,
+            np.concatenate([theta[:first].reshape(self._hidden, inputs), teacher[:, :inputs]]),
+            np.concatenate([theta[first : first + self._hidden], teacher[:, inputs]]),
+        )
+        columns = theta[first + self._hidden : -outputs].reshape(outputs, self._hidden)
+        result = np.empty(2)
+        gaussian_risk.mean_square(
+            rows,
+            np.concatenate([columns, self._data.columns], axis=1),
+            theta[-outputs:] + self._data.constant,
+            self._data.linear,
+            result,
+            gaussian_risk.mean_square_work(len(rows), rank, outputs),
+        )
+        return max(float(result[0]), 0.0)
 
     def gradients(self, thetas: Array) -> Array:
         """Return the generalised gradient at each row, shape (M, P)."""
-        results = np.empty_like(thetas)
+        return self._evaluate(thetas)[1]
+
+    def _evaluate(self, thetas: Array) -> tuple[Array, Array]:
+        """Return risks with the size of their terms, shape (M, 2), and gradients, shape (M, P)."""
+        risks, gradients = np.empty((len(thetas), 2)), np.empty_like(thetas)
 
         def work(rows: slice) -> None:
-            gaussian_gradient.gradients(self._data, thetas[rows], self._hidden, results[rows])
+            gaussian_gradient.evaluate(self._data, thetas[rows], risks[rows], gradients[rows], self._work())
 
         self._share(len(thetas), self.cost, work)
-        return results
+        return risks, gradients
 
     def hessians(self, thetas: Array) -> Array:
         """Return the Hessian of the risk at each row, shape (M, P, P), symmetric to the bit."""
@@ -98,7 +129,8 @@ class GaussianInputs(Evaluator):
         results = np.empty((rows, parameters, parameters))
 
         def work(part: slice) -> None:
-            gaussian_hessian.hessians(self._data, thetas[part], self._hidden, results[part])
+            own = gaussian_hessian.hessian_work(self._data, parameters)
+            gaussian_hessian.hessians(self._data, thetas[part], results[part], self._work(), own)
 
         self._share(rows, 10.0 * self.cost * self.network.inputs, work)
         return results
@@ -109,27 +141,43 @@ class GaussianInputs(Evaluator):
 
         def work(rows: slice) -> None:
             gaussian_descent.descend(
-                self._data, self._widths, thetas[rows], step_sizes, normalize, bound, taken[rows]
+                self._data,
+                self._widths,
+                thetas[rows],
+                step_sizes,
+                normalize,
+                bound,
+                taken[rows],
+                np.empty(thetas.shape[1]),
+                np.empty(self._hidden),
+                self._work(),
             )
 
         self._share(len(thetas), self.cost * len(step_sizes), work)
         return taken
 
+    def _work(self) -> GaussianWork:
+        work: GaussianWork = gaussian_work(self._data, self._hidden, self.network.outputs)
+        return work
+
 
 def _data(measure: Gaussian, expansion: Expansion) -> GaussianData:
     """Return what the kernels need: the measure, and minus the target."""
-    rank = expansion.linear.shape[1]
-    rows = np.ascontiguousarray(expansion.rows[:, :rank])
-    biases = np.ascontiguousarray(expansion.rows[:, rank])
-    square = np.zeros(2)
-    gaussian_risk.mean_square(
-        rows, biases, -expansion.columns, -expansion.constant, -expansion.linear, square
-    )
+    inputs, rank = measure.dimension, expansion.linear.shape[1]
+    rows = _whitened(measure, expansion.rows[:, :inputs], expansion.rows[:, inputs])
+    table, normal = tables()
+    directions, scalars = np.ascontiguousarray(rows[:, :rank]), np.zeros((SCALARS, len(rows)))
+    owen = np.zeros((len(rows), CELLS * TERMS))
+    scalars[BIAS] = rows[:, rank]
+    gaussian_gradient.set_neurons(table, directions, scalars, owen)
     data = GaussianData(
-        *tables(),
+        table,
+        normal,
         measure.centre,
         np.ascontiguousarray(measure.factor),
-        expansion.rows,
+        directions,
+        scalars,
+        owen,
         -expansion.columns,
         -expansion.constant,
         -expansion.linear,
@@ -137,25 +185,37 @@ def _data(measure: Gaussian, expansion: Expansion) -> GaussianData:
         -expansion.profiles,
         expansion.products,
         -expansion.weights,
-        square,
+        np.zeros(1),
     )
-    if len(expansion.ridges) or len(expansion.products):
-        square[0] += expansion.square_of_higher(measure.factor) + 2.0 * _neurons_times_higher(data)
+    data.square[0] = _target_square(measure, expansion, data)
     return data
 
 
-def _neurons_times_higher(data: GaussianData) -> float:
-    """Return E[f g] of the teacher's neurons f and the part g of a target that has degree 2 and more."""
-    teacher = len(data.rows)
-    if teacher == 0:
-        return 0.0
-    outputs, rank = data.linear.shape
+def _target_square(measure: Gaussian, expansion: Expansion, data: GaussianData) -> float:
+    """Return E|f|^2: the risk of the teacher's neurons as a student, with the rest as the target."""
+    rest = float((data.constant**2).sum() + (data.linear**2).sum())
+    if len(data.ridges) or len(data.products):
+        rest += expansion.square_of_higher(measure.factor)
+    rows, (outputs, rank) = expansion.rows, data.linear.shape
+    if not len(rows):
+        return rest
+    inputs, neurons = measure.dimension, len(rows)
+    theta = np.concatenate(
+        [rows[:, :inputs].ravel(), rows[:, inputs], data.columns.ravel(), np.zeros(outputs)]
+    )[None]
     none = data._replace(
-        rows=np.empty((0, rank + 1)),
+        directions=np.empty((0, rank)),
+        scalars=np.empty((SCALARS, 0)),
+        owen=np.empty((0, CELLS * TERMS)),
         columns=np.empty((outputs, 0)),
-        constant=np.zeros(outputs),
-        linear=np.zeros((outputs, rank)),
+        square=np.array([rest]),
     )
-    products = np.empty((outputs, teacher))
-    gaussian_gradient.products_with_target(none, data.rows, products)
-    return float((data.columns * products).sum())
+    risks = np.empty((1, 2))
+    work = gaussian_work(none, neurons, outputs)
+    gaussian_gradient.evaluate(none, theta, risks, np.empty_like(theta), work)
+    return float(risks[0, 0])
+
+
+def _whitened(measure: Gaussian, rows: Array, biases: Array) -> Array:
+    """Return rows and biases of neurons in terms of xi, shape (n, r + 1)."""
+    return np.column_stack([measure.whiten(rows), biases + rows @ measure.centre])

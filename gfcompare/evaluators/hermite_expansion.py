@@ -40,11 +40,11 @@ class NotExpandedError(Exception):
 
 @dataclass(frozen=True)
 class Expansion:
-    """A target of d inputs and K outputs in terms of xi, which has r components.
+    """A target of d inputs and K outputs, all but its neurons in terms of xi, which has r components.
 
     Attributes
     ----------
-    rows : shape (M, r + 1), of neurons, with their biases
+    rows : shape (M, d + 1), of neurons, with their biases, as functions of x
     columns : shape (K, M), their outgoing weights
     constant : shape (K,)
     linear : shape (K, r)
@@ -99,23 +99,18 @@ class _Builder:
     ridges: list[tuple[Array, Array]] = field(default_factory=list)
     products: dict[tuple[int, ...], Array] = field(default_factory=dict)
 
-    def whiten(self, rows: Array) -> Array:
-        """Return A^T w for each row w."""
-        factor = self.measure.factor
-        return np.asarray(rows * factor[0] if len(factor) == 1 else rows @ factor)
-
     def add_neuron(self, row: Array, bias: float, column: Array) -> None:
         """Add column s(row . x + bias)."""
-        self.neurons.append((self.whiten(row), bias + float(row @ self.measure.centre), column))
+        self.neurons.append((row, bias, column))
 
     def add_linear(self, slopes: Array) -> None:
         """Add slopes . x, of shape (K, d)."""
         self.constant += slopes @ self.measure.centre
-        self.linear += self.whiten(slopes)
+        self.linear += self.measure.whiten(slopes)
 
     def add_ridge(self, direction: Array, coefficients: Array) -> None:
         """Add a polynomial of direction . x, with ascending coefficients, shape (K, n + 1)."""
-        row, centre = self.whiten(direction), float(direction @ self.measure.centre)
+        row, centre = self.measure.whiten(direction), float(direction @ self.measure.centre)
         deviation = float(np.linalg.norm(row))
         inner = np.array([centre, deviation])
         hermite = np.zeros((self.outputs, HIGHEST_DEGREE + 1))
@@ -150,7 +145,7 @@ class _Builder:
         elif len(factors) == 1:
             slopes = np.zeros((self.outputs, self.measure.dimension))
             slopes[:, factors[0]] = weights
-            self.linear += self.whiten(slopes)
+            self.linear += self.measure.whiten(slopes)
         else:
             known = self.products.get(tuple(sorted(factors)), 0.0)
             self.products[tuple(sorted(factors))] = known + weights
@@ -171,7 +166,7 @@ class _Builder:
         products = [(*factors, -1)[:3] for factors in self.products]
         count = len(products)
         return Expansion(
-            np.array(rows).reshape(-1, rank + 1),
+            np.array(rows).reshape(-1, self.measure.dimension + 1),
             np.array([column for _, _, column in self.neurons]).reshape(-1, self.outputs).T.copy(),
             self.constant,
             self.linear,

@@ -37,7 +37,8 @@ _ROOT_HALF = math.sqrt(0.5)
 _NEAR = 0.9
 _TINY = 1e-300
 
-# Rows of `Neurons.scalars`.
+# N neurons are held by `directions`, (N, r), unit vectors; `scalars`, (SCALARS, N), whose rows are |u|, a,
+# alpha, phi, Phi - 1/2, a - |u| alpha, and 1 if |alpha| >= 9; and `owen`, (N, CELLS * TERMS): S(alpha, .).
 NORM, BIAS, ALPHA, DENSITY, PHI, EXCESS, BEYOND = range(7)
 SCALARS = 7
 # Rows of the scratch memory of a row of pairs; results first.
@@ -50,14 +51,6 @@ class Tables(NamedTuple):
 
     owen: np.ndarray  # (CELLS, TERMS, CELLS * TERMS): S by cell of h, power of h, then cell and power of z
     normal: np.ndarray  # (CELLS, TERMS): Phi - 1/2
-
-
-class Neurons(NamedTuple):
-    """N neurons, as pairs of them need them."""
-
-    directions: np.ndarray  # (N, r) unit vectors
-    scalars: np.ndarray  # (SCALARS, N): |u|, a, alpha, phi, Phi - 1/2, a - |u| alpha, whether |alpha| >= 9
-    owen: np.ndarray  # (N, CELLS * TERMS): S(alpha, .)
 
 
 @cache
@@ -139,13 +132,12 @@ def unit_vector(vector):
 
 
 @cold_leaf
-def set_neuron(tables, neurons, i):
+def set_neuron(table, directions, scalars, owen, i):
     """Set all that follows of neuron i from its direction, which is a vector of any length yet, and its bias.
 
     A neuron without a direction is a constant; s'(0) = 0, so that for a bias 0 it is inactive.
     """
-    scalars = neurons.scalars
-    norm = unit_vector(neurons.directions[i])
+    norm = unit_vector(directions[i])
     bias = scalars[BIAS, i]
     alpha = bias / norm if norm > 0.0 else (SATURATED if bias > 0.0 else -SATURATED)
     excess = 0.0
@@ -157,27 +149,21 @@ def set_neuron(tables, neurons, i):
     scalars[DENSITY, i] = _DENSITY * math.exp(-0.5 * alpha * alpha)
     scalars[PHI, i] = 0.5 * math.erf(_ROOT_HALF * alpha)
     scalars[EXCESS, i] = excess
-    scalars[BEYOND, i] = _contract(tables.owen, alpha, neurons.owen[i])
+    place = 2.0 * abs(alpha)
+    scalars[BEYOND, i] = 1.0
+    if place < CELLS:
+        cell = int(place)
+        scalars[BEYOND, i] = 0.0
+        _contract(table[cell], 2.0 * (place - cell) - 1.0, 1.0 if alpha >= 0.0 else -1.0, owen[i])
 
 
 @cold_leaf
-def _contract(owen, h, row):
-    """Write S(|h|, .) sign h on the cells of z into `row`; return 1 if |h| is beyond the table."""
-    place = 2.0 * abs(h)
-    if not place < CELLS:
-        return 1.0
-    cell = int(place)
-    local = 2.0 * (place - cell) - 1.0
-    coefficients = owen[cell]
-    sign = 1.0 if h >= 0.0 else -1.0
-    for j in range(row.shape[0]):
-        row[j] = coefficients[TERMS - 1, j]
-    for p in range(TERMS - 2, -1, -1):
-        for j in range(row.shape[0]):
-            row[j] = row[j] * local + coefficients[p, j]
-    for j in range(row.shape[0]):
-        row[j] *= sign
-    return 0.0
+def _contract(c, x, sign, row):
+    """Write polynomials in h, at x of their cell, times a sign: S(h, .) on the cells of z."""
+    for j in range(row.shape[0]):  # one expression, so that all but `c` stays in registers
+        value = (((c[12, j] * x + c[11, j]) * x + c[10, j]) * x + c[9, j]) * x + c[8, j]
+        value = (((value * x + c[7, j]) * x + c[6, j]) * x + c[5, j]) * x + c[4, j]
+        row[j] = sign * ((((value * x + c[3, j]) * x + c[2, j]) * x + c[1, j]) * x + c[0, j])
 
 
 @leaf
@@ -275,7 +261,7 @@ def pairs_without_biases(scalars, i, first, last, pairs):
 
 
 @cold_leaf
-def pairs_with_biases(tables, neurons, i, first, last, pairs):
+def pairs_with_biases(normal, scalars, owen, i, first, last, pairs):
     """Evaluate the pairs of neuron i, (u, a), with neurons (v, b) = first, ..., last - 1, in place.
 
     After `correlate`, row by row of `pairs`:
@@ -285,7 +271,6 @@ def pairs_with_biases(tables, neurons, i, first, last, pairs):
     - MEAN, MEAN_BACK: E[1_u s_v] and E[1_v s_u];
     - Z, Z_BACK: z_1 and z_2.
     """
-    scalars, owen, normal = neurons.scalars, neurons.owen, tables.normal
     rhos, defects, sigmas, angles = pairs[CORRELATION], pairs[DEFECT], pairs[SIGMA], pairs[ANGLE]
     z, z_back = pairs[Z], pairs[Z_BACK]
     alphas = scalars[ALPHA]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
+from gfcompare.kernels.compiled import allocator, bare_entry, cold_leaf, leaf, merged
 from gfcompare.kernels.gaussian import (
     ALPHA,
     BIAS,
@@ -28,10 +28,8 @@ from gfcompare.kernels.gaussian import (
     Q_BACK,
     SCALARS,
     TERMS,
-    Neurons,
     P,
     Q,
-    Tables,
     correlate,
     dot,
     mean_of,
@@ -52,11 +50,13 @@ class GaussianData(NamedTuple):
     Columns of the last three groups are outputs. Everything but `mean` and `factor` is in terms of xi.
     """
 
-    owen: np.ndarray  # tables, see `gaussian`
+    table: np.ndarray  # S and Phi, see `gaussian.Tables`
     normal: np.ndarray
     mean: np.ndarray  # (d,)
     factor: np.ndarray  # (d, r): A, or (1, d): its diagonal
-    rows: np.ndarray  # (M, r + 1): rows and biases of the teacher
+    directions: np.ndarray  # (M, r): the teacher's neurons, see `gaussian`
+    scalars: np.ndarray  # (SCALARS, M)
+    owen: np.ndarray  # (M, CELLS * TERMS)
     columns: np.ndarray  # (K, M): minus its outgoing weights
     constant: np.ndarray  # (K,)
     linear: np.ndarray  # (K, r)
@@ -64,7 +64,7 @@ class GaussianData(NamedTuple):
     profiles: np.ndarray  # (R, K, 9): coefficients of He_2, ..., He_8 at their places
     products: np.ndarray  # (T, 3) int64: factors of a Wick product of components of A xi; -1 for none
     weights: np.ndarray  # (T, K)
-    square: np.ndarray  # (2,): E|f|^2, high and low part
+    square: np.ndarray  # (1,): E|f|^2
 
 
 class GaussianWork(NamedTuple):
@@ -83,12 +83,18 @@ class GaussianWork(NamedTuple):
     hermite: np.ndarray  # (9,)
 
 
-@allocator
-def gaussian_work(data, hidden, outputs):
-    """Return the scratch memory for H neurons, with the teacher's in their places."""
-    teacher, rank = data.rows.shape[0], data.linear.shape[1]
+def gaussian_work(data: GaussianData, hidden: int, outputs: int) -> GaussianWork:
+    """Return the scratch memory for H neurons, with the teacher's in their places, made in Python."""
+    work: GaussianWork = _empty_work(data, hidden, outputs)
+    work.directions[hidden:], work.scalars[:, hidden:] = data.directions, data.scalars
+    work.owen[hidden:], work.columns[:, hidden:] = data.owen, data.columns
+    return work
+
+
+def _empty_work(data, hidden, outputs):
+    teacher, rank = data.directions.shape
     count = hidden + teacher
-    work = GaussianWork(
+    return GaussianWork(
         np.zeros((count, rank)),
         np.zeros((SCALARS, count)),
         np.zeros((count, CELLS * TERMS)),
@@ -101,17 +107,33 @@ def gaussian_work(data, hidden, outputs):
         np.zeros((4, max(data.mean.shape[0], rank))),
         np.zeros(HIGHEST_DEGREE + 1),
     )
-    for i in range(teacher):
-        work.directions[hidden + i] = data.rows[i, :rank]
-        work.scalars[BIAS, hidden + i] = data.rows[i, rank]
-        work.columns[:, hidden + i] = data.columns[:, i]
-        _set(data, work, hidden + i)
+
+
+_allocated_work = allocator(_empty_work)
+
+
+@allocator
+def allocated_gaussian_work(data, hidden, outputs):
+    """As `gaussian_work`, in compiled code."""
+    work = _allocated_work(data, hidden, outputs)
+    for i in range(data.directions.shape[0]):
+        # Loops: for slices Numba would compile what it says of shapes that differ.
+        for j in range(data.directions.shape[1]):
+            work.directions[hidden + i, j] = data.directions[i, j]
+        for j in range(SCALARS):
+            work.scalars[j, hidden + i] = data.scalars[j, i]
+        for j in range(CELLS * TERMS):
+            work.owen[hidden + i, j] = data.owen[i, j]
+        for j in range(outputs):
+            work.columns[j, hidden + i] = data.columns[j, i]
     return work
 
 
-@leaf
-def _set(data, work, i):
-    set_neuron(Tables(data.owen, data.normal), Neurons(work.directions, work.scalars, work.owen), i)
+@bare_entry
+def set_neurons(table, directions, scalars, owen):
+    """Set N neurons from vectors (N, r), and biases in a row of `scalars`; see `gaussian.set_neuron`."""
+    for i in range(directions.shape[0]):
+        set_neuron(table, directions, scalars, owen, i)
 
 
 @cold_leaf
@@ -152,7 +174,7 @@ def set_student(data, theta, work):
         work.scalars[BIAS, i] = theta[hidden * inputs + i] + dot(data.mean, row)
         for k in range(outputs):
             work.columns[k, i] = theta[hidden * (inputs + 1 + k) + i]
-        _set(data, work, i)
+        set_neuron(data.table, work.directions, work.scalars, work.owen, i)
     for i in range(work.scalars.shape[1]):
         biased = biased or work.scalars[BIAS, i] != 0.0
     return biased
@@ -163,10 +185,9 @@ def _add_pairs(data, work, biased, i):
     """Add neuron i and its pairs with later ones to the sums."""
     scalars, pairs, mix, sums = work.scalars, work.pairs, work.mix, work.sums
     hidden, count = mix.shape
-    neurons = Neurons(work.directions, scalars, work.owen)
     correlate(work.directions, i, i + 1, count, pairs)
     if biased:
-        pairs_with_biases(Tables(data.owen, data.normal), neurons, i, i + 1, count, pairs)
+        pairs_with_biases(data.normal, scalars, work.owen, i, i + 1, count, pairs)
     else:
         pairs_without_biases(scalars, i, i + 1, count, pairs)
     norm = scalars[NORM, i]
@@ -308,7 +329,7 @@ def _row_gradient(data, work, i, vector):
         vector[j] *= 2.0
 
 
-@cold_leaf
+@merged
 def gaussian_gradient_into(data, theta, gradient, work):
     """Write the gradient at theta, (P,), and sums that give the risk into `work`."""
     hidden, count = work.mix.shape
@@ -351,8 +372,8 @@ def gaussian_gradient_into(data, theta, gradient, work):
 
 
 @leaf
-def rounded_risk(data, theta, work):
-    """Return the risk after the gradient at theta: E|N|^2 - 2 E[N f] + E|f|^2, to rounding of each."""
+def _risk(data, theta, work):
+    """Return the risk after the gradient at theta, E|N|^2 - 2 E[N f] + E|f|^2, to rounding of its terms."""
     hidden, outputs, inputs = work.mix.shape[0], work.columns.shape[0], data.mean.shape[0]
     first = hidden * (inputs + 1 + outputs)
     total = data.square[0]
@@ -363,27 +384,31 @@ def rounded_risk(data, theta, work):
     return total
 
 
-@entry
-def gradients(data, thetas, hidden, results):
-    """Write the gradient at each theta, (M, P), for H hidden neurons into `results`, (M, P)."""
-    work = gaussian_work(data, hidden, data.constant.shape[0])
-    for m in range(thetas.shape[0]):
-        gaussian_gradient_into(data, thetas[m], results[m], work)
+@leaf
+def _terms(data, work):
+    """Return the size of the terms of the risk: E|f|^2 and (sum of norms of neurons)^2."""
+    total = data.square[0]
+    for m in range(work.columns.shape[0]):
+        own = abs(work.means[0, m])
+        for k in range(work.columns.shape[1]):
+            own += abs(work.columns[m, k]) * np.sqrt(max(square_mean(work.scalars, k), 0.0))
+        total += own * own
+    return total
 
 
-@entry
-def products_with_target(data, rows, results):
-    """Write minus E[s_i f_k], for neurons with rows (N, r + 1), of xi, into `results`, (K, N).
+@bare_entry
+def evaluate(data, thetas, risks, gradients, work):
+    """Evaluate risk and gradient; one entry for both, because each would compile everything.
 
-    Only the Hermite expansion of the target: no teacher's neurons.
+    Parameters
+    ----------
+    data : GaussianData
+    thetas : (M, P)
+    risks : (M, 2), receives the risk to rounding of its terms, and their size
+    gradients : (M, P), receives the gradient
+    work : see `gaussian_work`
     """
-    outputs, rank = data.linear.shape
-    work = gaussian_work(data, rows.shape[0], outputs)
-    vector = np.empty(rank)
-    work.means[1] = data.constant
-    for i in range(rows.shape[0]):
-        work.directions[i] = rows[i, :rank]
-        work.scalars[BIAS, i] = rows[i, rank]
-        _set(data, work, i)
-        add_expansion(data, work, i, vector)
-    results[:] = work.products[1]
+    for m in range(thetas.shape[0]):
+        gaussian_gradient_into(data, thetas[m], gradients[m], work)
+        risks[m, 0] = _risk(data, thetas[m], work)
+        risks[m, 1] = _terms(data, work)

@@ -7,10 +7,11 @@ of norm |v| sigma, along v / |v| - rho u / |u|, with alpha z_1.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, entry
+from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, merged
 from gfcompare.kernels.gaussian import (
     ALPHA,
     CORRELATION,
@@ -21,10 +22,8 @@ from gfcompare.kernels.gaussian import (
     PHI,
     SIGMA,
     Z_BACK,
-    Neurons,
     P,
     Q,
-    Tables,
     Z,
     correlate,
     dot,
@@ -33,9 +32,9 @@ from gfcompare.kernels.gaussian import (
     product_mean,
 )
 from gfcompare.kernels.gaussian_gradient import (
+    GaussianData,
     add_expansion,
     gaussian_gradient_into,
-    gaussian_work,
     hermite_values,
 )
 
@@ -75,8 +74,9 @@ def _gauss_newton(work, i, k, block, vector):
     active_back = scalars[DENSITY, k] * 0.5 * math.erfc(-_ROOT_HALF * pairs[Z_BACK, k])
     both, defect = _both(scalars, i, k, pairs), pairs[DEFECT, k]
     sign = 1.0 if pairs[CORRELATION, k] > 0.0 else -1.0
-    block[:] = 0.0
     for j in range(rank):
+        for b in range(rank):
+            block[j, b] = 0.0
         block[j, j] = pairs[P, k]
     # With psi = phi(alpha) phi(z_1) / sigma: psi (u v^T + v u^T - rho (u u^T + v v^T)), where u is near +-v.
     share = sign * both / (2.0 - defect)
@@ -103,7 +103,8 @@ def _add_kink(data, work, i, height, block, vectors):
         return
     u = work.directions[i]
     slope, difference = vectors[0, :rank], vectors[1, :rank]
-    slope[:] = 0.0
+    for j in range(rank):
+        slope[j] = 0.0
     for k in range(work.directions.shape[0]):
         if k == i:
             continue
@@ -286,7 +287,8 @@ def _residual_columns(data, work, i, weights, result):
         for n in range(outputs):
             columns[n, i] = 1.0 if n == m else 0.0
         work.sums[0, i] = work.sums[1, i] = 0.0
-        vector[:] = 0.0
+        for j in range(rank):
+            vector[j] = 0.0
         add_expansion(data, work, i, vector)
         along, last = work.sums[0, i], work.sums[1, i]
         for k in range(work.directions.shape[0]):
@@ -303,7 +305,7 @@ def _residual_columns(data, work, i, weights, result):
         columns[m, i] = weights[m]
 
 
-@cold_leaf
+@merged
 def _hessian_into(data, theta, gradient, result, work, block, half, vectors, weights):
     """Write the Hessian at theta, (P,), into `result`, (P, P), symmetric to the bit."""
     hidden, count = work.mix.shape
@@ -311,12 +313,12 @@ def _hessian_into(data, theta, gradient, result, work, block, half, vectors, wei
     gaussian_gradient_into(data, theta, gradient, work)
     for m in range(outputs):  # without the neurons, as `add_expansion` needs them
         work.means[1, m] = theta[hidden * (inputs + 1 + outputs) + m] + data.constant[m]
-    result[:] = 0.0
-    neurons = Neurons(work.directions, work.scalars, work.owen)
-    tables = Tables(data.owen, data.normal)
+    for a in range(result.shape[0]):
+        for b in range(result.shape[0]):
+            result[a, b] = 0.0
     for i in range(hidden):
         correlate(work.directions, i, 0, count, work.pairs)
-        pairs_with_biases(tables, neurons, i, 0, count, work.pairs)
+        pairs_with_biases(data.normal, work.scalars, work.owen, i, 0, count, work.pairs)
         height = work.sums[0, i]
         for k in range(i, hidden):
             weight = 0.0
@@ -324,7 +326,9 @@ def _hessian_into(data, theta, gradient, result, work, block, half, vectors, wei
                 weight += work.columns[m, i] * work.columns[m, k]
             _gauss_newton(work, i, k, block, vectors[0])
             if k == i:
-                block *= weight
+                for a in range(block.shape[0]):
+                    for b in range(block.shape[0]):
+                        block[a, b] *= weight
                 weight = 1.0
                 _add_kink(data, work, i, height, block, vectors)
             _write_block(data, hidden, i, k, 2.0 * weight, block, half, result)
@@ -338,13 +342,32 @@ def _hessian_into(data, theta, gradient, result, work, block, half, vectors, wei
             result[a, b] = result[b, a]
 
 
-@entry
-def hessians(data, thetas, hidden, results):
-    """Write the Hessian at each theta, (M, P), for H hidden neurons into `results`, (M, P, P)."""
-    outputs, rank, inputs = data.constant.shape[0], data.linear.shape[1], data.mean.shape[0]
-    work = gaussian_work(data, hidden, outputs)
-    gradient = np.empty(thetas.shape[1])
-    block, half = np.empty((rank + 1, rank + 1)), np.empty((inputs, rank + 1))
-    vectors, weights = np.empty((4, rank)), np.empty(outputs)
+class HessianWork(NamedTuple):
+    """Scratch memory for a Hessian: d inputs, rank r, K outputs, P parameters."""
+
+    gradient: np.ndarray  # (P,)
+    block: np.ndarray  # (r + 1, r + 1)
+    half: np.ndarray  # (d, r + 1)
+    vectors: np.ndarray  # (4, r)
+    weights: np.ndarray  # (K,)
+
+
+def hessian_work(data: GaussianData, parameters: int) -> HessianWork:
+    """Return the scratch memory, made in Python."""
+    inputs, (outputs, rank) = len(data.mean), data.linear.shape
+    return HessianWork(
+        np.zeros(parameters),
+        np.zeros((rank + 1, rank + 1)),
+        np.zeros((inputs, rank + 1)),
+        np.zeros((4, rank)),
+        np.zeros(outputs),
+    )
+
+
+@bare_entry
+def hessians(data, thetas, results, work, own):
+    """Write the Hessian at each theta, (M, P), into `results`, (M, P, P); `own` is a `HessianWork`."""
     for m in range(thetas.shape[0]):
-        _hessian_into(data, thetas[m], gradient, results[m], work, block, half, vectors, weights)
+        _hessian_into(
+            data, thetas[m], own.gradient, results[m], work, own.block, own.half, own.vectors, own.weights
+        )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_exact, entry
+from gfcompare.kernels.compiled import bare_entry, cold_leaf_exact
 from gfcompare.kernels.doubles import add, multiply, two_product, two_sum
 from gfcompare.kernels.doubles_elementary import (
     DENSITY,
@@ -24,8 +24,6 @@ from gfcompare.kernels.doubles_elementary import (
     scale,
     square_root,
 )
-from gfcompare.kernels.gaussian import BIAS, square_mean
-from gfcompare.kernels.gaussian_gradient import gaussian_gradient_into, gaussian_work, rounded_risk, whiten
 
 # Cells of width 1/4 on [0, 12.5], beyond which exp(-z^2 / 2) is 1e-34, and Taylor coefficients.
 _CELLS, _TERMS = 50, 26
@@ -33,8 +31,6 @@ _WIDTH, _END = 0.25, 12.5
 # Below this h the recurrence is not stable on the first cell; the terms of a power series there.
 _SMALL, _POWERS = 0.25, 16
 _NEAR = 0.9
-# A risk below this share of its terms is evaluated with twice the digits.
-_SHARE = 1e-6
 
 # Rows of `_Work.numbers`.
 _ALPHA, _DENSITY, _PHI = range(3)
@@ -403,9 +399,9 @@ def _total(work):
     return total, total_low
 
 
-@allocator
-def _work(count, rank, outputs):
-    work = _Work(
+def mean_square_work(count: int, rank: int, outputs: int) -> "_Work":
+    """Return the scratch memory for N neurons, made in Python."""
+    return _Work(
         np.zeros((count, rank)),
         np.zeros((count, rank, 2)),
         np.zeros((count, 3, 2)),
@@ -418,71 +414,25 @@ def _work(count, rank, outputs):
         np.zeros((outputs, rank, 2)),
         np.zeros((2, _TERMS, 2)),
     )
-    _fill_normal(work)
-    return work
 
 
-@cold_leaf
-def _mean_square(work, rows, biases, columns, constant, linear):
-    """Return E|sum of neurons + linear function + constant|^2, high and low part.
+@bare_entry
+def mean_square(rows, columns, constant, linear, result, work):
+    """Write E|sum of neurons + linear function + constant|^2 into `result`, (2,), high and low part.
 
-    Rows (N, r), biases (N,), columns (K, N), constant (K,), linear (K, r), of float64.
+    Rows with biases (N, r + 1), columns (K, N), constant (K,), linear (K, r), of float64.
     """
+    rank = linear.shape[1]
+    if work.bells[0, 0] == 0.0:
+        _fill_normal(work)
     for m in range(columns.shape[0]):
         work.constant[m, 0], work.constant[m, 1] = constant[m], 0.0
-        for j in range(linear.shape[1]):
+        for j in range(rank):
             work.linear[m, j, 0], work.linear[m, j, 1] = linear[m, j], 0.0
         for i in range(rows.shape[0]):
             work.weights[m, i, 0] = work.weights[m, i, 1] = 0.0
     for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
+        for j in range(rank):
             work.rows[i, j] = rows[i, j]
-        _set_neuron(work, i, biases[i], columns)
-    return _total(work)
-
-
-@entry
-def mean_square(rows, biases, columns, constant, linear, result):
-    """As `_mean_square`, for Python; `result`, (2,), receives high and low part."""
-    work = _work(rows.shape[0], rows.shape[1], columns.shape[0])
-    result[0], result[1] = _mean_square(work, rows, biases, columns, constant, linear)
-
-
-@cold_leaf
-def _scale_of(work):
-    """Return the sum over outputs of (sum of norms of neurons)^2: the terms of the risk are at most that."""
-    total = 0.0
-    for m in range(work.columns.shape[0]):
-        own = 0.0
-        for k in range(work.columns.shape[1]):
-            own += abs(work.columns[m, k]) * np.sqrt(max(square_mean(work.scalars, k), 0.0))
-        total += own * own
-    return total
-
-
-@entry
-def risks(data, thetas, hidden, results):
-    """Write the risk at each theta, (M, P), into `results`, (M,); it is not negative."""
-    outputs, rank, inputs = data.constant.shape[0], data.linear.shape[1], data.mean.shape[0]
-    teacher = data.rows.shape[0]
-    work = gaussian_work(data, hidden, outputs)
-    # Targets of degree 2 and more are no networks: there the risk is never that small.
-    plain = data.ridges.shape[0] == 0 and data.products.shape[0] == 0
-    exact = _work(hidden + teacher if plain else 0, rank, outputs)
-    gradient, constant = np.empty(thetas.shape[1]), np.empty(outputs)
-    rows, biases = np.empty((hidden + teacher, rank)), np.empty(hidden + teacher)
-    rows[hidden:] = data.rows[:, :rank]
-    biases[hidden:] = data.rows[:, rank]
-    for n in range(thetas.shape[0]):
-        theta = thetas[n]
-        gaussian_gradient_into(data, theta, gradient, work)
-        risk = rounded_risk(data, theta, work)
-        if plain and risk < _SHARE * (_scale_of(work) + data.square[0]):
-            for i in range(hidden):
-                whiten(data.factor, theta[i * inputs : (i + 1) * inputs], rows[i])
-                biases[i] = work.scalars[BIAS, i]
-            first = hidden * (inputs + 1 + outputs)
-            for m in range(outputs):
-                constant[m] = theta[first + m] + data.constant[m]
-            risk, _ = _mean_square(exact, rows, biases, work.columns, constant, data.linear)
-        results[n] = max(risk, 0.0) if risk == risk else risk
+        _set_neuron(work, i, rows[i, rank], columns)
+    result[0], result[1] = _total(work)

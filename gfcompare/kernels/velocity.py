@@ -17,6 +17,7 @@ from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
     GaussianWork,
+    allocated_gaussian_work,
     gaussian_gradient_into,
     gaussian_work,
 )
@@ -97,7 +98,7 @@ def _deep_work(data, widths, parameters):
 
 @allocator
 def _gaussian_work(data, widths, parameters):
-    work = gaussian_work(data, widths[1], widths[2])
+    work = allocated_gaussian_work(data, widths[1], widths[2])
     return GaussianVelocity(np.empty(parameters), np.empty(widths[1]), work)
 
 
@@ -242,4 +243,7 @@ def velocity_memory(data, widths, parameters):
     """Return the scratch memory for `velocity`, made in Python."""
     if isinstance(data, LineData):  # no compiled code for a few arrays
         return _line_work(data, widths, parameters)
+    if isinstance(data, GaussianData):
+        work = gaussian_work(data, int(widths[1]), int(widths[2]))
+        return GaussianVelocity(np.empty(parameters), np.empty(int(widths[1])), work)
     return _memory(data, widths, parameters)

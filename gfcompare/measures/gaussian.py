@@ -103,7 +103,7 @@ class Gaussian(Measure):
     def deviations(self) -> Array:
         """The standard deviation of each input, shape (d,)."""
         if len(self.factor) == 1:
-            return self.factor[0]
+            return np.asarray(self.factor[0])
         return np.asarray(np.sqrt((self.factor**2).sum(axis=1)))
 
     @property
@@ -111,6 +111,10 @@ class Gaussian(Measure):
         """Ends of a box that holds all but 1.3e-15 of the mass of each input, shape (d, 2)."""
         reach = _REACH * self.deviations
         return np.stack([self.centre - reach, self.centre + reach], axis=1)
+
+    def whiten(self, rows: Array) -> Array:
+        """Return A^T w for each row w, shape (n, d): w.x is that of a standard normal vector, plus w.mean."""
+        return np.asarray(rows * self.factor[0] if len(self.factor) == 1 else rows @ self.factor)
 
     def transport(self, uniforms: Array) -> Array:
         """Map uniform numbers, shape (..., d), to points, by the quantiles of independent normal numbers."""
