@@ -24,6 +24,7 @@ from gfcompare.kernels.line_set import (
     segments_work,
 )
 from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.plane import PlaneData, PlaneWork, plane_gradient_into, plane_work
 
 
 class Shallow(NamedTuple):
@@ -60,6 +61,14 @@ class DeepVelocity(NamedTuple):
     gradient: DeepWork
 
 
+class PlaneVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on a rectangle."""
+
+    retracted: np.ndarray  # (P,)
+    norms: np.ndarray  # (H,)
+    gradient: PlaneWork
+
+
 def _line_work(data, widths, parameters):
     hidden = widths[1]
     orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
@@ -79,6 +88,11 @@ def _shallow_work(data, widths, parameters):
 @allocator
 def _deep_work(data, widths, parameters):
     return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
+
+
+@allocator
+def _plane_work(data, widths, parameters):
+    return PlaneVelocity(np.empty(parameters), np.empty(widths[1]), plane_work(data, widths[1]))
 
 
 # Into what has no other callers: compiled once less.
@@ -166,10 +180,21 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
     _turned(widths, theta, result, memory, normalize)
 
 
+@cold_leaf
+def _plane_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    plane_gradient_into(data, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
 _KINDS = {
     LineData: (allocator(_line_work), line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
+    PlaneData: (_plane_work, _plane_velocity),
 }
 
 
