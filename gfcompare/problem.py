@@ -242,12 +242,12 @@ class Problem:
     def hessian(self, theta: ArrayLike) -> Array:
         """Return the Hessian of the risk, shape (..., P, P), at theta, shape (..., P).
 
-        Exact, for one input and one hidden layer; elsewhere use `hessian_product` or `curvature`.
+        Exact, where `has_hessian`; elsewhere use `hessian_product` or `curvature`.
         """
         if not self.has_hessian:
             raise InputError(
-                "the exact Hessian is known for widths [1, H, K] and a measure with a density; "
-                "hessian_product and curvature work for every problem."
+                "the exact Hessian is known for widths [1, H, K] and a measure with a density, and for "
+                "[2, H, K] where the evaluator is 'shallow-plane'; hessian_product and curvature work for every problem."
             )
         rows, leading = self._network.rows(theta)
         count = self._network.parameter_count
@@ -354,8 +354,13 @@ class Problem:
 
     @property
     def has_hessian(self) -> bool:
-        """Whether `hessian` is there: for one input, one hidden layer and a measure with a density."""
+        """Whether `hessian` is there: with one hidden layer and an evaluator that is exact, mostly."""
         return self._evaluator.has_hessian
+
+    @property
+    def has_dense_flow(self) -> bool:
+        """Whether `advance_flow` solves linear systems directly too, with the exact Hessian."""
+        return self._evaluator.has_dense_flow
 
     def advance_flow(
         self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, *, dense: bool = False

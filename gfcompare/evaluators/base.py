@@ -95,6 +95,8 @@ class Evaluator(abc.ABC):
     exact: ClassVar[bool] = True
     #: Whether `hessians` is there.
     has_hessian: ClassVar[bool] = False
+    #: Whether flows are advanced with it by direct linear algebra too (`kernels.ndf_dense`).
+    has_dense_flow: ClassVar[bool] = False
 
     @classmethod
     @abc.abstractmethod

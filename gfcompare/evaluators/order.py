@@ -12,12 +12,14 @@ from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.shallow_line import ShallowLine
+from gfcompare.evaluators.shallow_plane import ShallowPlane
 
 #: Exact evaluators, the best first. Those of plugins come after them, and before the approximate ones.
 EXACT: tuple[type[Evaluator], ...] = (
     OnPoints,
     ShallowLine,
     AlongLines,
+    ShallowPlane,
     GaussianInputs,
 )
 #: Evaluators with an error that is not rounding.

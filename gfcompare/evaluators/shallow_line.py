@@ -44,6 +44,7 @@ class ShallowLine(Evaluator):
     name: ClassVar[str] = "shallow-line"
     measures: ClassVar[tuple[type[Any], ...]] = (LineMeasure,)
     has_hessian: ClassVar[bool] = True
+    has_dense_flow: ClassVar[bool] = True
 
     @classmethod
     def applies(cls, parts: ProblemParts) -> Applicability:

@@ -147,6 +147,11 @@ class CountedProblem:
         """Whether `hessian` is there."""
         return self._problem.has_hessian
 
+    @property
+    def has_dense_flow(self) -> bool:
+        """Whether `advance_flow` solves linear systems directly too, with the exact Hessian."""
+        return self._problem.has_dense_flow
+
     def advance_flow(
         self, tables: FlowTables, time: float, settings: FlowSettings, *, dense: bool = False
     ) -> tuple[FlowTables, Array, Integers]:

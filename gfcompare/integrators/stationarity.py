@@ -45,7 +45,7 @@ def stationary(
         gradients = network.project(theta, gradients)
     sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
     still = np.asarray(sizes == 0.0)
-    exact = problem.has_hessian and theta.shape[1] <= LARGEST_DENSE
+    exact = problem.has_dense_flow and theta.shape[1] <= LARGEST_DENSE
     for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
         if exact:
             still[m] = Linearized(problem, theta[m], on_manifold).at_rest

@@ -31,6 +31,7 @@ from gfcompare.kernels.line_set import (
     segments_work,
 )
 from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.plane import PlaneData, PlaneWork, plane_gradient_into, plane_work
 
 
 class Shallow(NamedTuple):
@@ -67,6 +68,14 @@ class DeepVelocity(NamedTuple):
     gradient: DeepWork
 
 
+class PlaneVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on a rectangle."""
+
+    retracted: np.ndarray  # (P,)
+    norms: np.ndarray  # (H,)
+    gradient: PlaneWork
+
+
 class GaussianVelocity(NamedTuple):
     """Scratch memory for one hidden layer under a normal input measure."""
 
@@ -94,6 +103,11 @@ def _shallow_work(data, widths, parameters):
 @allocator
 def _deep_work(data, widths, parameters):
     return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
+
+
+@allocator
+def _plane_work(data, widths, parameters):
+    return PlaneVelocity(np.empty(parameters), np.empty(widths[1]), plane_work(data, widths[1]))
 
 
 @allocator
@@ -188,6 +202,16 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
 
 
 @cold_leaf
+def _plane_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    plane_gradient_into(data, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
+@cold_leaf
 def _gaussian_velocity(data, widths, y, result, memory, normalize):
     theta = y
     if normalize:
@@ -201,6 +225,7 @@ _KINDS = {
     LineData: (allocator(_line_work), line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
+    PlaneData: (_plane_work, _plane_velocity),
     GaussianData: (_gaussian_work, _gaussian_velocity),
 }
 

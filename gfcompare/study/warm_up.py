@@ -31,7 +31,7 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
         "once per machine" if is_kept() else "in every process: no folder can be written, see NUMBA_CACHE_DIR"
     )
     shown.note(f"loading the compiled kernels (compiling them takes some seconds, {once})")
-    shallow = [cell for cell in todo if cell.problem.problem.has_hessian]
+    shallow = [cell for cell in todo if cell.problem.problem.evaluation.name == "shallow-line"]
     if shallow and is_cold() and threads.available_cores() > 1:
         flow = any(_is_compiled_flow(cell) for cell in shallow)
         with _compiled_meanwhile(flow):
@@ -86,7 +86,7 @@ def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
         origin = np.zeros((1, problem.network.parameter_count))
         counted = CountedProblem(problem, 1)
         integrator.advance(counted, integrator.start(counted, origin, []), 1e-6)
-        if problem.has_hessian:
+        if problem.has_dense_flow:
             load_kernels(counted, dense=True)
         _loaded.add(loaded)
 

@@ -12,6 +12,7 @@ from gfcompare import piecewise
 from gfcompare.components.component import Component, require
 from gfcompare.components.errors import InputError
 from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
+from gfcompare.targets.terms import Terms
 
 Array = NDArray[np.float64]
 #: One number, or one for each output.
@@ -65,6 +66,14 @@ class Target(Component, abc.ABC):
 
     def degree(self, coordinate: int) -> int | None:
         """Return the degree of f along a coordinate between its kinks; None if it is no polynomial."""
+        return None
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return f on a box, ends of shape (d, 2), as a polynomial plus a sum of neurons.
+
+        None, the default, if f is no such sum. It is exact: what is integrated with it has no other error
+        than rounding.
+        """
         return None
 
     def kinks(self, lines: Lines) -> Array:

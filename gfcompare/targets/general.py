@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.piecewise.segments import Lines
 from gfcompare.targets.base import Array, Numbers, SpaceTarget, Target, broadcast, coefficient_rows
+from gfcompare.targets.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Constant(SpaceTarget):
     def degree(self, coordinate: int) -> int | None:
         """Return 0."""
         return 0
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return the polynomials of degree 0."""
+        (value,) = broadcast(value=self.value)
+        return Terms.polynomial(len(box), [{(0,) * len(box): Fraction(float(v))} for v in value])
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper]."""
@@ -116,6 +123,19 @@ class Affine(SpaceTarget):
     def degree(self, coordinate: int) -> int | None:
         """Return 1."""
         return 1
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return the polynomials of degree 1."""
+        slope, intercept = self._fields()
+        unit = np.eye(len(box), dtype=int).tolist()
+        return Terms.polynomial(
+            len(box),
+            [
+                {(0,) * len(box): Fraction(float(c))}
+                | {tuple(e): Fraction(float(m)) for e, m in zip(unit, row, strict=True)}
+                for row, c in zip(slope, intercept, strict=True)
+            ],
+        )
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], for d = 1."""
@@ -245,6 +265,12 @@ class Stack(SpaceTarget):
         degrees = [target.degree(coordinate) for target in self.components]
         known = [degree for degree in degrees if degree is not None]
         return max(known) if len(known) == len(degrees) else None
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return the terms of all components, None if one of them has none."""
+        found = [target.terms(box) for target in self.components]
+        known = [terms for terms in found if terms is not None]
+        return Terms.stacked(known) if len(known) == len(found) else None
 
     def kinks(self, lines: Lines) -> Array:
         """Return the kinks of all components on each segment, shape (B, q)."""

@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from gfcompare.targets.base import (
     coefficient_rows,
     numbers,
 )
+from gfcompare.targets.terms import Polynomial, Terms, along, moved
 
 #: A normal density is below rounding this many widths away from its centre.
 _REACH = 9.0
@@ -119,6 +121,13 @@ class MultivariatePolynomial(SpaceTarget):
         used = np.any(np.atleast_2d(self.coefficients), axis=0)
         return max(
             (t[coordinate] for t, nonzero in zip(self._terms(), used, strict=True) if nonzero), default=0
+        )
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return the polynomials."""
+        rows = coefficient_rows(self.coefficients, "coefficients")
+        return Terms.polynomial(
+            len(box), [{p: Fraction(c) for p, c in zip(self._terms(), row, strict=True)} for row in rows]
         )
 
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
@@ -230,6 +239,14 @@ class Ridge(SpaceTarget):
         """Return what the profile says, and 0 where the direction is orthogonal to the coordinate."""
         return self.profile.degree(0) if self.direction[coordinate] else 0
 
+    def terms(self, box: Array) -> Terms | None:
+        """Return a polynomial where the profile is one, neurons where it is piecewise linear."""
+        direction = _vector(self.direction, "direction")
+        ends = direction[:, None] * box
+        lower, upper = float(ends.min(axis=1).sum()), float(ends.max(axis=1).sum())
+        pieces = self.profile.on(float(np.nextafter(lower, -np.inf)), float(np.nextafter(upper, np.inf)))
+        return ridge_terms(direction, pieces)
+
     def kinks(self, lines: Lines) -> Array:
         """Return where direction . x crosses a knot of the profile, shape (B, q)."""
         pieces = self._pieces(lines)
@@ -276,6 +293,43 @@ class Ridge(SpaceTarget):
             return np.asarray(
                 (knots[1:-1] - self._starts(lines)[:, None]) / float(self.direction[lines.coordinate])
             )
+
+
+def ridge_terms(direction: Array, pieces: piecewise.PiecewisePolynomial) -> Terms | None:
+    """Return p(direction . x) as a polynomial or as a sum of neurons; None if it is neither."""
+    polynomials = [along(direction, row) for row in _ascending(pieces, 0)]
+    if len(pieces.high) == 1:
+        return Terms.polynomial(len(direction), polynomials)
+    if np.any(pieces.high[:, :, 2:]) or not _is_continuous(pieces):
+        return None
+    slopes = pieces.high[:, :, 1] / pieces.half_widths[:, None]
+    inner = pieces.knots[1:-1]
+    return Terms(
+        len(direction),
+        tuple(polynomials),
+        np.tile(direction, (len(inner), 1)),
+        -inner,
+        np.ascontiguousarray(np.diff(slopes, axis=0).T),
+    )
+
+
+def _is_continuous(pieces: piecewise.PiecewisePolynomial) -> bool:
+    """Return whether piecewise linear functions meet at their knots, up to rounding."""
+    left = pieces.high[:-1].sum(axis=2)
+    right = pieces.high[1:, :, 0] - pieces.high[1:, :, 1:].sum(axis=2)
+    return bool(np.all(np.abs(left - right) <= 1e-14 * np.abs(pieces.high).sum(axis=2).max()))
+
+
+def _ascending(pieces: piecewise.PiecewisePolynomial, piece: int) -> list[list[Fraction]]:
+    """Return the coefficients of a piece in powers of x, ascending, one list for each output."""
+    centre, half = Fraction(float(pieces.centres[piece])), Fraction(float(pieces.half_widths[piece]))
+    found = []
+    for high, low in zip(pieces.high[piece], pieces.low[piece], strict=True):
+        exact = [Fraction(float(h)) + Fraction(float(e)) for h, e in zip(high, low, strict=True)]
+        local: Polynomial = {(j,): c for j, c in enumerate(exact)}
+        whole = moved(local, [-centre / half], [1 / half])
+        found.append([whole.get((j,), Fraction(0)) for j in range(len(high))])
+    return found
 
 
 @dataclass(frozen=True)

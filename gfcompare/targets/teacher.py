@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from gfcompare.components.component import require
 from gfcompare.network import Layer, ReLUNetwork
 from gfcompare.piecewise.segments import Lines
 from gfcompare.targets.base import Array, SpaceTarget, inner_knots
+from gfcompare.targets.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class Teacher(SpaceTarget):
     def degree(self, coordinate: int) -> int | None:
         """Return 1."""
         return 1
+
+    def terms(self, box: Array) -> Terms | None:
+        """Return the neurons of a teacher with one hidden layer, and its output bias."""
+        if self.network.depth != 2:
+            return None
+        hidden, output = self.network.layers(self.theta)
+        constants = [{(0,) * len(box): Fraction(float(c))} for c in output.bias]
+        return Terms(len(box), tuple(constants), hidden.weight, hidden.bias, output.weight)
 
     def kinks(self, lines: Lines) -> Array:
         """Return the zeros of every hidden pre-activation on each segment, shape (B, q), NaN for none."""

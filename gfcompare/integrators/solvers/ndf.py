@@ -93,7 +93,7 @@ class CompiledFlow:
             patience=_PATIENCE,
             longest=_LATE,
             normalize=normalized,
-            dense=problem.has_hessian and network.parameter_count <= LARGEST_DENSE,
+            dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
         )
         return cls(FlowTables(differences, clocks, counts, balances, relative), settings, {})

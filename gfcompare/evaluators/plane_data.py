@@ -1,0 +1,173 @@
+"""What the kernels of the plane need of a rectangle and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import roots_legendre
+
+from gfcompare.kernels.plane import NODES, PlaneData
+from gfcompare.kernels.plane_risk import PlaneValues
+from gfcompare.targets.terms import Polynomial, Terms, moved
+
+Array = NDArray[np.float64]
+
+#: The highest total degree of a polynomial target.
+MOST_DEGREE = 8
+
+_LINEAR = ((0, 0), (1, 0), (0, 1))
+
+# The outward normal of each edge of the square, and which way it goes: (x_1, x_2) = normal + t turn.
+_EDGES = (((0, -1), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (-1, 0)), ((-1, 0), (0, -1)))
+
+
+def plane_data(box: Array, terms: Terms) -> tuple[PlaneData, PlaneValues]:
+    """Return the data of a target on a rectangle with the uniform measure, and what the risk needs besides.
+
+    Parameters
+    ----------
+    box : ends of the rectangle, shape (2, 2)
+    terms : the target there, of a total degree of at most `MOST_DEGREE`
+    """
+    middles, halves = _frame(box)
+    degree = max(terms.degree, 1)
+    negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
+    curved = [{p: c for p, c in q.items() if sum(p) >= 2 and c} for q in negative]
+    affine = [[q.get(p, Fraction(0)) for p in _LINEAR] for q in negative]
+    outgoing, teacher = _neurons(terms, _exact_rows(terms, middles, halves), affine)
+    values = PlaneValues(
+        _split([[x for pair in zip(middles, halves, strict=True) for x in pair]])[0],
+        _split(affine),
+        _split(teacher).reshape(3, -1, 2),
+        np.stack([_split([_terms_over(q, degree, more) for q in curved]) for more in (2, 3)]),
+        _split(_equidistant_rule(degree + 2)),
+        _split([[_integral(_times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
+        _split([[_integral(_times(q, q)) for q in curved]])[0],
+    )
+    nodes, weights = roots_legendre(NODES if degree <= 3 else 2 * NODES)
+    data = PlaneData(
+        np.append(values.frame[:, 0], values.frame[::2, 1]),
+        np.ascontiguousarray(values.affine[..., 0]),
+        np.ascontiguousarray(values.teacher[..., 0]),
+        outgoing,
+        np.ascontiguousarray(np.concatenate(list(values.curved))[..., 0]),
+        _edge_fluxes(curved, degree),
+        np.stack([0.5 * (nodes + 1.0), 0.5 * weights]),
+        degree,
+    )
+    return data, values
+
+
+def _neurons(
+    terms: Terms, rows: list[list[Fraction]], affine: list[list[Fraction]]
+) -> tuple[Array, list[list[Fraction]]]:
+    """Return outgoing weights, (K, M), and rows of -f's neurons that cross the square.
+
+    Those that are active on all of it are added to the affine part.
+    """
+    crossing = [i for i, (w, v, b) in enumerate(rows) if abs(b) < abs(w) + abs(v)]
+    for i, (w, v, b) in enumerate(rows):
+        if b >= abs(w) + abs(v):
+            for k, row in enumerate(affine):
+                share = Fraction(float(terms.outgoing[k, i]))
+                row[:] = [a - share * c for a, c in zip(row, (b, w, v), strict=True)]
+    outgoing = np.ascontiguousarray(-terms.outgoing[:, crossing])
+    return outgoing, [[rows[i][j] for i in crossing] for j in range(3)]
+
+
+def _split(rows: Sequence[Sequence[Fraction]]) -> Array:
+    """Return exact numbers as pairs of float64, shape (..., 2)."""
+    return np.array(
+        [[(float(x), float(x - Fraction(float(x)))) for x in row] for row in rows], dtype=np.float64
+    )
+
+
+def _times(p: Polynomial, q: Polynomial) -> Polynomial:
+    result: Polynomial = {}
+    for a, c in p.items():
+        for b, d in q.items():
+            key = tuple(i + j for i, j in zip(a, b, strict=True))
+            result[key] = result.get(key, Fraction(0)) + c * d
+    return result
+
+
+def _integral(polynomial: Polynomial) -> Fraction:
+    """Return the integral over the square."""
+    return sum(
+        (4 * c / ((i + 1) * (j + 1)) for (i, j), c in polynomial.items() if i % 2 == 0 and j % 2 == 0),
+        Fraction(0),
+    )
+
+
+def _equidistant_rule(count: int) -> list[list[Fraction]]:
+    """Return equidistant nodes on [0, 1] and weights that are exact for polynomials of degree count - 1."""
+    nodes = [Fraction(n, count - 1) for n in range(count)]
+    weights = []
+    for n, node in enumerate(nodes):
+        basis = [Fraction(1)]
+        for m, other in enumerate(nodes):
+            if m != n:
+                shifted = zip([Fraction(0), *basis], [*basis, Fraction(0)], strict=True)
+                basis = [(before - other * here) / (node - other) for before, here in shifted]
+        weights.append(sum((c / (j + 1) for j, c in enumerate(basis)), Fraction(0)))
+    return [nodes, weights]
+
+
+def _frame(box: Array) -> tuple[list[Fraction], list[Fraction]]:
+    """Return the middle and half the width of each side."""
+    lower, upper = ([Fraction(float(end)) for end in ends] for ends in box.T)
+    return (
+        [(a + b) / 2 for a, b in zip(lower, upper, strict=True)],
+        [(b - a) / 2 for a, b in zip(lower, upper, strict=True)],
+    )
+
+
+def _exact_rows(terms: Terms, middles: list[Fraction], halves: list[Fraction]) -> list[list[Fraction]]:
+    """Return (w_1, w_2, b) of each neuron in the coordinates of the square."""
+    found = []
+    for weights, bias in zip(terms.weights, terms.biases, strict=True):
+        w = [Fraction(float(x)) for x in weights]
+        shift = sum((a * m for a, m in zip(w, middles, strict=True)), Fraction(float(bias)))
+        found.append([*(a * h for a, h in zip(w, halves, strict=True)), shift])
+    return found
+
+
+def _terms_over(polynomial: Polynomial, degree: int, more: int) -> list[Fraction]:
+    """Return the coefficients of terms of degree m over m + `more`, by powers of x_2, then of x_1."""
+    return [
+        polynomial.get((i, j), Fraction(0)) / (i + j + more)
+        for j in range(degree + 1)
+        for i in range(degree + 1 - j)
+    ]
+
+
+def _edge_fluxes(polynomials: list[Polynomial], degree: int) -> Array:
+    """Return the antiderivatives of the fluxes on each edge of terms of degree 2 and more, (4, 3 K, D + 3).
+
+    Descending in t, and each 0 where the first edge begins: the constants carry the edges before.
+    """
+    result = np.zeros((4, 3 * len(polynomials), degree + 3))
+    for k, curved in enumerate(polynomials):
+        for j, factor in enumerate(_LINEAR):
+            more = 2 if j == 0 else 3
+            value = Fraction(0)
+            for edge, (normal, turn) in enumerate(_EDGES):
+                rising = [Fraction(0)] * (degree + 3)
+                for (p, q), c in curved.items():
+                    powers = (p + factor[0], q + factor[1])
+                    power, sign = _on_edge(powers, normal, turn)
+                    rising[power + 1] += c * sign / ((p + q + more) * (power + 1))
+                rising[0] = value - sum(a * (-1) ** n for n, a in enumerate(rising))
+                value = sum(rising, Fraction(0))
+                result[edge, 3 * k + j] = [float(a) for a in reversed(rising)]
+    return result
+
+
+def _on_edge(powers: tuple[int, int], normal: tuple[int, int], turn: tuple[int, int]) -> tuple[int, int]:
+    """Return a monomial on an edge as a sign times a power of t."""
+    axis = 0 if turn[0] else 1
+    across = 1 - axis
+    return powers[axis], int(turn[axis] ** powers[axis] * normal[across] ** powers[across])
