@@ -3,9 +3,11 @@
 Every trajectory is judged by what needs no trust in the solver: the risk does not rise, balancedness and the
 norms of the rows on M stay, and the end is that of a much tighter run. Other solvers, SUNDIALS CVODE among
 them, are held against the same runs, so that each is a check of the other. Where the flow itself carries
-neighbours apart, measured by a second tight run from a start that is off by 1e-9, an error may be carried as
-far. Counted is what is wrong without a word: a trajectory that ends with a status or a message that says what
-it could not do is a result.
+neighbours apart, an error may be carried as far: measured by tight runs from starts that are off by 1e-9,
+and, where that does not explain an end that is off, from states on the way that are off by the tolerance: a
+flow may come near a saddle, as of two equal neurons, and leave it again (`at a saddle`). Counted is what is
+wrong without a word: a trajectory that ends with a status or a message that says what it could not do is a
+result.
 """
 
 from __future__ import annotations
@@ -36,7 +38,20 @@ _OFF = 1e-9
 _MARGIN = 100.0
 # And errors of the outputs, beyond so many.
 _IN_OUTPUTS = 3.0
-_COLUMNS = ("trajectories", "judged", "rises", "off", "stuck", "drift", "false status", "left", "said so")
+# States on the way from which a trajectory is followed again, each this often.
+_ON_THE_WAY, _DRAWS = 40, 2
+_COLUMNS = (
+    "trajectories",
+    "judged",
+    "rises",
+    "off",
+    "at a saddle",
+    "stuck",
+    "drift",
+    "false status",
+    "left",
+    "said so",
+)
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,36 @@ def _last(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return run.theta[rows, index], run.risk[rows, index]
 
 
+def _moved(case: Setting, flow: str, theta: np.ndarray, number: int, size: float = _OFF) -> np.ndarray:
+    """Return states, (M, P), each parameter off by a share `size` to one side."""
+    signs = np.random.default_rng(number).choice([-1.0, 1.0], size=theta.shape)
+    moved = theta * (1.0 + size * signs)
+    return case.problem.network.retract(moved) if flow == "normalized-gf" else moved
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how far ends are apart, relative to their size, shape (M,); infinite where one has none."""
+    apart = np.linalg.norm(first - second, axis=-1) / np.linalg.norm(second, axis=-1)
+    return np.where(np.isfinite(apart), apart, np.inf)
+
+
+def _carried(case: Setting, flow: str, start: np.ndarray, rtol: float) -> float:
+    """Return how far apart a trajectory ends if it is off by `rtol` once on the way, relative to its size.
+
+    Parameters
+    ----------
+    start : shape (P,)
+    """
+    tight = gfc.integrator(flow, rtol=_TIGHT, max_steps=_STEPS)
+    times = np.concatenate([[0.0], np.geomspace(1e-3 * min(case.end, 1.0), case.end, _ON_THE_WAY)])
+    states = parameters(gfc.integrate(case.problem, tight, start, times))[0]
+    states = states[np.isfinite(states).all(axis=-1)]
+    others = np.concatenate([states, *(_moved(case, flow, states, k, rtol) for k in range(_DRAWS))])
+    found = gfc.integrate(case.problem, tight, others, [0.0, case.end])
+    ends = parameters(found)[:, -1].reshape(_DRAWS + 1, *states.shape)
+    return float(_distance(ends[1:], ends[0]).max())
+
+
 def judge(
     case: Setting, flow: str, method: str, found: Run, tight: Run, spread: np.ndarray, rtol: float
 ) -> Counter[str]:
@@ -167,11 +212,16 @@ def judge(
     error = np.linalg.norm(end - reference, axis=1) / np.linalg.norm(reference, axis=1)
     allowed = _MARGIN * rtol * np.maximum(1.0, spread)
     off = complete & known & (error > allowed) & (allowed < 0.1)
-    higher = complete & known & (risk > 1.01 * lowest + 1e-9 * start[:, 0])
+    saddle = np.zeros(len(off), dtype=bool)
+    for m in np.flatnonzero(off).tolist() if case.problem.smooth else ():
+        saddle[m] = error[m] < _MARGIN * _carried(case, flow, found.theta[m, 0], rtol)
+    off &= ~saddle
+    counts["at a saddle"] = int(saddle.sum())
+    higher = complete & known & ~saddle & (risk > 1.01 * lowest + 1e-9 * start[:, 0])
     counts["stuck"] = int((higher & (allowed < 0.1)).sum())
     counts["off"] = int(off.sum())
     counts["judged"] = int((complete & known & (allowed < 0.1)).sum())
-    diverged = (found.status == gfc.Status.DIVERGED) & known
+    diverged = (found.status == gfc.Status.DIVERGED) & known & ~saddle
     stationary = (found.status == gfc.Status.STATIONARY) & off
     counts["false status"] = int((diverged | stationary).sum())
     for name, mask in (("rises", rises.any(axis=1)), ("off", off), ("diverged", diverged)):
@@ -191,12 +241,8 @@ def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str,
             theta = case.problem.network.normalize(case.theta) if on_m else case.theta
             end = case.end
             tight = _run(case, flow, theta, end, rtol=_TIGHT)
-            rng = np.random.default_rng(number)
-            moved = theta * (1.0 + _OFF * rng.choice([-1.0, 1.0], size=theta.shape))
-            moved = case.problem.network.retract(moved) if on_m else moved
-            last, other = _last(tight)[0], _last(_run(case, flow, moved, end, rtol=_TIGHT))[0]
-            spread = np.linalg.norm(other - last, axis=1) / (_OFF * np.linalg.norm(last, axis=1))
-            spread = np.where(np.isfinite(spread), spread, np.inf)
+            near = _run(case, flow, _moved(case, flow, theta, number), end, rtol=_TIGHT)
+            spread = _distance(_last(near)[0], _last(tight)[0]) / _OFF
             for rtol in RTOLS:
                 found = _run(case, flow, theta, end, rtol=rtol)
                 yield (flow, "auto", rtol), judge(case, flow, "auto", found, tight, spread, rtol)

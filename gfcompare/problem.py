@@ -402,6 +402,25 @@ class Problem:
         """
         return self._evaluator.growth_rate(self._network.check(y), bound, normalize)
 
+    def dormant_rates(self, theta: Array, logs: Array, *, normalize: bool) -> Array:
+        """Return how fast ln l of each dormant neuron changes at theta, shape (P,); see `kernels.dormant`.
+
+        Parameters
+        ----------
+        theta : shape (P,), for the normalised flow on M
+        logs : shape (H,), ln l of dormant neurons, 0 of others
+        normalize : the normalised flow
+
+        Returns
+        -------
+        ndarray, shape (H,), in units of 1 / flow time, 0 for others
+        """
+        return self._evaluator.dormant_rates(self._network.check(theta), logs, normalize)
+
+    def restore_dormant(self, thetas: Array, logs: Array) -> None:
+        """Put the dormant neurons of each theta, (M, P), to where they are, in place; `logs` is (M, H)."""
+        self._evaluator.restore_dormant(thetas, logs)
+
     def descend(
         self, theta: Array, step_sizes: Array, *, normalize: bool = False, bound: float = np.inf
     ) -> tuple[Array, Counts]:

@@ -53,6 +53,9 @@ class FlowTables:
         has limited
     balances : ndarray, shape (M, sum of hidden)
         balancedness of each hidden neuron at the start
+    dormant : ndarray, shape (M, 2, H_1)
+        logarithms of the distances of neurons that are set aside, 0 for others (`kernels.dormant`): at the
+        end of the last step, and at the time last read off
     output_sizes : ndarray, shape (M,)
         size of what the network has to represent, see `kernels.tolerances`
     """
@@ -61,6 +64,7 @@ class FlowTables:
     clocks: Array
     counts: Counts
     balances: Array
+    dormant: Array
     output_sizes: Array
 
     def copy(self) -> FlowTables:
@@ -70,6 +74,7 @@ class FlowTables:
             self.clocks.copy(),
             self.counts.copy(),
             self.balances,
+            self.dormant.copy(),
             self.output_sizes,
         )
 
@@ -167,6 +172,7 @@ class Evaluator(abc.ABC):
                 tables.clocks[rows],
                 tables.counts[rows],
                 tables.balances[rows],
+                tables.dormant[rows],
                 tables.output_sizes[rows],
                 time,
                 settings,
@@ -182,6 +188,13 @@ class Evaluator(abc.ABC):
         """Return the growth rate of deviations at y, (P,), 0 if below `bound`; and the gradients taken."""
         rate, _, taken = growth.measure(self.flow_data(), self._widths, y, bound, normalize)
         return rate, taken
+
+    def dormant_rates(self, theta: Array, logs: Array, normalize: bool) -> Array:
+        """Return the rates of the dormant neurons at theta, (P,), shape (H,); see `kernels.dormant`."""
+        return np.zeros_like(logs)
+
+    def restore_dormant(self, thetas: Array, logs: Array) -> None:  # noqa: B027 (most have none)
+        """Put the dormant neurons at each row to where they are, in place, with `logs` of shape (M, H)."""
 
     def batch_gradients(self, thetas: Array, points: Array, values: Array) -> Array:
         """Return the mean gradient over row m of `points`, (M, n, d), with targets (M, n, K), at each row."""

@@ -11,7 +11,7 @@ from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfPieces
-from gfcompare.kernels import descent, line, line_batch, line_hessian, line_risk
+from gfcompare.kernels import descent, dormant, line, line_batch, line_hessian, line_risk
 from gfcompare.kernels.line import LineData
 from gfcompare.measures import LineMeasure
 from gfcompare.network import ReLUNetwork
@@ -85,6 +85,18 @@ class ShallowLine(Evaluator):
     def flow_data(self) -> LineData:
         """Return what `kernels.velocity` takes the velocity of a flow from."""
         return self._data
+
+    def dormant_rates(self, theta: Array, logs: Array, normalize: bool) -> Array:
+        """Return the rates of the dormant neurons at theta, (P,), shape (H,); see `kernels.dormant`."""
+        results = np.zeros_like(logs)
+        if logs.any():
+            dormant.rates(self._data, self._widths, theta, logs, normalize, results)
+        return results
+
+    def restore_dormant(self, thetas: Array, logs: Array) -> None:
+        """Put the dormant neurons at each row to where they are, in place, with `logs` of shape (M, H)."""
+        if logs.any():
+            dormant.restore_rows(self._data, self._widths, thetas, logs)
 
     @property
     def cost(self) -> float:

@@ -175,6 +175,14 @@ class CountedProblem:
         self.gradients[self._rows] += gradients
         return rate
 
+    def dormant_rates(self, theta: Array, logs: Array, *, normalize: bool) -> Array:
+        """Return the rates of dormant neurons, shape (H,); see `Problem.dormant_rates`."""
+        return self._problem.dormant_rates(theta, logs, normalize=normalize)
+
+    def restore_dormant(self, thetas: Array, logs: Array) -> None:
+        """Put dormant neurons to where they are, in place; see `Problem.restore_dormant`."""
+        self._problem.restore_dormant(thetas, logs)
+
     def descend(self, theta: Array, step_sizes: Array, *, normalize: bool = False) -> tuple[Array, Integers]:
         """Make many steps of gradient descent in compiled code; see `Problem.descend`.
 

@@ -6,21 +6,24 @@ equation of a step is solved by Newton's method, its linear systems by GMRES (Sa
 doi:10.1137/0907058) with differences of velocities in the place of Jacobians times vectors, so that a step
 costs a few gradients whatever the number of parameters. Each trajectory has its own step size and order.
 
-Three things keep long flows right. After every accepted step the state goes back to where the exact flow
+Four things keep long flows right. After every accepted step the state goes back to where the exact flow
 stays: to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by
 its norm, an exact symmetry of the equation. Errors are measured relative to the size of each neuron
-(`tolerances`). And a step size beyond the growth time of a deviation is not taken (`growth`). Late in a
-flow, where steps are so long that differences of velocities are too rough, direct linear algebra with the
-exact Hessian takes over where there is one (`ndf_dense`, a kernel of its own: code that is called deep down
-is optimised again at every level, and both together would take twice as long to compile).
+(`tolerances`). A step size beyond the growth time of a deviation is not taken (`growth`). And of a neuron
+that hardly any input activates the logarithm is integrated (`dormant`). Late in a flow, where steps are so
+long that differences of velocities are too rough, direct linear algebra with the exact Hessian takes over
+where there is one (`ndf_dense`, a kernel of its own: code that is called deep down is optimised again at
+every level, and both together would take twice as long to compile).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from gfcompare.kernels.backward_differences import accept, add_multiple, interpolate, rescale
 from gfcompare.kernels.balancedness import rebalance
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
+from gfcompare.kernels.dormant import follow, logs_at, restore
 from gfcompare.kernels.growth import growth_rate
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
@@ -111,6 +114,8 @@ _MOVED = 7  # where a velocity is wanted
 _THERE = 8  # that velocity
 _FORECAST = 9  # the velocity at the prediction
 _VECTORS = 10
+# The first of two vectors that are free between steps, here and in `ndf_dense`.
+_SPARE = 6
 
 
 class NdfWork(NamedTuple):
@@ -154,45 +159,6 @@ def dot(first, second):
     for p in range(first.shape[0]):
         total += first[p] * second[p]
     return total
-
-
-@cold_leaf
-def add_multiple(target, factor, source):
-    """Add factor * source to target."""
-    for p in range(target.shape[0]):
-        target[p] += factor * source[p]
-
-
-@cold_leaf
-def rescale(differences, order, factor, table, scaling):
-    """Turn backward differences for a step size into those for `factor` times it (Shampine, Reichelt)."""
-    size = order + 1
-    old, new, both = scaling[0], scaling[1], scaling[2]
-    for j in range(size):
-        old[0, j] = 1.0
-        new[0, j] = 1.0
-    for i in range(1, size):
-        old[i, 0] = 0.0
-        new[i, 0] = 0.0
-        for j in range(1, size):
-            old[i, j] = old[i - 1, j] * (i - 1 - j) / i
-            new[i, j] = new[i - 1, j] * (i - 1 - factor * j) / i
-    for i in range(size):
-        for j in range(size):
-            total = 0.0
-            for k in range(size):
-                total += new[i, k] * old[k, j]
-            both[i, j] = total
-    for j in range(size):
-        row = table[j]
-        for p in range(row.shape[0]):
-            row[p] = 0.0
-        for i in range(size):
-            add_multiple(row, both[i, j], differences[i])
-    for j in range(size):
-        source, target = table[j], differences[j]
-        for p in range(source.shape[0]):
-            target[p] = source[p]
 
 
 @cold_leaf
@@ -387,17 +353,6 @@ def _solve(data, widths, differences, order, size, settings, output_size, work, 
 
 
 @cold_leaf
-def accept(differences, order, correction):
-    """Move the differences on by the step that was made."""
-    last, beyond = differences[order + 1], differences[order + 2]
-    for p in range(correction.shape[0]):
-        beyond[p] = correction[p] - last[p]
-        last[p] = correction[p]
-    for k in range(order, -1, -1):
-        add_multiple(differences[k], 1.0, differences[k + 1])
-
-
-@cold_leaf
 def choose(differences, order, error, weights):
     """Return the order that allows the longest step, and the factor by which that is longer."""
     best, chosen = max(error, 1e-12) ** (-1.0 / (order + 1)), order
@@ -411,17 +366,6 @@ def choose(differences, order, error, weights):
         if higher > best:
             best, chosen = higher, order + 1
     return chosen, min(_MOST, SAFETY * best)
-
-
-@cold_leaf
-def interpolate(differences, order, time, reached, size, result):
-    """Write y at `time`, within the last step, into `result`."""
-    for p in range(result.shape[0]):
-        result[p] = differences[0, p]
-    product = 1.0
-    for k in range(order):
-        product *= (time - (reached - size * k)) / (size * (k + 1))
-        add_multiple(result, product, differences[k + 1])
 
 
 @cold_leaf
@@ -439,6 +383,45 @@ def stay(widths, differences, order, balances, normalize):
         unit_history(widths, differences, order + 3)
     else:
         rebalance(widths, differences[0], balances)
+
+
+@cold_leaf
+def _copy(source, target):
+    for k in range(source.shape[0]):
+        for p in range(source.shape[1]):
+            target[k, p] = source[k, p]
+
+
+@cold_leaf
+def take(data, widths, differences, order, size, correction, logs, settings, work):
+    """Accept a step, and follow the dormant neurons over it; return the longest next one.
+
+    It is negative, and nothing changed, if the step was too long for the dormant neurons.
+    """
+    dormant = False
+    for i in range(logs.shape[0]):
+        dormant |= logs[i] != 0.0
+    if dormant:
+        _copy(differences, work.table)
+    accept(differences, order, correction)
+    # The vectors of Newton's method are free between steps.
+    weights, y, sums = work.vectors[_WEIGHTS], work.vectors[_SPARE], work.vectors[_SPARE + 1]
+    longest = follow(data, widths, differences, order, size, weights, logs, settings.normalize, y, sums)
+    if longest < 0.0:
+        _copy(work.table, differences)
+    return longest
+
+
+@cold_leaf
+def read_off(data, widths, differences, clock, counts, balances, logs, time, settings, work, result):
+    """Write the solver's variable at `time`, within the last step, into `result`."""
+    order, since = counts[0], clock[0] - time
+    interpolate(differences, order, time, clock[0], clock[1], result)
+    y, sums = work.vectors[_SPARE], work.vectors[_SPARE + 1]
+    logs_at(data, widths, differences, order, clock[1], since, logs[0], settings.normalize, y, sums, logs[1])
+    restore(data, widths, result, logs[1])
+    if not settings.normalize:
+        rebalance(widths, result, balances)
 
 
 @merged
@@ -473,7 +456,9 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
 
 
 @merged
-def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
+def _advance(
+    data, widths, differences, clock, counts, balances, logs, output_size, time, settings, work, memory
+):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
@@ -504,7 +489,11 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                accept(differences, order, correction)
+                longest = take(data, widths, differences, order, size, correction, logs, settings, work)
+                if longest < 0.0:
+                    counts[4] += 1
+                    change_size(differences, clock, counts, 0.25, work.table, work.scaling)
+                    continue
                 stay(widths, differences, order, balances, settings.normalize)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
@@ -517,7 +506,7 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
                 if counts[1] <= order:  # differences of this order need that many steps of one size
                     continue
                 counts[0], factor = choose(differences, order, error, weights)
-                factor = min(factor, max(clock[4] / clock[1], LEAST))
+                factor = min(factor, max(min(clock[4], longest) / clock[1], LEAST))
                 if order == counts[0] and 1.0 <= factor < WORTH_IT:
                     continue
             else:
@@ -530,7 +519,20 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
 
 @bare_entry
 def advance(
-    data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends, work, memory
+    data,
+    widths,
+    tables,
+    clocks,
+    counts,
+    balances,
+    dormant,
+    output_sizes,
+    time,
+    settings,
+    results,
+    ends,
+    work,
+    memory,
 ):
     """Advance M trajectories to flow time `time`.
 
@@ -547,6 +549,8 @@ def advance(
         direct linear algebra is used, else 0; steps when a growth rate was last found, or motion looked at;
         steps that growth has limited
     balances : (M, sum of hidden), balancedness at the start
+    dormant : (M, 2, H), see `dormant`: ln l of neurons at the end of the last step, moved on in place; and at
+        `time`
     output_sizes : (M,), size of what the network has to represent, see `tolerances`
     time : float
     settings : FlowSettings
@@ -563,15 +567,26 @@ def advance(
                 clocks[m],
                 counts[m],
                 balances[m],
+                dormant[m, 0],
                 output_sizes[m],
                 time,
                 settings,
                 work,
                 memory,
             )
-            interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])
-            if not settings.normalize:
-                rebalance(widths, results[m], balances[m])
+            read_off(
+                data,
+                widths,
+                tables[m],
+                clocks[m],
+                counts[m],
+                balances[m],
+                dormant[m],
+                time,
+                settings,
+                work,
+                results[m],
+            )
 
 
 @entry

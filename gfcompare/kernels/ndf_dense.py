@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.balancedness import rebalance
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, merged
 from gfcompare.kernels.line import PACKED_ORDERS
 from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
@@ -29,16 +28,16 @@ from gfcompare.kernels.ndf import (
     STEP_TOO_SMALL,
     TABLE_ROWS,
     WORTH_IT,
-    accept,
     change_size,
     choose,
     dot,
-    interpolate,
     leaves_risk,
     norm,
     predict,
+    read_off,
     risk_error,
     stay,
+    take,
 )
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import line_velocity, velocity_memory
@@ -339,7 +338,9 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
 
 
 @merged
-def _advance(data, widths, differences, clock, counts, balances, output_size, time, settings, work, memory):
+def _advance(
+    data, widths, differences, clock, counts, balances, logs, output_size, time, settings, work, memory
+):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
@@ -367,7 +368,11 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
             error = max(error, share)
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                accept(differences, order, correction)
+                longest = take(data, widths, differences, order, size, correction, logs, settings, work)
+                if longest < 0.0:
+                    counts[4] += 1
+                    change_size(differences, clock, counts, 0.25, work.table, work.scaling)
+                    continue
                 stay(widths, differences, order, balances, settings.normalize)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
@@ -378,6 +383,7 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
                 if counts[1] <= order:
                     continue
                 counts[0], factor = choose(differences, order, error, weights)
+                factor = min(factor, max(longest / clock[1], LEAST))
                 if growth > 0.0:
                     factor = min(factor, max(0.8 * _GROWTH / growth, LEAST))
                 if order == counts[0] and 1.0 <= factor < WORTH_IT:
@@ -392,7 +398,20 @@ def _advance(data, widths, differences, clock, counts, balances, output_size, ti
 
 @bare_entry
 def advance(
-    data, widths, tables, clocks, counts, balances, output_sizes, time, settings, results, ends, work, memory
+    data,
+    widths,
+    tables,
+    clocks,
+    counts,
+    balances,
+    dormant,
+    output_sizes,
+    time,
+    settings,
+    results,
+    ends,
+    work,
+    memory,
 ):
     """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
 
@@ -407,12 +426,23 @@ def advance(
                 clocks[m],
                 counts[m],
                 balances[m],
+                dormant[m, 0],
                 output_sizes[m],
                 time,
                 settings,
                 work,
                 memory,
             )
-            interpolate(tables[m], counts[m, 0], time, clocks[m, 0], clocks[m, 1], results[m])
-            if not settings.normalize:
-                rebalance(widths, results[m], balances[m])
+            read_off(
+                data,
+                widths,
+                tables[m],
+                clocks[m],
+                counts[m],
+                balances[m],
+                dormant[m],
+                time,
+                settings,
+                work,
+                results[m],
+            )

@@ -21,6 +21,9 @@ from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 # errors are no longer small. They push the state along valleys of minima.
 _PATIENCE, _LATE = 250, 1e7
 
+# Near where a dormant neuron is put back at the latest: ln of its distance from the end.
+_NEAR = float(np.log(1e-5))
+
 _EPSILON = float(np.finfo(np.float64).eps)
 
 _REASONS = {
@@ -96,7 +99,8 @@ class CompiledFlow:
             dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
         )
-        return cls(FlowTables(differences, clocks, counts, balances, relative), settings, {})
+        dormant = np.zeros((len(y), 2, network.hidden[0]))
+        return cls(FlowTables(differences, clocks, counts, balances, dormant, relative), settings, {})
 
     def parameters(self, problem: CountedProblem, y: Array) -> Array:
         """Return theta at the solver's variable, both of shape (M, P)."""
@@ -224,10 +228,19 @@ class CompiledFlow:
         verdict = near.verdict(duration, tolerance, max(self.settings.rtol * risk, _EPSILON * largest**2))
         if verdict == "moves":
             return None
+        # All else rests, so that these rates are constant.
+        logs = tables.dormant[m, :1].copy()
+        rates = problem.only(m).dormant_rates(row, logs[0], normalize=self.settings.normalize)
+        logs += np.where(logs < 0.0, rates * duration, 0.0)
+        if (logs > _NEAR).any():
+            return None
         theta[m] = near.after(duration if verdict == "settled" else 0.0)
-        if not self.settings.normalize:
+        problem.restore_dormant(theta[m : m + 1], logs)
+        if self.settings.normalize:
+            theta[m] = problem.network.retract(theta[m])
+        else:
             balancedness.rebalance_rows(problem.network.shape, theta[m : m + 1], tables.balances[m : m + 1])
-        if verdict == "settled":
+        if verdict == "settled" or (rates > 0.0).any():  # a dormant neuron that grows will end the rest
             return Status.RUNNING
         return Status.STATIONARY if verdict == "at rest" else Status.PRECISION_LIMIT
 
