@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gfcompare.components.errors import InputError
+from gfcompare.components.errors import InputError, unknown_name
 from gfcompare.kernels import manifold
 
 Array = NDArray[np.float64]
@@ -130,6 +130,31 @@ class ReLUNetwork:
             array = np.array(array, order="C")
         shape = array.shape
         return array.reshape(-1, shape[-1]), shape[:-1]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups of parameters: weight_1, bias_1, ..., weight_L, bias_L; and biases, all bias_k."""
+        layers = range(1, self.depth + 1)
+        return (*(f"{kind}_{k}" for k in layers for kind in ("weight", "bias")), "biases")
+
+    def members(self, groups: Iterable[str]) -> NDArray[np.bool_]:
+        """Return which parameters belong to one of some groups, shape (P,).
+
+        Raises
+        ------
+        InputError
+            if there is no such group
+        """
+        if isinstance(groups, str):
+            raise InputError(f"groups of parameters must be a list such as [{groups!r}], got {groups!r}.")
+        result = np.zeros(self.parameter_count, dtype=bool)
+        for group in groups:
+            if group not in self.groups:
+                raise unknown_name("group of parameters", group, self.groups)
+            for k, (weight, bias) in enumerate(self._slices, start=1):
+                result[weight] |= group == f"weight_{k}"
+                result[bias] |= group in ("biases", f"bias_{k}")
+        return result
 
     @cached_property
     def _parameter_count(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +14,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.evaluators.applicability import Applicability, Evaluation
 from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Streams
 from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
+from gfcompare.evaluators.frozen import FrozenParameters, frozen_groups
 from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, problem_table
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.order import choose
@@ -47,6 +49,9 @@ class Problem:
     target : the function to be learnt, with as many
     measure : the input measure
     quadrature : the rule for a measure on a box; by default chosen by estimated accuracy
+    frozen : groups of parameters that stay where they are: any of "weight_1", "bias_1", ..., and "biases",
+        all of them. Their gradient is 0 for every method, and so are their rows and columns of the Hessian.
+        A committee machine has frozen = ("biases", "weight_2")
 
     Raises
     ------
@@ -66,7 +71,13 @@ class Problem:
     """
 
     def __init__(
-        self, network: ReLUNetwork, target: Target, measure: Measure, quadrature: Quadrature | None = None
+        self,
+        network: ReLUNetwork,
+        target: Target,
+        measure: Measure,
+        quadrature: Quadrature | None = None,
+        *,
+        frozen: Iterable[str] = (),
     ) -> None:
         self._network: ReLUNetwork = check_instance(network, ReLUNetwork, "the network")
         self._target: Target = check_instance(target, Target, "the target")
@@ -76,6 +87,7 @@ class Problem:
             if not isinstance(measure, BoxMeasure):
                 raise InputError(_NO_QUADRATURE.format(where=_where(measure)))
         _check_inputs(network, target, measure)
+        self._frozen = frozen_groups(network, frozen)
         self._parts = ProblemParts(network, target, measure, quadrature)
         if not isinstance(measure, LineMeasure | BoxMeasure | PointMeasure):
             _ = self._choice  # refused at once where no evaluator applies
@@ -92,16 +104,32 @@ class Problem:
         return choose(self._parts)
 
     @cached_property
-    def _evaluator(self) -> Evaluator:
+    def _whole(self) -> Evaluator:
+        """The evaluator of the risk as a function of all parameters."""
         build = self._choice[0].build
         assert build is not None  # it applies
         return build()
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return FrozenParameters(self._whole, self.free) if self._frozen else self._whole
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The groups of parameters that stay where they are."""
+        return self._frozen
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Which parameters move, shape (P,)."""
+        return ~self._network.members(self._frozen)
 
     def __repr__(self) -> str:
         """Return the parts of the problem in a line, and how its risk is evaluated."""
         return (
             f"<Problem: network {architecture(self._network)}; target {in_words(self._target)}; "
-            f"measure {in_words(self._measure)}; {evaluated(self._measure, self.evaluation)}>"
+            f"measure {in_words(self._measure)}; {evaluated(self._measure, self.evaluation)}"
+            f"{'; frozen: ' + ', '.join(self._frozen) if self._frozen else ''}>"
         )
 
     def _repr_html_(self) -> str:
@@ -129,7 +157,7 @@ class Problem:
     @property
     def kind(self) -> str:
         """The way risk and gradient are evaluated: which compiled kernels it needs."""
-        return f"{type(self._evaluator).__name__}, {min(self._network.depth, 3)} layers"
+        return f"{type(self._whole).__name__}, {min(self._network.depth, 3)} layers"
 
     @property
     def smooth(self) -> bool:
@@ -163,7 +191,7 @@ class Problem:
     @property
     def evaluated_by(self) -> type[Evaluator]:
         """The class of the evaluator."""
-        return type(self._evaluator)
+        return type(self._whole)
 
     @property
     def target_pieces(self) -> PiecewisePolynomial:
@@ -194,7 +222,7 @@ class Problem:
         slopes : shape (sum of H_k, N), the derivative of each activation at each point, in place of 1 where
             the pre-activation is positive and 0 elsewhere
         """
-        return np.asarray(self._on_points.gradients(theta[None], slopes)[0])
+        return np.where(self.free, self._on_points.gradients(theta[None], slopes)[0], 0.0)
 
     def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
         """Return the pre-activations, (sum of H_k, N), of all hidden neurons on finitely many points."""
@@ -202,7 +230,7 @@ class Problem:
 
     @property
     def _on_points(self) -> OnPoints:
-        evaluator = self._evaluator
+        evaluator = self._whole
         if not isinstance(evaluator, OnPoints):
             raise InputError("activations at points need a measure on points.")
         return evaluator

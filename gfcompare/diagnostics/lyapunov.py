@@ -27,7 +27,12 @@ _CONSTANT = 1e-13
 
 
 def constant_of(problem: Problem) -> Array | None:
-    """Return the value xi, shape (K,), of a target that is constant on the measure's support, or None."""
+    """Return the value xi, shape (K,), of a target that is constant on the measure's support, or None.
+
+    None too where parameters are frozen: the identities need all of them.
+    """
+    if problem.frozen:
+        return None
     if isinstance(problem.measure, LineMeasure):
         high = problem.target_pieces.high
         varies = np.abs(high[:, :, 1:]).max(initial=0.0)

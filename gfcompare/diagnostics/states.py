@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from gfcompare.diagnostics.base import Array, Diagnostic
+from gfcompare.evaluators.frozen import conserved_neurons
 from gfcompare.problem import Problem
 
 
@@ -55,16 +56,22 @@ class BalancednessDrift(Diagnostic):
     """How far balancedness has moved: the standard gradient flow conserves it.
 
     The largest change since the start of |W^k_i|^2 + (b^k_i)^2 - |W^{k+1}_{.,i}|^2 over all hidden
-    neurons (Du, Hu, Lee, arXiv:1806.00900).
+    neurons none of whose parameters is frozen (Du, Hu, Lee, arXiv:1806.00900).
     """
 
     name: ClassVar[str] = "balancedness_drift"
     long_name: ClassVar[str] = "largest change of balancedness over hidden neurons"
     units: ClassVar[str] = "parameter^2"
 
+    @classmethod
+    def applies(cls, problem: Problem) -> bool:
+        """Return whether any neuron conserves its balancedness."""
+        return bool(conserved_neurons(problem.network, problem.frozen).any())
+
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return the drift at each state."""
         values = np.concatenate(problem.network.balancedness(theta), axis=-1)
+        values = values[..., conserved_neurons(problem.network, problem.frozen)]
         return np.asarray(np.abs(values - values[:, :1]).max(axis=-1))
 
 

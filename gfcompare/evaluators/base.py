@@ -115,7 +115,7 @@ class Evaluator(abc.ABC):
 
     def __init__(self, network: ReLUNetwork, sampler: Sampler) -> None:
         self.network = network
-        self._sampler = sampler
+        self.sampler = sampler
         self._widths = np.array(network.widths, dtype=np.int64)
 
     @abc.abstractmethod
@@ -246,7 +246,7 @@ class Evaluator(abc.ABC):
             block = max(_POINTS_HELD // max(batch_size * len(inside), 1), 1)
             for first in range(0, len(step_sizes), block):
                 sizes, own = step_sizes[first : first + block], streams[inside]
-                points, values = self._sampler(own, len(sizes) * batch_size)
+                points, values = self.sampler(own, len(sizes) * batch_size)
                 streams[inside] = own
                 moved, made = thetas[inside], np.zeros(len(inside), dtype=np.int64)
                 points_descent.descend(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components.errors import ContractError
-from gfcompare.integrators.base import State
+from gfcompare.components.errors import ContractError, InputError
+from gfcompare.integrators.base import Integrator, State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.status import Array, Status
+from gfcompare.network import ReLUNetwork
 
 _LAST = max(status.value for status in Status)
 
@@ -52,6 +54,20 @@ def check_step(result: object, shape: tuple[int, ...], place: str, first: str = 
             f"{place} must return {what} of shape {shape} and type float64, got {described(result)}."
         )
     return check_array(result[0], shape, place, what, result), result[1]
+
+
+def check_frozen(network: ReLUNetwork, frozen: Sequence[str], integrator: Integrator) -> None:
+    """Raise InputError if a method moves networks to M, and with them parameters that are frozen.
+
+    The normalisation map divides each hidden row and bias by its norm, and multiplies the outgoing column.
+    """
+    moved = [group for group in frozen if group != f"bias_{network.depth}"]
+    if integrator.on_manifold and moved:
+        raise InputError(
+            f"{type(integrator).__name__} lives on the submanifold M, and the normalisation map would change "
+            f"the frozen parameters {', '.join(moved)}: only bias_{network.depth} may be frozen there. "
+            "Leave the method out, or nothing else frozen."
+        )
 
 
 def check_block(result: object, shape: tuple[int, ...], place: str) -> tuple[Array, Any, NDArray[np.int64]]:

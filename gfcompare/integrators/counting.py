@@ -48,7 +48,7 @@ class CountedProblem:
         view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
         return view
 
-    def frozen(self, slopes: Array) -> CountedProblem:
+    def with_activations(self, slopes: Array) -> CountedProblem:
         """Return the same problem and counters with the activations held, on finitely many points.
 
         Its `gradient` takes theta of shape (P,) and is smooth: see `Problem.gradient_with`.
@@ -136,6 +136,11 @@ class CountedProblem:
         """Return the mean gradient over a fresh batch, shape (..., P)."""
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
         return self._problem.sample_gradient(theta, batch_size, rng)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The groups of parameters that stay where they are."""
+        return self._problem.frozen
 
     @property
     def has_compiled_flow(self) -> bool:

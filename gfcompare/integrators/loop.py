@@ -23,7 +23,7 @@ from gfcompare.components.errors import (
 from gfcompare.components.fingerprint import is_own_file
 from gfcompare.integrators import dead_neurons
 from gfcompare.integrators.base import Integrator, State, check_method
-from gfcompare.integrators.contract import check_flow, check_state
+from gfcompare.integrators.contract import check_flow, check_frozen, check_state
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.record import COUNTERS, Record, joined
@@ -65,6 +65,7 @@ def run_block(
     rows = problem.network.check(theta)
     if rows.ndim != 2 or len(rngs) != len(rows):
         raise InputError(f"theta must have shape (M, P) with M = {len(rngs)} sources of randomness.")
+    check_frozen(problem.network, problem.frozen, integrator)
     start = problem.network.normalize(rows) if integrator.on_manifold else rows
     saved = check_times(times)
     states = [rng.bit_generator.state for rng in rngs]

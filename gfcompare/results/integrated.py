@@ -97,6 +97,7 @@ def labelled(
         "measure": describe(problem.measure),
         "quadrature": None if problem.quadrature is None else plain(problem.quadrature),
         "initialization": {"name": "given"},
+        **({"frozen": list(problem.frozen)} if problem.frozen else {}),
     }
     methods = {method: describe(integrator)}
     spec = {

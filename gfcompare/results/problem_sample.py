@@ -83,7 +83,14 @@ def _sample(problem: Problem, measure: Measure) -> Variables:
 
 
 def evaluation(problem: Problem) -> dict[str, Any]:
-    """Return how risk and gradient are evaluated, as plain data: exactly, by quadrature or on points."""
+    """Return how risk and gradient are evaluated, as plain data: exactly, by quadrature or on points.
+
+    And the groups of parameters that are frozen, if there are any.
+    """
+    return _rule(problem) | ({"frozen": list(problem.frozen)} if problem.frozen else {})
+
+
+def _rule(problem: Problem) -> dict[str, Any]:
     if isinstance(problem.measure, PointMeasure):
         return {"kind": "points", "points": len(problem.measure.points)}
     rule = problem.rule

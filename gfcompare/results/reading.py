@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,17 @@ def evaluation_of(data: xr.Dataset) -> dict[str, Any]:
 
 
 def evaluation_text(data: xr.Dataset) -> str:
-    """Return in words how risk and gradient of a stored problem were evaluated."""
-    found = evaluation_of(data)
+    """Return in words how risk and gradient of a stored problem were evaluated, and what is frozen."""
+    frozen = frozen_of(data)
+    return _rule_text(evaluation_of(data)) + (f"; frozen: {', '.join(frozen)}" if frozen else "")
+
+
+def frozen_of(data: xr.Dataset) -> tuple[str, ...]:
+    """Return the groups of parameters that stayed where they were."""
+    return tuple(evaluation_of(data).get("frozen", ()))
+
+
+def _rule_text(found: Mapping[str, Any]) -> str:
     if found["kind"] == "points":
         return f"risk and gradient are sums over {found['points']} points"
     if found["kind"] == "preintegration":

@@ -18,7 +18,7 @@ from gfcompare.integrators.base import Integrator
 from gfcompare.measures import Points
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.results.reading import evaluation_of, network_of, parameters
+from gfcompare.results.reading import evaluation_of, frozen_of, network_of, parameters
 from gfcompare.targets import Labels
 
 # Relative difference of risks that rounding and another version of a library can make.
@@ -123,9 +123,10 @@ def unchecked_problem_of(group: xr.Dataset) -> Problem:
 
 def _on_points(group: xr.Dataset, network: ReLUNetwork) -> Problem:
     """Return a problem on finitely many points: these and the values to be learnt are stored whole."""
+    frozen = frozen_of(group)
     test = [group[f"test_{key}"].values if f"test_{key}" in group else None for key in ("x", "target")]
     sample = (group[f"sample_{key}"].values for key in ("x", "weight", "target"))
-    return Problem(network, Labels(), Points(*sample, *test))
+    return Problem(network, Labels(), Points(*sample, *test), frozen=frozen)
 
 
 @lru_cache(maxsize=32)
@@ -140,6 +141,7 @@ def _described(network: ReLUNetwork, target: str, measure: str, evaluation: str)
         component("targets", json.loads(target), "target"),
         component("measures", json.loads(measure), "measure"),
         rule,
+        frozen=how.get("frozen", ()),
     )
 
 

@@ -152,6 +152,9 @@ def _is_study(value: Any) -> bool:
 def _is_evaluation(value: Any) -> bool:
     if not isinstance(value, dict) or value.get("kind") not in _EVALUATIONS:
         return False
+    frozen = value.get("frozen", [])
+    if not isinstance(frozen, list) or not all(isinstance(group, str) for group in frozen):
+        return False
     needed = {"points": ("points",), "preintegration": ("nodes", "coordinate", "gradient_error")}
     numbers = [value.get(key) for key in needed.get(str(value["kind"]), ())]
     return all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)

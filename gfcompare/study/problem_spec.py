@@ -32,12 +32,13 @@ class ProblemSpec:
     measure: Measure
     initialization: Initialization
     quadrature: Quadrature | None = None
+    frozen: tuple[str, ...] = ()
 
     @cached_property
     def problem(self) -> Problem:
         """The problem."""
         try:
-            return Problem(self.network, self.target, self.measure, self.quadrature)
+            return Problem(self.network, self.target, self.measure, self.quadrature, frozen=self.frozen)
         except InputError as error:
             raise error.within(f"problem {self.name!r}") from None
         except FOREIGN_ERRORS as error:  # of a target or measure that somebody else wrote

@@ -134,6 +134,7 @@ class StudySpec:
                     "measure": describe(spec.measure),
                     "quadrature": plain(spec.quadrature),
                     "initialization": describe(spec.initialization),
+                    **({"frozen": list(spec.frozen)} if spec.frozen else {}),
                 }
                 for spec in self.problems
             },

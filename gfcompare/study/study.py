@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import LARGEST_INTEGER, InputError, shortened
+from gfcompare.evaluators.frozen import frozen_groups
 from gfcompare.evaluators.html_repr import architecture, component, in_words, table, target_with_curves
 from gfcompare.evaluators.quadrature import Quadrature
 from gfcompare.hooks.chosen_diagnostics import checked_names
 from gfcompare.initializations import He, Initialization
 from gfcompare.integrators.base import Integrator, check_method
+from gfcompare.integrators.contract import check_frozen
 from gfcompare.integrators.loop import OnError
 from gfcompare.measures import Measure, Uniform
 from gfcompare.network import ReLUNetwork
@@ -65,6 +67,7 @@ class Study(StudySpec):
     network : architecture
     measure : input measure
     quadrature : rule for measures on a box; by default chosen by estimated accuracy
+    frozen : groups of parameters that stay where they are, such as ("biases", "weight_2")
     initialization : distribution of the initial networks
     times : save times
     seeds : number of initial networks
@@ -108,6 +111,7 @@ class Study(StudySpec):
         network: ReLUNetwork | Sequence[ReLUNetwork] = ReLUNetwork((1, 16, 1)),  # noqa: B008 (immutable)
         measure: Measure | Sequence[Measure] = Uniform(),  # noqa: B008
         quadrature: Quadrature | None = None,
+        frozen: Sequence[str] = (),
         initialization: Initialization | Sequence[Initialization] = He(),  # noqa: B008
         times: Times = Times(),  # noqa: B008
         seeds: int = 16,
@@ -162,12 +166,15 @@ class Study(StudySpec):
                 measures[m],
                 initializations[i],
                 quadrature,
+                frozen_groups(networks[n], frozen),
             )
             for target_name, target in every.items()
             for n, m, i in itertools.product(networks, measures, initializations)
         )
         for each in problems:
             _ = each.problem  # wrong shapes are refused now, not in the middle of a run
+            for method in spec.integrators.values():
+                check_frozen(each.network, each.frozen, method)
         super().__init__(**spec.replace(problems=problems).fields())
 
     @classmethod

@@ -30,6 +30,7 @@ FIELDS = (
     "network",
     "measure",
     "quadrature",
+    "frozen",
     "initialization",
     "targets",
     "integrators",
@@ -89,6 +90,7 @@ class _StudyReader(Reader):
             ("seeds", int),
             ("time_limit", float),
             ("diagnostics", list[str]),
+            ("frozen", list[str]),
         ):
             if key in table:
                 fields[key] = self.value(hint, table[key], key)

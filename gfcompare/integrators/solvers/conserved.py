@@ -5,12 +5,15 @@ The compiled flow has the same in `kernels.balancedness`, `kernels.manifold` and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.evaluators.frozen import conserved_neurons
 from gfcompare.kernels import balancedness, tolerances
 from gfcompare.network import ReLUNetwork
 
@@ -48,13 +51,16 @@ class Conserved:
         divided by it; None if nothing is known
     balance : ndarray, shape (1, sum of hidden), at the start
     output_size : size of what the network has to represent, negative for absolute tolerances that are
-    absolute
+        absolute
+    neurons : ndarray of bool, shape (sum of hidden,), which conserve their balancedness: those without frozen
+        parameters
     """
 
     network: ReLUNetwork
     flow: Literal["standard", "normalized"] | None
     balance: Array
     output_size: float
+    neurons: NDArray[np.bool_]
 
     @classmethod
     def along(
@@ -63,11 +69,13 @@ class Conserved:
         flow: Literal["standard", "normalized"] | None,
         y: Array,
         output_size: float,
+        frozen: Sequence[str] = (),
     ) -> Conserved:
-        """Return what is conserved from y, shape (P,), on."""
+        """Return what is conserved from y, shape (P,), on, with groups of parameters frozen."""
         with np.errstate(over="ignore", invalid="ignore"):
             balance = np.concatenate(network.balancedness(y))[None]
-        return cls(network, flow, balance, output_size if flow is not None else -1.0)
+        known = output_size if flow is not None else -1.0
+        return cls(network, flow, balance, known, conserved_neurons(network, frozen))
 
     def sizes(self, y: Array) -> Array:
         """Return the size that the absolute tolerance of each parameter is relative to, shape (P,)."""
@@ -84,9 +92,22 @@ class Conserved:
         if self.flow == "normalized":
             return self.network.retract(y)
         result = np.array(y, dtype=np.float64)
-        if self.flow == "standard":
+        if self.flow == "standard" and self.neurons.all():
             balancedness.rebalance_rows(self.network.shape, result[None], self.balance)
+        elif self.flow == "standard" and self.neurons.any() and self.network.depth == 2:
+            whole = result.copy()
+            balancedness.rebalance_rows(self.network.shape, whole[None], self.balance)
+            return np.where(self._of_neurons, whole, result)
         return result
+
+    @cached_property
+    def _of_neurons(self) -> NDArray[np.bool_]:
+        """Which parameters belong to neurons that conserve their balancedness; for one hidden layer."""
+        first, last = self.network.layers(np.zeros(self.network.parameter_count, dtype=np.float64))
+        rows, columns = np.zeros_like(first.weight), np.zeros_like(last.weight)
+        rows[self.neurons], columns[:, self.neurons] = 1.0, 1.0
+        parts = [(rows, self.neurons.astype(np.float64)), (columns, np.zeros_like(last.bias))]
+        return self.network.join(parts) > 0.0
 
     def velocity(self, velocity: Array, before: Array, after: Array) -> Array:
         """Return the velocity at the restored y, `after`, from that at `before`: it scales as y does."""
@@ -102,8 +123,8 @@ class Conserved:
             norms = np.concatenate(self.network.row_norms(y))
             return bool(np.abs(norms - 1.0).max() > _ROW)
         if self.flow == "standard":
-            balance = np.concatenate(self.network.balancedness(y))
-            return bool(np.abs(balance - self.balance[0]).max() > _BALANCE * rtol * float(y @ y))
+            off = np.abs(np.concatenate(self.network.balancedness(y)) - self.balance[0])[self.neurons]
+            return bool(off.max(initial=0.0) > _BALANCE * rtol * float(y @ y))
         return False
 
 

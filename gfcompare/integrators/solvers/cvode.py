@@ -256,7 +256,8 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
     """
     ys = [np.array(field.coordinates(problem.only(m), row)) for m, row in enumerate(theta)]
     sizes = initial_sizes(field, problem, theta)
-    growing = field.compiled_as is not None and problem.has_compiled_flow
+    compiled = problem.has_compiled_flow or bool(problem.frozen)
+    growing = field.compiled_as is not None and compiled
 
     def make(m: int) -> CvodeRun:
         mine = problem.only(m)
@@ -273,7 +274,9 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
             method=method,
             tolerance=Tolerance(field.rtol, field.absolute),
             max_steps=field.max_steps,
-            conserved=Conserved.along(problem.network, field.compiled_as, ys[m], float(sizes[m])),
+            conserved=Conserved.along(
+                problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen
+            ),
             growth=growth if growing else None,
         )
 

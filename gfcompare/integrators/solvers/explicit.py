@@ -217,7 +217,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: str) -> S
 
     def make(m: int) -> ExplicitRun:
         mine, y = problem.only(m), ys[m].copy()
-        conserved = Conserved.along(problem.network, field.compiled_as, y, float(sizes[m]))
+        conserved = Conserved.along(problem.network, field.compiled_as, y, float(sizes[m]), problem.frozen)
         events = _Smooth(field, mine) if problem.smooth else Kinks(field, mine, y)
         return ExplicitRun(
             y, events, method, Tolerance(field.rtol, field.absolute), field.max_steps, conserved

@@ -111,7 +111,7 @@ class Kinks:
 
     def _with(self, slopes: Array) -> CountedProblem:
         """Return the problem with given activations, shape (S, G)."""
-        return self._problem.frozen(np.ascontiguousarray(slopes[:, self._group]))
+        return self._problem.with_activations(np.ascontiguousarray(slopes[:, self._group]))
 
     def _pre_activations(self, y: Array, slopes: Array | None = None) -> Array:
         """Return the pre-activations, shape (S, G), with given activations, (S, G), if there are any."""

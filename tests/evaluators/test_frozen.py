@@ -1,0 +1,167 @@
+"""Frozen groups of parameters: gradient and Hessian 0 there, for every method; what is conserved then."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+import gfcompare as gfc
+from gfcompare.evaluators.frozen import conserved_neurons
+from gfcompare.hooks.registry import registry
+from gfcompare.results.rebuild import problem_of
+from gfcompare.theory import verify
+
+LINE = (gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
+POINTS = (gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), gfc.measures.Uniform().discretize(9, "quantiles"))
+DEEP = (gfc.ReLUNetwork((1, 3, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
+KINDS = {"line": LINE, "points": POINTS, "deep": DEEP}
+COMMITTEE = ("biases", "weight_2")
+
+
+def networks(network: gfc.ReLUNetwork, count: int) -> np.ndarray:
+    he = gfc.initializations.He()
+    return np.stack([he.draw(network, np.random.default_rng(s)) for s in range(count)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.data())
+@settings(deadline=None, max_examples=20)
+def test_derivatives_vanish_there_and_are_kept_elsewhere(kind: str, data: st.DataObject) -> None:
+    parts = KINDS[kind]
+    groups = parts[0].groups
+    frozen = data.draw(st.lists(st.sampled_from(groups), max_size=3, unique=True))
+    if parts[0].members(frozen).all():
+        return
+    whole, problem = gfc.Problem(*parts), gfc.Problem(*parts, frozen=frozen)
+    theta = networks(parts[0], 2)
+    fixed = parts[0].members(frozen)
+    assert (problem.free == ~fixed).all()
+    assert problem.risk(theta) == pytest.approx(whole.risk(theta), rel=1e-15)
+    expected = np.where(fixed, 0.0, whole.gradient(theta))
+    np.testing.assert_array_equal(problem.gradient(theta), expected)
+    if whole.has_hessian:
+        hessian = whole.hessian(theta)
+        hessian[:, fixed] = 0.0
+        hessian[:, :, fixed] = 0.0
+        np.testing.assert_array_equal(problem.hessian(theta), hessian)
+    vector = np.ones(len(fixed))
+    product = problem.hessian_product(theta[0], vector)
+    assert not product[fixed].any()
+    seeds = np.random.default_rng(1), np.random.default_rng(1)
+    batch = problem.sample_gradient(theta, 4, seeds[0])
+    np.testing.assert_array_equal(batch, np.where(fixed, 0.0, whole.sample_gradient(theta, 4, seeds[1])))
+
+
+@pytest.mark.parametrize("name", registry().names("integrators"))
+@pytest.mark.parametrize("kind", ["line", "points"])
+def test_every_method_leaves_them_where_they_are(name: str, kind: str) -> None:
+    if name in ("torch-optim", "optax"):
+        pytest.importorskip({"torch-optim": "torch", "optax": "optax"}[name])
+    if (name, kind) == ("modified-flow", "points"):
+        pytest.skip("modified-flow needs a smooth risk")
+    problem = gfc.Problem(*KINDS[kind], frozen=COMMITTEE)
+    method = gfc.integrator(name)
+    theta = networks(problem.network, 2)
+    if method.on_manifold:
+        with pytest.raises(gfc.InputError, match="would change the frozen parameters weight_2, biases"):
+            gfc.integrate(problem, method, theta, [0.0, 1.0])
+        return
+    data = gfc.integrate(problem, method, theta, [0.0, 1.0])
+    found = gfc.parameters(data)
+    fixed = ~problem.free
+    np.testing.assert_array_equal(found[:, :, fixed], np.broadcast_to(theta[:, None, fixed], (2, 2, 7)))
+    assert (found[:, -1, ~fixed] != theta[:, ~fixed]).any(axis=1).all()
+    assert (data["risk"].values[:, -1] < data["risk"].values[:, 0]).all()
+
+
+def test_sgd_leaves_them_where_they_are_with_its_own_batches() -> None:
+    whole, problem = gfc.Problem(*LINE), gfc.Problem(*LINE, frozen=["bias_2"])
+    theta = networks(problem.network, 2)
+    sgd = gfc.integrator("sgd", step_size=0.1, batch_size=8)
+    ends = [gfc.parameters(gfc.integrate(p, sgd, theta, [0.0, 0.1]))[:, -1] for p in (whole, problem)]
+    np.testing.assert_allclose(ends[0][:, :-1], ends[1][:, :-1], rtol=1e-13)  # one step, the same batch
+    np.testing.assert_array_equal(ends[1][:, -1], theta[:, -1])
+    assert (ends[0][:, -1] != theta[:, -1]).all()
+
+
+@pytest.mark.parametrize("frozen", [("weight_2",), ("biases",), ("bias_2",), COMMITTEE])
+def test_the_flow_agrees_with_scipy(frozen: tuple[str, ...]) -> None:
+    problem = gfc.Problem(*LINE, frozen=frozen)
+    theta = networks(problem.network, 1)[0]
+    data = gfc.integrate(problem, gfc.integrator("standard-gf", rtol=1e-9), theta, [0.0, 1.0, 10.0])
+    right = solve_ivp(
+        lambda _, y: -problem.gradient(y),
+        (0.0, 10.0),
+        theta,
+        "LSODA",
+        t_eval=[1.0, 10.0],
+        rtol=1e-11,
+        atol=1e-13,
+    )
+    np.testing.assert_allclose(gfc.parameters(data)[0, 1:], right.y.T, rtol=1e-6, atol=1e-7)
+
+
+def test_what_is_conserved() -> None:
+    network = gfc.ReLUNetwork((1, 3, 2, 1))
+    assert conserved_neurons(network, ()).tolist() == [True] * 5
+    assert conserved_neurons(network, ["bias_3"]).tolist() == [True] * 5
+    assert conserved_neurons(network, ["weight_1"]).tolist() == [False] * 3 + [True] * 2
+    assert conserved_neurons(network, ["weight_3"]).tolist() == [True] * 3 + [False] * 2
+    assert conserved_neurons(network, ["weight_2"]).tolist() == [False] * 5
+    flow = gfc.integrator("standard-gf", rtol=1e-4)
+    for frozen, conserved in ((["bias_2"], True), (["weight_2"], False)):
+        problem = gfc.Problem(*LINE, frozen=frozen)
+        theta = networks(problem.network, 2)
+        data = gfc.integrate(problem, flow, theta, [0.0, 100.0])
+        assert ("balancedness_drift" in data) == conserved
+        balance = np.concatenate(problem.network.balancedness(gfc.parameters(data)), axis=-1)
+        drift = np.abs(balance[:, -1] - balance[:, 0]).max()
+        assert (drift < 1e-12) == conserved
+
+
+def test_on_m_only_the_output_bias_may_be_frozen() -> None:
+    problem = gfc.Problem(*LINE, frozen=["bias_2"])
+    flow = gfc.integrator("normalized-gf")
+    theta = networks(problem.network, 2)
+    data = gfc.integrate(problem, flow, theta, [0.0, 10.0])
+    found = gfc.parameters(data)
+    np.testing.assert_array_equal(found[:, -1, -1], theta[:, -1])
+    assert problem.network.distance_to_manifold(found).max() < 1e-14
+    with pytest.raises(gfc.InputError, match="lives on the submanifold M"):
+        gfc.integrate(gfc.Problem(*LINE, frozen=["bias_1"]), flow, theta, [0.0, 1.0])
+
+
+def test_wrong_groups_are_refused_with_the_nearest_name() -> None:
+    with pytest.raises(gfc.InputError, match="weight_2"):
+        gfc.Problem(*LINE, frozen=["weights_2"])
+    with pytest.raises(gfc.InputError, match="must be a list"):
+        gfc.Problem(*LINE, frozen="biases")
+    with pytest.raises(gfc.InputError, match="leave some parameters free"):
+        gfc.Problem(*LINE, frozen=["biases", "weight_1", "weight_2"])
+
+
+def test_a_study_freezes_and_its_result_says_so(tmp_path) -> None:
+    file = tmp_path / "committee.toml"
+    file.write_text(
+        'name = "committee"\nseeds = 2\nfrozen = ["biases", "weight_2"]\n[times]\nend = 2.0\ncount = 3\n'
+        "[network]\nwidths = [1, 3, 1]\n[targets.sine]\n[integrators.standard-gf]\n[integrators.gd]\n"
+    )
+    study = gfc.Study.from_toml(file)
+    tree = study.run(tmp_path / "out", jobs=1)
+    group = tree["sine"].to_dataset()
+    assert json.loads(group.attrs["evaluation"])["frozen"] == ["weight_2", "biases"]
+    assert problem_of(group).frozen == ("weight_2", "biases")
+    assert (group["weight_2"] == group["weight_2"].isel(time=0)).all()
+    assert "balancedness_drift" not in group
+    checked = verify(tree)
+    assert set(np.unique(checked["sine"]["theory_outcome"].sel(check="balancedness"))) == {0}
+    for check in ("flow", "energy", "displacement"):
+        assert checked["sine"]["theory_outcome"].sel(check=check, integrator="standard-gf").values.min() > 0
+    file.write_text(file.read_text() + "[integrators.normalized-gf]\n")
+    with pytest.raises(gfc.InputError, match="only bias_2 may be frozen there"):
+        gfc.Study.from_toml(file)
