@@ -120,9 +120,15 @@ class Problem:
             return ShallowLine(network, sampler, self.target_pieces, self.density), None
         return AlongLines(network, sampler, single_line(self.density, self.target_pieces)), None
 
-    @property
+    @cached_property
     def _evaluator(self) -> Evaluator:
         return self._chosen[0]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to change what the problem is: what is computed of it is remembered."""
+        if not name.startswith("_"):
+            raise AttributeError(f"a problem's {name} cannot be changed: make another problem.")
+        object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         """Return the parts of the problem in a line, and how its risk is evaluated."""
@@ -135,12 +141,12 @@ class Problem:
         """Return what a notebook shows."""
         return problem_table(self._network, self._target, self._measure, self._pieces)
 
-    @property
+    @cached_property
     def quadrature(self) -> Quadrature | None:
         """What is wanted of the quadrature rule on a box; None where none is needed."""
         return None if self._preintegration is None else self._quadrature
 
-    @property
+    @cached_property
     def rule(self) -> Rule | None:
         """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
         return self._chosen[1]
@@ -150,7 +156,7 @@ class Problem:
         """The way risk and gradient are evaluated: which compiled kernels it needs."""
         return f"{type(self._evaluator).__name__}, {min(self._network.depth, 3)} layers"
 
-    @property
+    @cached_property
     def smooth(self) -> bool:
         """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
         return not isinstance(self._measure, PointMeasure)
@@ -164,29 +170,29 @@ class Problem:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def network(self) -> ReLUNetwork:
         """The network's architecture."""
         return self._network
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """The target function."""
         return self._target
 
-    @property
+    @cached_property
     def measure(self) -> Measure:
         """The input measure."""
         return self._measure
 
-    @property
+    @cached_property
     def target_pieces(self) -> PiecewisePolynomial:
         """The target on the measure's interval, as the piecewise polynomial that is integrated."""
         if self._pieces is None:
             raise InputError("only a target on the line is a piecewise polynomial.")
         return self._pieces
 
-    @property
+    @cached_property
     def density(self) -> PiecewisePolynomial:
         """The density of the measure, as the piecewise polynomial that is integrated."""
         if self._density is None:
@@ -310,7 +316,7 @@ class Problem:
             return np.asarray(vectors @ self._evaluator.hessians(theta[None])[0])
         return differences(lambda rows: self._evaluator.gradients(rows), theta, vectors)
 
-    @property
+    @cached_property
     def has_test(self) -> bool:
         """Whether the measure holds points out, on which `test_risk` is defined."""
         return isinstance(self._measure, PointMeasure) and self._measure.test is not None
@@ -367,12 +373,12 @@ class Problem:
             relative = np.where(error == 0, error, error / np.linalg.norm(others[0], axis=1))
         return np.asarray(relative).reshape(leading)
 
-    @property
+    @cached_property
     def has_compiled_flow(self) -> bool:
         """Whether `advance_flow` integrates the flows of this problem: under a measure with a density."""
         return self._evaluator.flow_data() is not None
 
-    @property
+    @cached_property
     def has_hessian(self) -> bool:
         """Whether `hessian` is there: for one input, one hidden layer and a measure with a density."""
         return isinstance(self._evaluator, ShallowLine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,22 +66,22 @@ class CountedProblem:
         mask[self._rows] = True
         return mask
 
-    @property
+    @cached_property
     def network(self) -> ReLUNetwork:
         """The network's architecture."""
         return self._problem.network
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """The target function."""
         return self._problem.target
 
-    @property
+    @cached_property
     def measure(self) -> Measure:
         """The input measure."""
         return self._problem.measure
 
-    @property
+    @cached_property
     def smooth(self) -> bool:
         """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
         return self._problem.smooth
@@ -111,7 +112,8 @@ class CountedProblem:
 
     def gradient(self, theta: ArrayLike) -> Array:
         """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
-        self.gradients[self._rows] += self._share(theta)
+        leading = np.shape(theta)[:-1]
+        self.gradients[self._rows] += -(-math.prod(leading) // self._owners) if leading else 1
         if self._slopes is not None:
             return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
         return self._problem.gradient(theta)
@@ -137,12 +139,12 @@ class CountedProblem:
         self.sample_gradients[self._rows] += batch_size * self._share(theta)
         return self._problem.sample_gradient(theta, batch_size, rng)
 
-    @property
+    @cached_property
     def has_compiled_flow(self) -> bool:
         """Whether the flows of this problem are integrated in compiled code."""
         return self._problem.has_compiled_flow
 
-    @property
+    @cached_property
     def has_hessian(self) -> bool:
         """Whether `hessian` is there."""
         return self._problem.has_hessian
