@@ -129,7 +129,7 @@ def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: LineStyle) -> None:
 
     from gfcompare.results.quantiles import quantile
 
-    risk = table["risk"].where(table["complete"], np.inf).fillna(np.inf).to_numpy()
+    risk = table["final"].to_numpy()
     if len(risk) < 2:
         return
     lower, median, upper = (float(quantile(risk, share)) for share in (0.25, 0.5, 0.75))

@@ -157,7 +157,7 @@ def _prepared(group: xr.Dataset, sweeps: Sequence[Sweep]) -> _Panel:
     from gfcompare.results.quantiles import quantile
 
     table = data.final_risk(group)
-    risks = table["risk"].clip(lower=_FLOOR).where(table["complete"], np.inf).fillna(np.inf)
+    risks = table["final"].clip(lower=_FLOOR)
     by_method = {str(method): part for method, part in risks.groupby(table["method"], sort=False)}
     lines = {}
     for sweep in sweeps:
