@@ -209,20 +209,20 @@ class Problem:
         rows, _ = self._network.rows(theta)
         return self._evaluator.gradients(rows).reshape(np.shape(theta))
 
-    def gradient_with(self, theta: Array, slopes: Array) -> Array:
+    def gradient_with(self, theta: Array, derivatives: Array) -> Array:
         """Return the gradient at theta, shape (P,), with the activations held, on finitely many points.
 
         Parameters
         ----------
         theta : shape (P,)
-        slopes : shape (sum of H_k, N), the derivative of each activation at each point, in place of 1 where
+        derivatives : shape (sum of H_k, N), of each activation at each point, in place of 1 where
             the pre-activation is positive and 0 elsewhere
         """
-        return np.asarray(self._on_points.gradients(theta[None], slopes)[0])
+        return np.asarray(self._on_points.gradients(theta[None], derivatives)[0])
 
-    def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
+    def pre_activations(self, theta: Array, derivatives: Array = NOTHING) -> Array:
         """Return the pre-activations, (sum of H_k, N), of all hidden neurons on finitely many points."""
-        return self._on_points.pre_activations(theta, slopes)
+        return self._on_points.pre_activations(theta, derivatives)
 
     @property
     def _on_points(self) -> OnPoints:

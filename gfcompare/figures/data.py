@@ -33,7 +33,7 @@ class View:
     ----------
     groups : for each problem its data, with the shown methods only
     methods : the shown methods, in the order of the study
-    all_methods : every method of the result, so that a method looks the same whatever else is shown
+    all_methods : every method of the result, so that a method styles the same whatever else is shown
     """
 
     groups: dict[str, xr.Dataset]

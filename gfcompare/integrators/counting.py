@@ -34,7 +34,7 @@ class CountedProblem:
         self.gradients = np.zeros(trajectories, dtype=np.int64)
         self.sample_gradients = np.zeros(trajectories, dtype=np.int64)
         self.risks = np.zeros(trajectories, dtype=np.int64)
-        self._slopes: Array | None = None
+        self._derivatives: Array | None = None
         self._rows: int | slice | Mask = slice(None)
         self._owners = trajectories
 
@@ -49,14 +49,14 @@ class CountedProblem:
         view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
         return view
 
-    def frozen(self, slopes: Array) -> CountedProblem:
+    def frozen(self, derivatives: Array) -> CountedProblem:
         """Return the same problem and counters with the activations held, on finitely many points.
 
         Its `gradient` takes theta of shape (P,) and is smooth: see `Problem.gradient_with`.
         """
         view = object.__new__(CountedProblem)
         view.__dict__.update(self.__dict__)
-        view._slopes = slopes
+        view._derivatives = derivatives
         return view
 
     @property
@@ -94,11 +94,11 @@ class CountedProblem:
             raise InputError("only a measure on points has points.")
         return measure.points
 
-    def pre_activations(self, theta: Array, slopes: Array | None = None) -> Array:
+    def pre_activations(self, theta: Array, derivatives: Array | None = None) -> Array:
         """Return the pre-activations, (sum of H_k, N), on finitely many points; this is not counted."""
-        if slopes is None:
+        if derivatives is None:
             return self._problem.pre_activations(theta)
-        return self._problem.pre_activations(theta, slopes)
+        return self._problem.pre_activations(theta, derivatives)
 
     def _share(self, theta: ArrayLike) -> int:
         """Return how many evaluations each counted trajectory is charged for theta, (..., P)."""
@@ -114,8 +114,8 @@ class CountedProblem:
         """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
         leading = np.shape(theta)[:-1]
         self.gradients[self._rows] += -(-math.prod(leading) // self._owners) if leading else 1
-        if self._slopes is not None:
-            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
+        if self._derivatives is not None:
+            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._derivatives)
         return self._problem.gradient(theta)
 
     def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:

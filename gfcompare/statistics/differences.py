@@ -9,8 +9,8 @@ from scipy import stats
 
 from gfcompare.components.errors import known_name
 from gfcompare.results.reading import Array, final_values
+from gfcompare.statistics.final_values import check_quantity, groups, methods, rounding
 from gfcompare.statistics.intervals import FEWEST, median
-from gfcompare.statistics.values import check_quantity, groups, methods, rounding
 
 
 def log_ratios(data: xr.Dataset, baseline: str, quantity: str = "risk") -> pd.DataFrame:

@@ -400,7 +400,7 @@ def test_animation_is_written_only_if_asked_for(results, tmp_path):
     tree = results["line"]
     said = []
     options = {"methods": ["gd"]}
-    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], options=options, tell=said.append)
+    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], options=options, log=said.append)
     forms = {path.suffix for path in paths}
     assert forms == ({".gif", ".mp4"} if shutil.which("ffmpeg") else {".gif"})
     if ".mp4" not in forms:
