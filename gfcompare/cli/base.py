@@ -157,8 +157,8 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **collected)
 
-    called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    called.__annotations__ = {option.name: option.annotation for option in options}
+    called.__signature__ = inspect.Signature(options, return_annotation=None)  # type: ignore[attr-defined]
+    called.__annotations__ = {option.name: option.annotation for option in options} | {"return": None}
     del called.__wrapped__
     return called
 
