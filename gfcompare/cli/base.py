@@ -166,7 +166,7 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 def load_plugins(files: list[Path] | None) -> None:
     """Register the plugins in some files."""
     if files:
-        from gfcompare.hooks.registry import load_file
+        from gfcompare.hooks.plugin_files import load_file
 
         for file in files:
             load_file(file)
