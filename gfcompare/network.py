@@ -87,33 +87,34 @@ class ReLUNetwork:
                 f"at most {_MOST_PARAMETERS} are allowed."
             )
 
-    @property
+    @cached_property
     def inputs(self) -> int:
         """Input dimension d."""
         return self.widths[0]
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """Output dimension K."""
         return self.widths[-1]
 
-    @property
+    @cached_property
     def hidden(self) -> tuple[int, ...]:
         """Widths of the hidden layers."""
         return self.widths[1:-1]
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Number of layers L, the output layer included."""
         return len(self.widths) - 1
 
     @cached_property
-    def _slices(self) -> tuple[tuple[slice, slice], ...]:
+    def _slices(self) -> tuple[tuple[slice, slice, tuple[int, int]], ...]:
+        """Where weights and biases of each layer are in theta, and the shape of the weights."""
         slices = []
         start = 0
-        for before, after in zip(self.widths[:-1], self.widths[1:], strict=True):
+        for before, after in itertools.pairwise(self.widths):
             middle, stop = start + before * after, start + (before + 1) * after
-            slices.append((slice(start, middle), slice(middle, stop)))
+            slices.append((slice(start, middle), slice(middle, stop), (after, before)))
             start = stop
         return tuple(slices)
 
@@ -124,7 +125,15 @@ class ReLUNetwork:
 
     def rows(self, theta: ArrayLike) -> tuple[Array, tuple[int, ...]]:
         """Return theta as contiguous rows, shape (M, P), and its leading shape."""
-        array = self.check(theta)
+        array: Array
+        if (
+            isinstance(theta, np.ndarray)
+            and theta.dtype == np.float64
+            and theta.shape[-1:] == (self.parameter_count,)
+        ):
+            array = theta  # as nearly always; `check` takes longer to find that out
+        else:
+            array = self.check(theta)
         # For a read-only array Numba would compile every kernel again.
         if not (array.flags.c_contiguous and array.flags.writeable):
             array = np.array(array, order="C")
@@ -157,17 +166,13 @@ class ReLUNetwork:
         return result
 
     @cached_property
-    def _parameter_count(self) -> int:
-        return int(self._slices[-1][1].stop)
-
-    @cached_property
     def _hidden_count(self) -> int:
         return sum(self.hidden)
 
-    @property
+    @cached_property
     def parameter_count(self) -> int:
         """Number of parameters P."""
-        return self._parameter_count
+        return int(self._slices[-1][1].stop)
 
     def check(self, theta: ArrayLike) -> Array:
         """Return theta as a float64 array, or raise InputError if its last axis is not P long."""
@@ -175,7 +180,7 @@ class ReLUNetwork:
             array = np.asarray(theta, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(f"theta must be an array of numbers, got {type(theta).__name__}.") from None
-        if array.ndim == 0 or array.shape[-1] != self._parameter_count:
+        if array.ndim == 0 or array.shape[-1] != self.parameter_count:
             raise InputError(
                 f"theta must have shape (..., {self.parameter_count}) for widths {list(self.widths)}, "
                 f"got {array.shape}."
@@ -186,10 +191,16 @@ class ReLUNetwork:
         """Return the weights and biases of each layer as views of theta, shape (..., P)."""
         array = self.check(theta)
         leading = array.shape[:-1]
-        return tuple(
-            Layer(array[..., w].reshape(*leading, after, before), array[..., b])
-            for (w, b), before, after in zip(self._slices, self.widths[:-1], self.widths[1:], strict=True)
-        )
+        found = []
+        for weight, bias, shape in self._slices:
+            found.append(Layer(array[..., weight].reshape(leading + shape), array[..., bias]))
+        return tuple(found)
+
+    def first_layer(self, theta: ArrayLike) -> Layer:
+        """Return the weights and biases of the first layer as views of theta, shape (..., P)."""
+        array = self.check(theta)
+        weight, bias, shape = self._slices[0]
+        return Layer(array[..., weight].reshape(array.shape[:-1] + shape), array[..., bias])
 
     def join(self, layers: Sequence[Layer | tuple[ArrayLike, ArrayLike]]) -> Array:
         """Return theta, shape (..., P), from each layer or its (weight, bias): the inverse of `layers`."""
@@ -238,8 +249,8 @@ class ReLUNetwork:
         rows, leading = self.rows(theta)
         norms = np.empty((len(rows), self._hidden_count))
         manifold.row_norms(self.shape, rows, norms)
-        parts = np.split(norms, np.cumsum(self.hidden)[:-1], axis=1)
-        return tuple(part.reshape(*leading, part.shape[1]) for part in parts)
+        ends = [0, *itertools.accumulate(self.hidden)]
+        return tuple([norms[:, a:b].reshape(*leading, b - a) for a, b in itertools.pairwise(ends)])
 
     def normalize(self, theta: ArrayLike) -> Array:
         """Map theta to the submanifold M without changing the function the network represents.
@@ -297,8 +308,10 @@ class ReLUNetwork:
         """
         layers = self.layers(theta)
         return tuple(
-            (layer.weight**2).sum(axis=-1) + layer.bias**2 - (following.weight**2).sum(axis=-2)
-            for layer, following in itertools.pairwise(layers)
+            [
+                (layer.weight**2).sum(axis=-1) + layer.bias**2 - (following.weight**2).sum(axis=-2)
+                for layer, following in itertools.pairwise(layers)
+            ]
         )
 
     def breakpoints(self, theta: ArrayLike, lower: float, upper: float) -> list[Breakpoint]:

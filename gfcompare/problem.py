@@ -124,6 +124,12 @@ class Problem:
         """Which parameters move, shape (P,)."""
         return ~self._network.members(self._frozen)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to change what the problem is: what is computed of it is remembered."""
+        if not name.startswith("_"):
+            raise AttributeError(f"a problem's {name} cannot be changed: make another problem.")
+        object.__setattr__(self, name, value)
+
     def __repr__(self) -> str:
         """Return the parts of the problem in a line, and how its risk is evaluated."""
         return (
@@ -137,14 +143,14 @@ class Problem:
         pieces = self._parts.pieces if isinstance(self._measure, LineMeasure) else None
         return problem_table(self._parts, self.evaluation, pieces)
 
-    @property
+    @cached_property
     def quadrature(self) -> Quadrature | None:
         """What is wanted of the quadrature rule on a box; None where none is needed."""
         if self.evaluation.exact:
             return None
         return self._parts.quadrature or Quadrature()
 
-    @property
+    @cached_property
     def rule(self) -> Rule | None:
         """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
         return self._evaluator.rule
@@ -159,7 +165,7 @@ class Problem:
         """The way risk and gradient are evaluated: which compiled kernels it needs."""
         return f"{type(self._whole).__name__}, {min(self._network.depth, 3)} layers"
 
-    @property
+    @cached_property
     def smooth(self) -> bool:
         """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
         return not isinstance(self._measure, PointMeasure)
@@ -173,17 +179,17 @@ class Problem:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def network(self) -> ReLUNetwork:
         """The network's architecture."""
         return self._network
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """The target function."""
         return self._target
 
-    @property
+    @cached_property
     def measure(self) -> Measure:
         """The input measure."""
         return self._measure
@@ -193,12 +199,12 @@ class Problem:
         """The class of the evaluator."""
         return type(self._whole)
 
-    @property
+    @cached_property
     def target_pieces(self) -> PiecewisePolynomial:
         """The target on the measure's interval, as the piecewise polynomial that is integrated."""
         return self._parts.pieces
 
-    @property
+    @cached_property
     def density(self) -> PiecewisePolynomial:
         """The density of the measure, as the piecewise polynomial that is integrated."""
         return self._parts.density
@@ -213,20 +219,20 @@ class Problem:
         rows, _ = self._network.rows(theta)
         return self._evaluator.gradients(rows).reshape(np.shape(theta))
 
-    def gradient_with(self, theta: Array, slopes: Array) -> Array:
+    def gradient_with(self, theta: Array, derivatives: Array) -> Array:
         """Return the gradient at theta, shape (P,), with the activations held, on finitely many points.
 
         Parameters
         ----------
         theta : shape (P,)
-        slopes : shape (sum of H_k, N), the derivative of each activation at each point, in place of 1 where
+        derivatives : shape (sum of H_k, N), of each activation at each point, in place of 1 where
             the pre-activation is positive and 0 elsewhere
         """
-        return np.where(self.free, self._on_points.gradients(theta[None], slopes)[0], 0.0)
+        return np.where(self.free, self._on_points.gradients(theta[None], derivatives)[0], 0.0)
 
-    def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
+    def pre_activations(self, theta: Array, derivatives: Array = NOTHING) -> Array:
         """Return the pre-activations, (sum of H_k, N), of all hidden neurons on finitely many points."""
-        return self._on_points.pre_activations(theta, slopes)
+        return self._on_points.pre_activations(theta, derivatives)
 
     @property
     def _on_points(self) -> OnPoints:
@@ -323,7 +329,7 @@ class Problem:
             return np.asarray(vectors @ self._evaluator.hessians(theta[None])[0])
         return differences(lambda rows: self._evaluator.gradients(rows), theta, vectors)
 
-    @property
+    @cached_property
     def has_test(self) -> bool:
         """Whether the measure holds points out, on which `test_risk` is defined."""
         return isinstance(self._measure, PointMeasure) and self._measure.test is not None
@@ -375,12 +381,12 @@ class Problem:
             relative = np.where(error == 0, error, error / np.linalg.norm(others[0], axis=1))
         return np.asarray(relative).reshape(leading)
 
-    @property
+    @cached_property
     def has_compiled_flow(self) -> bool:
         """Whether `advance_flow` integrates the flows of this problem: under a measure with a density."""
         return self._evaluator.flow_data() is not None
 
-    @property
+    @cached_property
     def has_hessian(self) -> bool:
         """Whether `hessian` is there: with one hidden layer and an evaluator that is exact, mostly."""
         return self._evaluator.has_hessian

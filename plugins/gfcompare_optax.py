@@ -77,9 +77,9 @@ class Optax(GradientMethod):
     ) -> tuple[gfc.Array, Any]:
         """Return the moves of all trajectories, and their states."""
         update, states = solver_state
-        slopes, rate = gradient(theta), np.float64(step_size)
+        gradients, rate = gradient(theta), np.float64(step_size)
         with _double(library("jax", "jax")):
-            made = [update(rate, *row) for row in zip(slopes, states, theta, strict=True)]
+            made = [update(rate, *row) for row in zip(gradients, states, theta, strict=True)]
         return np.array([move for move, _ in made]), (update, [state for _, state in made])
 
 

@@ -13,7 +13,7 @@ from support import TINY, WATCHED
 from threadpoolctl import threadpool_limits
 
 import gfcompare as gfc
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, registry
 from gfcompare.system import threads
 
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
@@ -78,7 +78,7 @@ def watched(tmp_path: Path) -> Path:
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test load plugins that no other test sees."""
     monkeypatch.setattr(registry, "_registry", None)
-    monkeypatch.setattr(registry, "_files", {})
+    monkeypatch.setattr(plugin_files, "_files", {})
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -123,10 +125,48 @@ PluginFiles = Annotated[
 ]
 
 
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that takes each field of a parameter that is a NamedTuple as an option of its own.
+
+    Options that belong together are one parameter of the function; the command line has them one by one.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    parameters = inspect.signature(command).parameters
+    groups = {key: hints[key] for key in parameters if hasattr(hints[key], "_fields")}
+    options: list[inspect.Parameter] = []
+    for key, parameter in parameters.items():
+        if key not in groups:
+            options.append(parameter.replace(annotation=hints[key]))
+            continue
+        types = get_type_hints(groups[key], include_extras=True)
+        options += [
+            inspect.Parameter(
+                field,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=groups[key]._field_defaults[field],
+                annotation=types[field],
+            )
+            for field in groups[key]._fields
+        ]
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        collected = {
+            key: group(**{field: given.pop(field) for field in group._fields})
+            for key, group in groups.items()
+        }
+        command(**given, **collected)
+
+    called.__signature__ = inspect.Signature(options, return_annotation=None)  # type: ignore[attr-defined]
+    called.__annotations__ = {option.name: option.annotation for option in options} | {"return": None}
+    del called.__wrapped__
+    return called
+
+
 def load_plugins(files: list[Path] | None) -> None:
     """Register the plugins in some files."""
     if files:
-        from gfcompare.hooks.registry import load_file
+        from gfcompare.hooks.plugin_files import load_file
 
         for file in files:
             load_file(file)

@@ -42,8 +42,8 @@ def diagnose(
     check_version(file, tree.attrs, to_write=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with activity(err, "rebuilding the problems") as tell:
-            added = additions(tree, names, progress=lambda text: tell(plain(text)))
+        with activity(err, "rebuilding the problems") as log:
+            added = additions(tree, names, progress=lambda text: log(plain(text)))
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     # No dimension is theirs alone: what has the same name is replaced.

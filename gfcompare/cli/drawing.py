@@ -26,7 +26,7 @@ def draw(
 
     said: list[str] = []
     paths = figures.save_all(
-        tree, folder, names=names, formats=formats, options=parsed(options, names), tell=said.append
+        tree, folder, names=names, formats=formats, options=parsed(options, names), log=said.append
     )
     written: dict[str, list[str]] = {}
     for path in paths:

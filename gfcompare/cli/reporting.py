@@ -37,12 +37,12 @@ def report(
         raise InputError(f"--output {str(output)!r}: the page is an HTML file; its name must end with .html.")
     tree, file = opened(result)
 
-    def tell(text: str) -> None:
+    def log(text: str) -> None:
         err.print(plain(text))
 
     def checked(done: int, total: int) -> None:
         if done % max(1, total // 4) == 0:
-            tell(f"theory checks: {done} of {total} trajectories")
+            log(f"theory checks: {done} of {total} trajectories")
 
     found = stored(tree)  # by gfcompare verify
     path = write(
@@ -50,6 +50,6 @@ def report(
         output or file.with_name("report.html"),
         checks=verify(tree, progress=checked) if found is None else found,
         statistics=tables(tree),
-        tell=tell,
+        log=log,
     )
     out.print(plain(f"report   {path} ({path.stat().st_size / 1e6:.1f} MB)"))

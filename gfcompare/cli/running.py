@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from traceback import format_exception
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -21,6 +21,7 @@ from gfcompare.cli.base import (
     app,
     count,
     err,
+    expanded,
     from_here,
     load_plugins,
     out,
@@ -34,21 +35,31 @@ from gfcompare.system.process_end import ignore_interrupts
 from gfcompare.system.progress import Display
 
 
-@app.command()
-def run(
-    study: StudyFile,
-    output: ResultFolder = None,
-    jobs: Jobs = None,
+class Extent(NamedTuple):
+    """How much of a study is run, and on how many processes."""
+
+    jobs: Jobs = None
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
-    ] = None,
+    ] = None
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="METHOD",
             help="Run this method only; the name of a grid means all of it. May be repeated.",
         ),
-    ] = None,
+    ] = None
+
+
+_ALL = Extent()
+
+
+@app.command()
+@expanded
+def run(
+    study: StudyFile,
+    output: ResultFolder = None,
+    extent: Extent = _ALL,
     figures: Annotated[
         bool,
         typer.Option("--figures/--no-figures", help="Draw the figures, or leave that to: gfcompare plot."),
@@ -70,13 +81,13 @@ def run(
     from gfcompare.study.runner import run_study
     from gfcompare.study.study import Study
 
-    loaded = Study.from_toml(study).part(seeds=seeds, only=only or ())
+    loaded = Study.from_toml(study).part(seeds=extent.seeds, only=extent.only or ())
     display = Display(err)
     try:
         outcome = run_study(
             loaded,
             output,
-            jobs=jobs,
+            jobs=extent.jobs,
             force=force,
             on_error="raise" if traceback else "record",
             progress=display,

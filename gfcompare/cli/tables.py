@@ -87,7 +87,7 @@ def _print_hashed(study: Study) -> None:
     """Print which files take part in the identity of the study's cells: when they change, it is run again."""
     from gfcompare.components import fingerprint
     from gfcompare.hooks.chosen_diagnostics import chosen
-    from gfcompare.hooks.registry import hashed_files
+    from gfcompare.hooks.provenance import hashed_files
 
     out.print(
         "A finished cell is used again while options and code are the same: "

@@ -45,10 +45,10 @@ def verify(
     tree, file = opened(result)
 
     def show(done: int, total: int) -> None:
-        tell(f"{done} of {total} trajectories checked")
+        log(f"{done} of {total} trajectories checked")
 
     check_version(file, tree.attrs, to_write=True)
-    with activity(err, "making the problems again") as tell:
+    with activity(err, "making the problems again") as log:
         frame = theory.verify(tree, seeds=None if every else seeds, progress=show)
     _print_table(theory.condensed(frame))
     _print_left_out(theory.left_out(frame))

@@ -112,7 +112,7 @@ def is_full_name(name: object) -> TypeGuard[str]:
         isinstance(name, str)
         and _bytes(name) <= LONGEST_GROUP
         and _NAME.fullmatch(name) is not None
-        and not any(map(_is_unprinted, name))
+        and ((name.isascii() and name.isprintable()) or not any(map(_is_unprinted, name)))
     )
 
 

@@ -9,6 +9,7 @@ from importlib import metadata
 
 #: Version of gfcompare.
 VERSION = "0.1.0"
+__version__ = VERSION
 
 #: Distributions whose code takes part in every trajectory: another version may round otherwise.
 NUMERICAL = ("numpy", "scipy", "numba", "llvmlite", "scikit-sundae")

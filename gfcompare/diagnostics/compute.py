@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,18 @@ Classes = Sequence[type[Quantity]]
 Report = Callable[[type[Quantity], str], None]
 
 
+# Of each problem the classes last asked for, and those that are defined: some look at the whole target.
+_defined: WeakKeyDictionary[Problem, tuple[Classes, list[type[Quantity]]]] = WeakKeyDictionary()
+
+
 def defined_for(problem: Problem, classes: Classes) -> list[type[Quantity]]:
     """Return the diagnostics that are defined for a problem."""
-    sizes = _sizes(problem.network)
-    return [cls for cls in classes if sizes.keys() >= set(cls.dims) and cls.applies(problem)]
+    known = _defined.get(problem)
+    if known is None or known[0] != classes:
+        sizes = _sizes(problem.network)
+        found = [cls for cls in classes if sizes.keys() >= set(cls.dims) and cls.applies(problem)]
+        _defined[problem] = known = (list(classes), found)
+    return list(known[1])
 
 
 def _sizes(network: ReLUNetwork) -> dict[str, int]:
@@ -57,19 +65,11 @@ def along(problem: Problem, paths: Trajectories, classes: Classes, report: Repor
     classes : the diagnostics wanted; those that are not defined for the problem are left out
     report : called for a diagnostic that raises an error, which is NaN
     """
-    return {
-        cls.name: _guarded(cls, problem, paths, partial(_along, cls, problem, paths), report)
-        for cls in defined_for(problem, classes)
-        if issubclass(cls, TrajectoryDiagnostic)
-    }
-
-
-def _along(cls: type[TrajectoryDiagnostic], problem: Problem, paths: Trajectories) -> Array:
-    return cls().along(problem, paths)
-
-
-def _compare(cls: type[PairedDiagnostic], problem: Problem, paths: Trajectories, flow: Trajectories) -> Array:
-    return cls().compare(problem, paths, flow)
+    found = {}
+    for cls in defined_for(problem, classes):
+        if issubclass(cls, TrajectoryDiagnostic):
+            found[cls.name] = _guarded(cls, problem, paths, None, report)
+    return found
 
 
 def paired(
@@ -91,35 +91,51 @@ def paired(
     classes : the diagnostics wanted; those that are not defined for the problem are left out
     report : called for a diagnostic that raises an error, which is NaN
     """
-    chosen = [cls for cls in defined_for(problem, classes) if issubclass(cls, PairedDiagnostic)]
-    flows = [n for n, method in enumerate(methods.values()) if method.follows == "standard"]
-    if not flows or not chosen:
+    methods_of_flow = [n for n, method in enumerate(methods.values()) if method.follows == "standard"]
+    if not methods_of_flow:
         return [{} for _ in methods]
     paths = [
         paths_of(theta, flow_time, method)
         for (theta, flow_time), method in zip(states, methods.values(), strict=True)
     ]
-    flow = min((paths[n] for n in flows), key=lambda path: path.rtol)
-    return [
-        {
-            cls.name: _guarded(cls, problem, path, partial(_compare, cls, problem, path, flow), report)
-            for cls in chosen
-        }
-        for path in paths
-    ]
+    flow = min((paths[n] for n in methods_of_flow), key=lambda path: path.rtol)
+    return [compared(problem, path, flow, classes, report) for path in paths]
+
+
+def compared(
+    problem: Problem, paths: Trajectories, flow: Trajectories, classes: Classes, report: Report
+) -> Values:
+    """Return the diagnostics that compare the trajectories of a method with the standard flow's."""
+    found = {}
+    for cls in defined_for(problem, classes):
+        if issubclass(cls, PairedDiagnostic):
+            found[cls.name] = _guarded(cls, problem, paths, flow, report)
+    return found
 
 
 def _guarded(
     cls: type[Quantity],
     problem: Problem,
     paths: Trajectories,
-    compute: Callable[[], Array],
+    flow: Trajectories | None,
     report: Report,
 ) -> Array:
-    """Return a diagnostic, or NaN if somebody else's raises: what was computed is kept."""
-    shape = _shape(cls, problem, paths.theta.shape[:2])
+    """Return a diagnostic, or NaN if somebody else's raises: what was computed is kept.
+
+    `flow` is the standard flow's, for a diagnostic that compares with it.
+    """
+    shape = paths.theta.shape[:2]
+    if cls.dims:
+        shape = _shape(cls, problem, shape)
     try:
-        found = np.asarray(compute())
+        diagnostic = _objects.get(cls)
+        if diagnostic is None:
+            diagnostic = _objects[cls] = cls()
+        if flow is not None and isinstance(diagnostic, PairedDiagnostic):
+            found = np.asarray(diagnostic.compare(problem, paths, flow))
+        else:
+            assert isinstance(diagnostic, TrajectoryDiagnostic)  # as the callers have chosen
+            found = np.asarray(diagnostic.along(problem, paths))
         if found.dtype.kind not in "fiub":
             raise ValueError(f"it has type {found.dtype}, expected real numbers")
         values = found.astype(np.float64)
@@ -129,6 +145,10 @@ def _guarded(
         report(cls, cause_of(error))
         return np.full(shape, np.nan)
     return values
+
+
+# Diagnostics have no options: one object of a class serves for all.
+_objects: WeakKeyDictionary[type[Quantity], Quantity] = WeakKeyDictionary()
 
 
 def missing_values(cls: type[Quantity], problem: Problem, trajectories: tuple[int, ...]) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,15 +27,15 @@ def difference_network(network: ReLUNetwork, theta: Array, other: Array) -> tupl
     network : of both
     theta, other : shape (..., P)
     """
-    outputs = network.depth - 1
-    layers = []
-    for k, (a, b) in enumerate(zip(network.layers(theta), network.layers(other), strict=True)):
-        if k == outputs:
+    first, second = network.layers(theta), network.layers(other)
+    parts = []
+    for k, (a, b) in enumerate(zip(first, second, strict=True)):
+        if k == network.depth - 1:
             weight = np.concatenate([a.weight, -b.weight], axis=-1)
-            layers.append((weight, a.bias - b.bias))
-            continue
-        if k == 0:
+            bias = a.bias - b.bias
+        elif k == 0:
             weight = np.concatenate([a.weight, b.weight], axis=-2)
+            bias = np.concatenate([a.bias, b.bias], axis=-1)
         else:
             empty = np.zeros_like(a.weight)
             weight = np.concatenate(
@@ -42,9 +45,15 @@ def difference_network(network: ReLUNetwork, theta: Array, other: Array) -> tupl
                 ],
                 axis=-2,
             )
-        layers.append((weight, np.concatenate([a.bias, b.bias], axis=-1)))
-    doubled = ReLUNetwork([network.inputs, *(2 * h for h in network.hidden), network.outputs])
-    return doubled, doubled.join(layers)
+            bias = np.concatenate([a.bias, b.bias], axis=-1)
+        parts += [weight.reshape(*bias.shape[:-1], -1), bias]
+    return _doubled(network), np.concatenate(parts, axis=-1)
+
+
+@lru_cache(maxsize=128)
+def _doubled(network: ReLUNetwork) -> ReLUNetwork:
+    """Return the network that two of the given kind are, side by side."""
+    return ReLUNetwork([network.inputs, *(2 * h for h in network.hidden), network.outputs])
 
 
 class FunctionSpace:
@@ -60,6 +69,14 @@ class FunctionSpace:
         rule = problem.rule
         self._quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
         self._squares: dict[ReLUNetwork, Problem] = {}
+
+    @classmethod
+    def of(cls, problem: Problem) -> FunctionSpace:
+        """Return that of a problem, the same one each time: its rules and tables are made once."""
+        found = _spaces.get(problem)
+        if found is None:
+            found = _spaces[problem] = FunctionSpace(problem)
+        return found
 
     def distance(self, theta: Array, other: Array) -> Array:
         """Return |N(theta) - N(other)|, shape (...), for theta, other (..., P), in units of output."""
@@ -81,3 +98,6 @@ class FunctionSpace:
             part = slice(first, first + block)
             result[part] = np.sqrt(square.risk(rows[part]))
         return result.reshape(theta.shape[:-1])
+
+
+_spaces: WeakKeyDictionary[Problem, FunctionSpace] = WeakKeyDictionary()

@@ -6,13 +6,14 @@ values are at corners, known exactly; on finitely many points they are values at
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.diagnostics.base import Array, Diagnostic, present
+from gfcompare.diagnostics.base import Array, Diagnostic, Trajectories, present
 from gfcompare.measures import PointMeasure
 from gfcompare.problem import Problem
 
@@ -25,7 +26,7 @@ def activation_range(problem: Problem, theta: Array) -> tuple[Array, Array]:
 
     Over the points of the measure, or the interval or box that holds it.
     """
-    layer = problem.network.layers(theta)[0]
+    layer = problem.network.first_layer(theta)
     if not isinstance(problem.measure, PointMeasure):
         box = problem.measure.box
         middle = layer.weight @ (0.5 * box[:, 0] + 0.5 * box[:, 1]) + layer.bias
@@ -43,13 +44,28 @@ def activation_range(problem: Problem, theta: Array) -> tuple[Array, Array]:
     return low.reshape(layer.bias.shape), high.reshape(layer.bias.shape)
 
 
-def _counted(neurons: NDArray[np.bool_], theta: Array) -> Array:
-    """Return the number of true entries along the last axis, NaN where there is no state."""
-    return np.where(present(theta), neurons.sum(axis=-1), np.nan)
+class _OfRanges(Diagnostic):
+    """A quantity of the ranges of pre-activations, which are computed once for all such quantities."""
+
+    @abc.abstractmethod
+    def of_ranges(self, low: Array, high: Array) -> NDArray[np.generic]:
+        """Return the quantity, shape (M, T), for smallest and largest pre-activations, shapes (M, T, H_1)."""
+
+    def compute(self, problem: Problem, theta: Array) -> Array:
+        """Return the quantity at each state."""
+        return np.where(present(theta), self.of_ranges(*activation_range(problem, theta)), np.nan)
+
+    def along(self, problem: Problem, trajectories: Trajectories) -> Array:
+        """Return the quantity at each state."""
+        theta = trajectories.theta
+        low, high, there = trajectories.once(
+            "activation range", lambda: (*activation_range(problem, theta), present(theta))
+        )
+        return np.where(there, self.of_ranges(low, high), np.nan)
 
 
 @dataclass(frozen=True)
-class DeadNeurons(Diagnostic):
+class DeadNeurons(_OfRanges):
     """The number of neurons of the first hidden layer that are active nowhere on the measure's support.
 
     The generalised gradient of such a neuron is 0: both flows leave it where it is.
@@ -59,28 +75,26 @@ class DeadNeurons(Diagnostic):
     long_name: ClassVar[str] = "neurons of the first hidden layer that are active nowhere"
     units: ClassVar[str] = "1"
 
-    def compute(self, problem: Problem, theta: Array) -> Array:
+    def of_ranges(self, low: Array, high: Array) -> NDArray[np.generic]:
         """Return the number at each state."""
-        _, high = activation_range(problem, theta)
-        return _counted(np.asarray(high <= 0), theta)
+        return np.asarray(np.count_nonzero(high <= 0, axis=-1))
 
 
 @dataclass(frozen=True)
-class ActiveNeurons(Diagnostic):
+class ActiveNeurons(_OfRanges):
     """The number of neurons of the first hidden layer that are active somewhere on the measure's support."""
 
     name: ClassVar[str] = "active_neurons"
     long_name: ClassVar[str] = "neurons of the first hidden layer that are active somewhere"
     units: ClassVar[str] = "1"
 
-    def compute(self, problem: Problem, theta: Array) -> Array:
+    def of_ranges(self, low: Array, high: Array) -> NDArray[np.generic]:
         """Return the number at each state."""
-        _, high = activation_range(problem, theta)
-        return _counted(np.asarray(high > 0), theta)
+        return np.asarray(np.count_nonzero(high > 0, axis=-1))
 
 
 @dataclass(frozen=True)
-class FullyActiveNeurons(Diagnostic):
+class FullyActiveNeurons(_OfRanges):
     """The number of neurons of the first hidden layer that are active on the whole of the support.
 
     They are among the active ones; together they contribute an affine function.
@@ -90,14 +104,13 @@ class FullyActiveNeurons(Diagnostic):
     long_name: ClassVar[str] = "neurons of the first hidden layer that are active everywhere"
     units: ClassVar[str] = "1"
 
-    def compute(self, problem: Problem, theta: Array) -> Array:
+    def of_ranges(self, low: Array, high: Array) -> NDArray[np.generic]:
         """Return the number at each state."""
-        low, high = activation_range(problem, theta)
-        return _counted(np.asarray((low >= 0) & (high > 0)), theta)
+        return np.asarray(np.count_nonzero((low >= 0) & (high > 0), axis=-1))
 
 
 @dataclass(frozen=True)
-class ActivityChanges(Diagnostic):
+class ActivityChanges(_OfRanges):
     """How often a neuron of the first layer has become dead, partly or fully active, save by save.
 
     From each save time to the next, every neuron that is not of the kind it was counts once.
@@ -107,13 +120,13 @@ class ActivityChanges(Diagnostic):
     long_name: ClassVar[str] = "changes between dead, partly and fully active, of neurons of the first layer"
     units: ClassVar[str] = "1"
 
-    def compute(self, problem: Problem, theta: Array) -> Array:
+    def of_ranges(self, low: Array, high: Array) -> NDArray[np.generic]:
         """Return the number since the first save time, at each state."""
-        low, high = activation_range(problem, theta)
+        # 0 dead, 1 partly active, 2 fully active
         kind = np.where(high <= 0, 0, np.where(low < 0, 1, 2))
-        changed = (kind[:, 1:] != kind[:, :-1]).sum(axis=-1)
-        total = np.cumsum(np.concatenate([np.zeros((len(kind), 1)), changed], axis=1), axis=1)
-        return np.where(present(theta), total, np.nan)
+        total = np.zeros(kind.shape[:2])
+        np.cumsum((kind[:, 1:] != kind[:, :-1]).sum(axis=-1), axis=1, out=total[:, 1:])
+        return total
 
 
 @dataclass(frozen=True)

@@ -40,4 +40,4 @@ class FunctionDistanceToFlow(PairedDiagnostic):
 
     def compare(self, problem: Problem, trajectories: Trajectories, flow: Trajectories) -> Array:
         """Return the distance at each save time."""
-        return FunctionSpace(problem).distance(trajectories.theta, flow.theta)
+        return FunctionSpace.of(problem).distance(trajectories.theta, flow.theta)

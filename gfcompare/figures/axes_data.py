@@ -56,7 +56,7 @@ class Plot:
         """The variables that are drawn."""
         return (self.quantity, self.beside) if self.beside else (self.quantity,)
 
-    def look(self, method: LineStyle, quantity: str) -> LineStyle:
+    def style(self, method: LineStyle, quantity: str) -> LineStyle:
         """Return how a variable of a method is drawn: its own dashes tell methods apart, or variables do."""
         if not self.beside:
             return method

@@ -91,7 +91,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
 
     from gfcompare.figures import titles
 
-    groups, looks = choice.groups, theme.line_styles(choice.view.all_methods)
+    groups, styles = choice.groups, theme.line_styles(choice.view.all_methods)
     chunks = [
         (name, methods)
         for name, group in groups.items()
@@ -117,7 +117,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
                 paths = one_trajectory.breakpoint_paths(group, method, seed)
-                _draw_paths(ax, group, paths, one_trajectory.ended(group, method, seed), looks[method])
+                _draw_paths(ax, group, paths, one_trajectory.ended(group, method, seed), styles[method])
             above = [theme.wrapped(method, frame.title_width()) for method in methods]
             before = small_multiples.title_columns(panels, above, before)
             if name != named:  # once for the rows of a problem
@@ -134,7 +134,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
     return page_layout.Section(len(chunks), columns, 1.35, draw, columns == 1, options)
 
 
-def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, look: LineStyle) -> None:
+def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, style: LineStyle) -> None:
     from matplotlib.collections import LineCollection
 
     lower, upper = float(group.attrs["lower"]), float(group.attrs["upper"])
@@ -145,9 +145,9 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, lo
     pieces = [piece[["x", "position"]].to_numpy() for _, piece in paths.groupby(["neuron", "piece"])]
     for edge in ((low, lower), (upper, high)):
         ax.axhspan(*edge, color="0.93", linewidth=0, zorder=0)
-    ax.add_collection(LineCollection(pieces, colors=[look.colour], linewidths=0.7), autolim=False)
+    ax.add_collection(LineCollection(pieces, colors=[style.colour], linewidths=0.7), autolim=False)
     points = np.array([piece[0] for piece in pieces if len(piece) == 1]).reshape(-1, 2)
-    ax.plot(points[:, 0], points[:, 1], ".", color=look.colour, markersize=2)
+    ax.plot(points[:, 0], points[:, 1], ".", color=style.colour, markersize=2)
     saved = group["flow_time"].values
     log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
     ax.set_ylim(low, high)
@@ -156,7 +156,7 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, lo
     if ended:
         last = paths[paths["x"] == paths["x"].max()]
         inside = last[last["position"].between(low, high)]
-        ax.plot(inside["x"], inside["position"], "x", color=look.colour, markersize=3.5, markeredgewidth=0.8)
+        ax.plot(inside["x"], inside["position"], "x", color=style.colour, markersize=3.5, markeredgewidth=0.8)
         said.append(ended)
     if not paths["position"].between(low, high).any():
         said.append("no breakpoint\nin view")
@@ -171,7 +171,7 @@ def _plane_section(choice: Choice, legend: Legend) -> Section:
 
     from gfcompare.figures import planes, titles
 
-    groups, looks = choice.groups, theme.line_styles(choice.view.all_methods)
+    groups, styles = choice.groups, theme.line_styles(choice.view.all_methods)
     rows = [
         (name, methods)
         for name, group in groups.items()
@@ -193,7 +193,7 @@ def _plane_section(choice: Choice, legend: Legend) -> Section:
             group, seed = groups[name], choice.seeds[name]
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
-                _draw_lines(ax, group, method, seed, looks[method])
+                _draw_lines(ax, group, method, seed, styles[method])
             before = small_multiples.title_columns(
                 panels, planes.wrapped_titles(methods, columns, narrow), before
             )
@@ -209,7 +209,7 @@ def _plane_section(choice: Choice, legend: Legend) -> Section:
     )
 
 
-def _draw_lines(ax: Axes, group: xr.Dataset, method: str, seed: int, look: LineStyle) -> None:
+def _draw_lines(ax: Axes, group: xr.Dataset, method: str, seed: int, style: LineStyle) -> None:
     """Draw the rectangle of one method with its lines, and the points if the measure has no density."""
     from matplotlib.collections import LineCollection
 
@@ -220,7 +220,7 @@ def _draw_lines(ax: Axes, group: xr.Dataset, method: str, seed: int, look: LineS
         ax.plot(points[:, 0], points[:, 1], ".", color="0.6", markersize=3, markeredgewidth=0, zorder=1.5)
     last = one_trajectory.last_state(group, method, seed)
     start, end = (zero_lines(group, method, seed, index) for index in (0, last))
-    for lines, colour, width in ((start, "0.8", 0.6), (end, look.colour, 0.8)):
+    for lines, colour, width in ((start, "0.8", 0.6), (end, style.colour, 0.8)):
         drawn = LineCollection(list(lines), colors=[colour], linewidths=width, zorder=2)
         ax.add_collection(drawn, autolim=False)
     planes.frame_panel(ax, group)

@@ -23,7 +23,7 @@ _OTHERS: dict[str, Any] = {"color": "0.75", "linewidth": 0.7, "zorder": 1.5}
 def layout(view: View, plot: Plot, size: Size = None) -> PageLayout:
     """Return a panel for each problem and method, the medians of the other methods in grey."""
     panels = curves.all_prepared(view, plot)
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
     most = small_multiples.most_columns(size)
     rows = [
         (name, methods)
@@ -38,7 +38,7 @@ def layout(view: View, plot: Plot, size: Size = None) -> PageLayout:
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             axes = small_multiples.used(line, len(methods))
             for ax, method in zip(axes, methods, strict=True):
-                _draw_panel(ax, panels[name], method, looks, plot)
+                _draw_panel(ax, panels[name], method, styles, plot)
             titles = small_multiples.title_columns(
                 axes, [theme.wrapped(m, frame.title_width()) for m in methods], titles
             )
@@ -58,10 +58,10 @@ def layout(view: View, plot: Plot, size: Size = None) -> PageLayout:
     return PageLayout([Section(len(rows), columns, 1.35, draw, columns == 1, options)], legend)
 
 
-def _draw_panel(ax: Axes, panel: AxesData, method: str, looks: Mapping[str, LineStyle], plot: Plot) -> None:
+def _draw_panel(ax: Axes, panel: AxesData, method: str, styles: Mapping[str, LineStyle], plot: Plot) -> None:
     for quantity in plot.quantities:
         table = panel.curves[panel.curves["quantity"] == quantity]
         for _, part in table[table["method"] != method].groupby("method", sort=False):
             ax.plot(part["x"], part["median"], **_OTHERS)
-    curves.draw_panel(ax, panel.only(method), looks, plot)
+    curves.draw_panel(ax, panel.only(method), styles, plot)
     sns.despine(ax=ax)

@@ -36,18 +36,18 @@ _MARKERS_PER_LINE = 5
 def layout(view: View, plot: Plot, size: Size = None) -> PageLayout:
     """Return a panel for each problem, with all methods."""
     panels = all_prepared(view, plot)
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
     rows, columns = small_multiples.shape(len(panels), size)
     height = 1.8 if columns > 1 or size != "text" else 2.6
     named = _named(panels, columns, plot, height)
     direct = {name for ends in named.values() for name in ends}
-    legend = legend_of(view, panels, {m: looks[m] for m in view.methods if m not in direct}, plot)
+    legend = legend_of(view, panels, {m: styles[m] for m in view.methods if m not in direct}, plot)
 
     def draw(frame: Frame) -> None:
         axes = small_multiples.used(frame.axes, len(panels))
         for ax, (name, panel) in zip(axes, panels.items(), strict=True):
-            draw_panel(ax, panel, looks, plot)
-            line_labels.write(ax, named.get(name, {}), looks)
+            draw_panel(ax, panel, styles, plot)
+            line_labels.write(ax, named.get(name, {}), styles)
             ax.set_title(theme.wrapped(name, frame.title_width(0.78)))
         frame.label(x=clock_label(view, plot.clock), y=quantity_label(view, panels, plot, rows))
 
@@ -74,19 +74,19 @@ def _named(
     return found if same and all(found.values()) and not plot.beside else {}
 
 
-def draw_panel(ax: Axes, panel: AxesData, looks: Mapping[str, LineStyle], plot: Plot) -> None:
+def draw_panel(ax: Axes, panel: AxesData, styles: Mapping[str, LineStyle], plot: Plot) -> None:
     """Draw the medians, bands and marks of one problem."""
     make_axes(ax, panel)
     for quantity in plot.quantities:
         table = panel.curves[panel.curves["quantity"] == quantity]
-        shown = {m: plot.look(look, quantity) for m, look in looks.items() if m in set(table["method"])}
-        for method, look in shown.items():
+        shown = {m: plot.style(style, quantity) for m, style in styles.items() if m in set(table["method"])}
+        for method, style in shown.items():
             part = table[table["method"] == method]
             if part["seeds"].iloc[0] > 1 and part["lower"].notna().any():
-                draw_band(ax, part, look)
+                draw_band(ax, part, style)
         if shown:
             _draw_lines(ax, table, shown)
-    _draw_marks(ax, panel, looks)
+    _draw_marks(ax, panel, styles)
     if panel.curves.empty and panel.ends.empty:
         marks.remark(ax, "no values", 0.5, 0.5, "center")
     ax.set(xlabel="", ylabel="")
@@ -107,28 +107,28 @@ def make_axes(ax: Axes, panel: AxesData) -> None:
         log_axes.make(ax, "y", panel.y_limits)
 
 
-def draw_band(ax: Axes, part: pd.DataFrame, look: LineStyle) -> None:
+def draw_band(ax: Axes, part: pd.DataFrame, style: LineStyle) -> None:
     """Draw a band with thin edges, which tell bands apart where they overlap."""
-    face, edge = (*look.colour, 0.13), (*look.colour, 0.6)
+    face, edge = (*style.colour, 0.13), (*style.colour, 0.6)
     # An infinite quartile leaves the axis; matplotlib would leave a gap.
     beyond = 10.0 * ax.get_ylim()[1]
     lower, upper = (part[end].replace(np.inf, beyond) for end in ("lower", "upper"))
     ax.fill_between(part["x"], lower, upper, facecolor=face, edgecolor=edge, linewidth=0.4)
 
 
-def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, LineStyle]) -> None:
-    shown = list(looks)
+def _draw_lines(ax: Axes, table: pd.DataFrame, styles: Mapping[str, LineStyle]) -> None:
+    shown = list(styles)
     sns.lineplot(
         table,
         x="x",
         y="median",
         hue="method",
         hue_order=shown,
-        palette={method: looks[method].colour for method in shown},
+        palette={method: styles[method].colour for method in shown},
         style="method",
         style_order=shown,
-        dashes={method: looks[method].dashes or "" for method in shown},
-        markers={method: looks[method].marker for method in shown},
+        dashes={method: styles[method].dashes or "" for method in shown},
+        markers={method: styles[method].marker for method in shown},
         markersize=3.5,
         markeredgewidth=0.4,
         estimator=None,
@@ -138,20 +138,20 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, looks: Mapping[str, LineStyle]) -
     )
     lines = ax.get_lines()[-len(shown) :]
     for k, (line, method) in enumerate(zip(lines, shown, strict=True)):
-        line.set_linewidth(looks[method].width)
+        line.set_linewidth(styles[method].width)
         # Few markers, those of different methods at different places.
         step = max(1, len(np.asarray(line.get_xdata())) // _MARKERS_PER_LINE)
         line.set_markevery((k * step // len(lines), step))
 
 
-def _draw_marks(ax: Axes, panel: AxesData, looks: Mapping[str, LineStyle]) -> None:
+def _draw_marks(ax: Axes, panel: AxesData, styles: Mapping[str, LineStyle]) -> None:
     """Mark where trajectories ended early, on the edge if outside, and where medians leave the axis."""
     (left, right), (low, high) = panel.x_limits, panel.y_limits
     for method, part in panel.ends.groupby("method", sort=False):
         x, y = part["x"].fillna(left).clip(left, right), part["y"].fillna(high).clip(low, high)
-        marks.mark(ax, x, y, "x", looks[str(method)])
+        marks.mark(ax, x, y, "x", styles[str(method)])
     for method, x in zip(panel.above["method"], panel.above["x"], strict=True):
-        marks.mark(ax, [x], [high], "2", looks[method])
+        marks.mark(ax, [x], [high], "2", styles[method])
 
 
 def legend_of(
@@ -160,11 +160,11 @@ def legend_of(
     """Return the legend, with the methods in `named`."""
     legend = Legend()
     outcomes = data.outcomes(view)
-    for method, look in named.items():
-        outcome, drawn = outcomes[method], plot.look(look, plot.quantity)
+    for method, style in named.items():
+        outcome, drawn = outcomes[method], plot.style(style, plot.quantity)
         legend.add(legends.line_handle(drawn), f"{method} ({outcome})" if outcome else method)
     for quantity, name in zip(plot.quantities if plot.beside else (), plot.names, strict=False):
-        grey = plot.look(LineStyle((0.45, 0.45, 0.45), (), ""), quantity)
+        grey = plot.style(LineStyle((0.45, 0.45, 0.45), (), ""), quantity)
         legend.add(legends.line_handle(grey, marker=False), name)
     several = [panel.curves[panel.curves["seeds"] > 1] for panel in panels.values()]
     if any(table["lower"].notna().any() for table in several):

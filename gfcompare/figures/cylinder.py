@@ -107,7 +107,7 @@ def layout(view: View, size: Size, projection: Projection) -> PageLayout:
         name: flow_lines.window([found for (p, _), found in lines.items() if p == name], circles[name])
         for name in view.groups
     }
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
 
     def draw_planes(frame: Frame) -> None:
         before: list[str] = []
@@ -116,7 +116,7 @@ def layout(view: View, size: Size, projection: Projection) -> PageLayout:
             panels = small_multiples.used(line, len(methods))
             above = [_title(lines[name, m], m, frame.title_width()) for m in methods]
             for ax, method in zip(panels, methods, strict=True):
-                _draw_plane(ax, lines[name, method], circles[name], windows[name], looks[method])
+                _draw_plane(ax, lines[name, method], circles[name], windows[name], styles[method])
                 if above != before:
                     _name_zones(ax, circles[name], windows[name])
             before = small_multiples.title_columns(panels, above, before, pad=13)
@@ -132,7 +132,7 @@ def layout(view: View, size: Size, projection: Projection) -> PageLayout:
         width = frame.title_width()
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             for ax, method in zip(small_multiples.used(line, len(methods)), methods, strict=True):
-                _draw_cylinder(ax, lines[name, method], circles[name], windows[name], looks[method])
+                _draw_cylinder(ax, lines[name, method], circles[name], windows[name], styles[method])
                 title = _title(lines[name, method], method, width)
                 one_line = "\n" not in title and len(name) + 2 + len(title) <= width
                 ax.set_title(f"{theme.wrapped(name, width)}:{' ' if one_line else chr(10)}{title}")
@@ -151,7 +151,7 @@ def _title(found: FlowLines, method: str, width: int) -> str:
     return theme.wrapped(method, width, " (on M)" if found.on_manifold else " (mapped to M)")
 
 
-def _draw_plane(ax: Axes, found: FlowLines, zones: Zones, window: Window, look: LineStyle) -> None:
+def _draw_plane(ax: Axes, found: FlowLines, zones: Zones, window: Window, style: LineStyle) -> None:
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     (left, right), (low, high) = window
@@ -163,8 +163,8 @@ def _draw_plane(ax: Axes, found: FlowLines, zones: Zones, window: Window, look: 
         ax.axvspan(*part, color="0.92", linewidth=0, zorder=0)
     for angle in zones.edges:
         ax.axvline(angle, color="0.6", linewidth=0.6, dashes=(4, 2), zorder=1)
-    ax.add_collection(_collection(found, look), autolim=False)
-    _draw_ends(ax, found, look)
+    ax.add_collection(_collection(found, style), autolim=False)
+    _draw_ends(ax, found, style)
     if right - left > math.pi:
         ax.xaxis.set_major_locator(MultipleLocator(0.5 * math.pi))
         ax.xaxis.set_major_formatter(FuncFormatter(_angle))
@@ -192,15 +192,15 @@ def _name_zones(ax: Axes, zones: Zones, window: Window) -> None:
         )
 
 
-def _collection(found: FlowLines, look: LineStyle) -> LineCollection:
+def _collection(found: FlowLines, style: LineStyle) -> LineCollection:
     from matplotlib.collections import LineCollection
 
     pieces = [np.column_stack(pair) for pair in zip(found.angle, found.v, strict=True)]
     pieces = [piece[np.isfinite(piece).all(axis=1)] for piece in pieces]
-    return LineCollection(pieces, colors=[look.colour], linewidths=0.6, alpha=0.7, zorder=2)
+    return LineCollection(pieces, colors=[style.colour], linewidths=0.6, alpha=0.7, zorder=2)
 
 
-def _draw_ends(ax: Axes, found: FlowLines, look: LineStyle) -> None:
+def _draw_ends(ax: Axes, found: FlowLines, style: LineStyle) -> None:
     """Mark where lines begin and end, and where the breakpoint enters or leaves the interval."""
     options: dict[str, Any] = {"linestyle": "", "zorder": 3}
     ax.plot(
@@ -212,12 +212,12 @@ def _draw_ends(ax: Axes, found: FlowLines, look: LineStyle) -> None:
         color="0.35",
         **options,
     )
-    ax.plot(*found.ends.T, "o", markersize=2.6, markeredgewidth=0, color=look.ink, **options)
-    ax.plot(*found.early.T, "P", markersize=4, markeredgewidth=0, color=look.ink, **options)
+    ax.plot(*found.ends.T, "o", markersize=2.6, markeredgewidth=0, color=style.ink, **options)
+    ax.plot(*found.early.T, "P", markersize=4, markeredgewidth=0, color=style.ink, **options)
     ax.plot(*found.crossings.T, "x", markersize=3.2, markeredgewidth=0.7, color="black", **options)
 
 
-def _draw_cylinder(ax: Any, found: FlowLines, zones: Zones, window: Window, look: LineStyle) -> None:
+def _draw_cylinder(ax: Any, found: FlowLines, zones: Zones, window: Window, style: LineStyle) -> None:
     """Draw the cylinder (cos, sin, v) in three dimensions; v by its inverse hyperbolic sine."""
     turn = np.linspace(0.0, 2.0 * math.pi, 121)
     reach = max(map(abs, window[1]))
@@ -227,11 +227,11 @@ def _draw_cylinder(ax: Any, found: FlowLines, zones: Zones, window: Window, look
     for angle in zones.edges:
         ax.plot([math.cos(angle)] * 2, [math.sin(angle)] * 2, [-top, top], color="0.6", linewidth=0.6)
     for angle, v in zip(found.angle, found.v, strict=True):
-        ax.plot(np.cos(angle), np.sin(angle), np.arcsinh(v), color=look.colour, linewidth=0.6, alpha=0.7)
+        ax.plot(np.cos(angle), np.sin(angle), np.arcsinh(v), color=style.colour, linewidth=0.6, alpha=0.7)
     for points, options in (
         (found.starts, {"marker": "o", "s": 4, "facecolor": "white", "edgecolor": "0.35", "linewidth": 0.4}),
-        (found.ends, {"marker": "o", "s": 5, "color": look.ink, "linewidth": 0}),
-        (found.early, {"marker": "P", "s": 14, "color": look.ink, "linewidth": 0}),
+        (found.ends, {"marker": "o", "s": 5, "color": style.ink, "linewidth": 0}),
+        (found.early, {"marker": "P", "s": 14, "color": style.ink, "linewidth": 0}),
         (found.crossings, {"marker": "x", "s": 8, "color": "black", "linewidth": 0.6}),
     ):
         angle, v = points.T
@@ -263,12 +263,12 @@ def _legend(lines: Mapping[tuple[str, str], FlowLines], projection: str) -> Lege
     from matplotlib.patches import Patch
 
     legend = legends.Legend()
-    look: dict[str, Any] = {"linestyle": "", "color": theme.GREY}
+    style: dict[str, Any] = {"linestyle": "", "color": theme.GREY}
     legend.add(Line2D([], [], color=theme.GREY, linewidth=0.8), "one seed")
-    legend.add(Line2D([], [], marker="o", markersize=3, markerfacecolor="white", **look), "start")
-    legend.add(Line2D([], [], marker="o", markersize=3.5, **look), "end")
+    legend.add(Line2D([], [], marker="o", markersize=3, markerfacecolor="white", **style), "start")
+    legend.add(Line2D([], [], marker="o", markersize=3.5, **style), "end")
     if any(len(found.early) for found in lines.values()):
-        legend.add(Line2D([], [], marker="P", markersize=4, **look), "ended early")
+        legend.add(Line2D([], [], marker="P", markersize=4, **style), "ended early")
     if any(len(found.crossings) for found in lines.values()):
         legend.add(
             Line2D([], [], marker="x", markersize=4, color="black", linestyle=""),

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from gfcompare.components.errors import known_names
 from gfcompare.figures.base import Figure, NothingToDraw
@@ -17,11 +16,11 @@ from gfcompare.figures.options import Band
 from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock as Clock  # figures find it here
 from gfcompare.results.quantiles import median, quantile
-from gfcompare.results.reading import COMPLETE, by_samples, evaluation_of
+from gfcompare.results.reading import COMPLETE, by_samples, evaluation_of, final_values
 from gfcompare.results.reading import clock_values as clock_values
 from gfcompare.results.reading import finite as finite
 from gfcompare.results.trees import as_tree
-from gfcompare.statistics.intervals import FEWEST, LEVEL
+from gfcompare.statistics.intervals import median_interval
 
 Array = NDArray[np.float64]
 
@@ -34,7 +33,7 @@ class View:
     ----------
     groups : for each problem its data, with the shown methods only
     methods : the shown methods, in the order of the study
-    all_methods : every method of the result, so that a method looks the same whatever else is shown
+    all_methods : every method of the result, so that a method styles the same whatever else is shown
     """
 
     groups: dict[str, xr.Dataset]
@@ -134,24 +133,6 @@ def methods_by_samples(given: View) -> tuple[str, ...]:
     return tuple(method for method in given.methods if method in found)
 
 
-def median_interval(values: Array) -> tuple[Array, Array]:
-    """Return the 95 % confidence interval of the median over seeds: shape (..., seed, time) to (..., time).
-
-    Infinite values are values; NaN is left out. It lies between two order statistics, chosen by the binomial
-    distribution of how many of n independent values lie below the median (David, Nagaraja, "Order
-    Statistics", doi:10.1002/0471722162, section 7.1): it holds for every distribution, and needs no
-    resampling. It is NaN for fewer than six values: not even their range would cover the median with that
-    confidence.
-    """
-    ordered = np.sort(values, axis=-2)  # NaN last
-    count = np.sum(~np.isnan(values), axis=-2)
-    enough = count >= FEWEST
-    rank = np.where(enough, binom.ppf(0.5 * (1.0 - LEVEL), count, 0.5).astype(np.int64) - 1, 0)
-    ranks = (rank, np.maximum(count - 1 - rank, 0))
-    low, high = (np.take_along_axis(ordered, r[..., None, :], axis=-2)[..., 0, :] for r in ranks)
-    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
-
-
 def all_seeds(values: Array, clocks: Array) -> tuple[Array, Array]:
     """Return values and clocks of all seeds at each save time, as medians need them.
 
@@ -189,7 +170,7 @@ def curves(
     running = np.isfinite(values).sum(axis=1)
     methods, times = len(data["integrator"]), values.shape[-1]
     quartiles = band == "quartiles"
-    lower, upper = (quantile(values, s, 1) for s in (0.25, 0.75)) if quartiles else median_interval(values)
+    lower, upper = (quantile(values, s, 1) for s in (0.25, 0.75)) if quartiles else median_interval(values, 1)
     table = pd.DataFrame(
         {
             "method": np.repeat([str(m) for m in data["integrator"].values], times),
@@ -272,10 +253,10 @@ def scale(data: xr.Dataset, quantity: str) -> float:
 
 
 def final_risk(data: xr.Dataset) -> pd.DataFrame:
-    """Return the last risk of every trajectory, with columns method, seed, status, complete, risk.
+    """Return the last risk of every trajectory, with columns method, seed, status, complete, risk, final.
 
-    For a trajectory that ended early it is the last saved one, which is not a final risk: `complete` is
-    False. It is NaN if there is none.
+    For a trajectory that ended early `risk` is the last saved one, NaN if there is none, which is not a final
+    risk: `complete` is False, and `final`, of which quartiles are taken, infinite (`results.reading`).
     """
     risk = finite(data["risk"].values)
     present = np.isfinite(risk)
@@ -290,5 +271,6 @@ def final_risk(data: xr.Dataset) -> pd.DataFrame:
             "status": [status_name(int(v)) for v in status.ravel()],
             "complete": np.isin(status, COMPLETE).ravel(),
             "risk": values.ravel(),
+            "final": final_values(data, "risk").ravel(),
         }
     )

@@ -59,14 +59,14 @@ def layout(view: View, size: Size = None) -> PageLayout:
     """Return a panel for each problem, with a row for each method."""
     prepared = {name: _table(group) for name, group in view.groups.items()}
     tables = {name: table for name, (table, _) in prepared.items()}
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
     rows, columns = small_multiples.shape(len(tables), size)
     height = small_multiples.height_of_rows(view.methods, 0.22, rows)
 
     def draw(frame: Frame) -> None:
         panels = small_multiples.used(frame.axes, len(tables))
         for ax, (name, (table, limits)) in zip(panels, prepared.items(), strict=True):
-            _draw_panel(ax, table, limits, view.methods, looks)
+            _draw_panel(ax, table, limits, view.methods, styles)
             ax.set_title(theme.wrapped(name, frame.title_width(0.78)))
         attrs = next(iter(view.groups.values()))["risk"].attrs
         small = any((table["risk"] == _FLOOR).any() for table in tables.values())
@@ -104,13 +104,13 @@ def _draw_panel(
     table: pd.DataFrame,
     limits: tuple[float, float],
     methods: Sequence[str],
-    looks: Mapping[str, LineStyle],
+    styles: Mapping[str, LineStyle],
 ) -> None:
     log_axes.make(ax, "x", limits, labels=4)
     for row, method in enumerate(methods):
         part = table[table["method"] == method]
-        _draw_box(ax, row, part, looks[method])
-        _draw_seeds(ax, row, part, looks[method])
+        _draw_box(ax, row, part, styles[method])
+        _draw_seeds(ax, row, part, styles[method])
     ax.set(xlabel="", ylabel="", yticks=range(len(methods)))
     ax.set_yticklabels(small_multiples.row_labels(methods))
     ax.set_ylim(len(methods) - 0.5, -0.5)
@@ -119,7 +119,7 @@ def _draw_panel(
     sns.despine(ax=ax, left=True)
 
 
-def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: LineStyle) -> None:
+def _draw_box(ax: Axes, row: int, table: pd.DataFrame, style: LineStyle) -> None:
     """Draw the quartiles and the median of one method over all seeds; what is infinite leaves the axis.
 
     Not by seaborn.boxplot: it calls matplotlib with an argument that matplotlib 3.13 removes, and it
@@ -129,35 +129,35 @@ def _draw_box(ax: Axes, row: int, table: pd.DataFrame, look: LineStyle) -> None:
 
     from gfcompare.results.quantiles import quantile
 
-    risk = table["risk"].where(table["complete"], np.inf).fillna(np.inf).to_numpy()
+    risk = table["final"].to_numpy()
     if len(risk) < 2:
         return
     lower, median, upper = (float(quantile(risk, share)) for share in (0.25, 0.5, 0.75))
     if not np.isfinite(lower):
         return
     upper = min(upper, 2.0 * ax.get_xlim()[1])
-    box = Rectangle((lower, row - 0.3), upper - lower, 0.6, edgecolor=look.colour, linewidth=0.9)
-    box.set_facecolor((*look.colour, 0.15))
+    box = Rectangle((lower, row - 0.3), upper - lower, 0.6, edgecolor=style.colour, linewidth=0.9)
+    box.set_facecolor((*style.colour, 0.15))
     ax.add_patch(box)
     if np.isfinite(median):
-        ax.vlines(median, row - 0.3, row + 0.3, color=look.colour, linewidth=1.6)
+        ax.vlines(median, row - 0.3, row + 0.3, color=style.colour, linewidth=1.6)
 
 
-def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, look: LineStyle) -> None:
+def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, style: LineStyle) -> None:
     """Draw a dot for each seed of one method, a cross for those that ended early, counts at the edge."""
     dots, ended = table[table["kind"] == "final"], table[table["kind"] == "ended"]
     # Multiples of the golden ratio spread seeds evenly, the same at every drawing, unlike random jitter.
     spread = (dots["seed"].to_numpy() * _GOLDEN + 0.5) % 1.0 - 0.5
     size = 4 if len(table) > 8 else 9
-    ax.scatter(dots["risk"], row + 0.4 * spread, s=size, color=look.colour, alpha=0.6, linewidth=0, zorder=3)
+    ax.scatter(dots["risk"], row + 0.4 * spread, s=size, color=style.colour, alpha=0.6, linewidth=0, zorder=3)
     right = ax.get_xlim()[1]
-    marks.mark(ax, ended["risk"].fillna(right), np.full(len(ended), row), "+", look)
+    marks.mark(ax, ended["risk"].fillna(right), np.full(len(ended), row), "+", style)
     counted = [("x", "diverged"), ("4", "above")]
     shown = [(mark, int((table["kind"] == kind).sum())) for mark, kind in counted]
     shown = [(mark, count) for mark, count in shown if count]
     for k, (mark, count) in enumerate(shown):
         y = row + 0.44 * (k - 0.5 * (len(shown) - 1))
-        marks.mark(ax, [right], [y], mark, look)
+        marks.mark(ax, [right], [y], mark, style)
         ax.annotate(
             f"{count}/{len(table)}",
             (right, y),
@@ -166,7 +166,7 @@ def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, look: LineStyle) -> Non
             ha="right",
             va="center",
             fontsize=theme.SMALL,
-            color=look.ink,
+            color=style.ink,
         )
 
 

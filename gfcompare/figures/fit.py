@@ -94,7 +94,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
 
     from gfcompare.figures import titles
 
-    groups, looks = choice.groups, theme.line_styles(choice.view.all_methods)
+    groups, styles = choice.groups, theme.line_styles(choice.view.all_methods)
     rows = [
         (name, k) for name, group in groups.items() for k in range(min(group.sizes["output"], titles.OUTPUTS))
     ]
@@ -111,7 +111,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
     outcomes = data.outcomes(choice.view, choice.seeds)
     for method in choice.view.methods:
         outcome = outcomes[method]
-        handle = legends.line_handle(looks[method], marker=False)
+        handle = legends.line_handle(styles[method], marker=False)
         legend.add(handle, f"{method} ({outcome})" if outcome else method)
 
     def draw(frame: Frame) -> None:
@@ -120,7 +120,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
             group = groups[name]
             panels = small_multiples.used(line, len(indices[name]))
             for ax, index in zip(panels, indices[name], strict=True):
-                _draw_fit_panel(ax, group, choice.seeds[name], index, output, looks)
+                _draw_fit_panel(ax, group, choice.seeds[name], index, output, styles)
             _share_limits(panels, group, output)
             above = [f"$t$ = {theme.number(float(group['time'][index]))}" for index in indices[name]]
             before = small_multiples.title_columns(panels, above, before)
@@ -141,12 +141,12 @@ def _draw_target(ax: Axes, group: xr.Dataset, output: int) -> None:
         if f"{kind}_x" in group.variables:
             x, y = group[f"{kind}_x"].values[:, 0], group[f"{kind}_target"].values[:, output]
             size = 1.0 if len(x) <= 100 else 0.7
-            look = _POINTS[held_out] | {"markersize": size * _POINTS[held_out]["markersize"]}
-            ax.plot(x, y, linestyle="", **look)
+            style = _POINTS[held_out] | {"markersize": size * _POINTS[held_out]["markersize"]}
+            ax.plot(x, y, linestyle="", **style)
 
 
 def _draw_fit_panel(
-    ax: Axes, group: xr.Dataset, seed: int, index: int, output: int, looks: Mapping[str, LineStyle]
+    ax: Axes, group: xr.Dataset, seed: int, index: int, output: int, styles: Mapping[str, LineStyle]
 ) -> None:
     x = one_trajectory.grid(group)
     _draw_target(ax, group, output)
@@ -156,8 +156,8 @@ def _draw_fit_panel(
         values = one_trajectory.fitted(group, method, seed, index)[:, output]
         # Matplotlib's path code overflows on what a diverging network represents.
         values = np.clip(values, low - 10 * (high - low), high + 10 * (high - low))
-        look = looks[method]
-        ax.plot(x, values, color=look.colour, linestyle=look.linestyle, linewidth=look.width - 0.2)
+        style = styles[method]
+        ax.plot(x, values, color=style.colour, linestyle=style.linestyle, linewidth=style.width - 0.2)
         if not np.any((values >= low) & (values <= high)):
             missing.append(method)
     if missing and index > 0:

@@ -10,7 +10,7 @@ from gfcompare.figures import one_trajectory
 from gfcompare.figures.base import Animation
 from gfcompare.figures.lazy import data, np, page_layout, small_multiples, theme
 from gfcompare.figures.one_trajectory import Choice
-from gfcompare.figures.snapshots import draw_panel, legend
+from gfcompare.figures.snapshots import Strip, draw_panel, legend
 
 if TYPE_CHECKING:
     import matplotlib.animation
@@ -148,7 +148,7 @@ class _Stage:
 
     def _draw(self, index: int) -> None:
         for method, ax in self._panels.items():
-            draw_panel(ax, self._group, method, self._seed, index, 0, self._looks[method])
+            draw_panel(ax, Strip(self._group, method, self._seed, 0, self._looks[method]), index)
             ax.set_title(theme.wrapped(method, 24))
 
     def _say(self, index: int) -> None:

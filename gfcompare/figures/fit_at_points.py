@@ -52,7 +52,7 @@ def value_range(group: xr.Dataset, seed: int, index: int, output: int) -> tuple[
 
 def section(choice: Choice, legend: Legend) -> Section:
     """Return for each problem, output and time a row of scatter plots, one for each method."""
-    groups, looks = choice.groups, theme.line_styles(choice.view.all_methods)
+    groups, styles = choice.groups, theme.line_styles(choice.view.all_methods)
     rows = [
         (name, output, index, methods)
         for name, group in groups.items()
@@ -73,7 +73,7 @@ def section(choice: Choice, legend: Legend) -> Section:
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
                 table = predictions(group, method, seed, index, output)
-                _draw_points(ax, table, value_range(group, seed, index, output), looks[method])
+                _draw_points(ax, table, value_range(group, seed, index, output), styles[method])
                 if table["network"].isna().all():
                     marks.remark(ax, one_trajectory.gone(group, method, seed), 0.5, 0.5, "center")
             above = [theme.wrapped(method, frame.title_width()) for method in methods]
@@ -106,14 +106,14 @@ def _extend(legend: Legend, groups: Mapping[str, xr.Dataset]) -> None:
         legend.add(Line2D([], [], color="black", linestyle="", markersize=3, **_HELD_OUT), "point held out")
 
 
-def _draw_points(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], look: LineStyle) -> None:
+def _draw_points(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], style: LineStyle) -> None:
     """Draw the points of one trajectory; those beyond the limits are counted."""
     ax.plot(limits, limits, color="black", linewidth=0.8, zorder=1.5)
     low, high = limits
     inside = table["network"].between(low, high)
     size = 2.5 if len(table) <= 200 else 1.8
     for held_out, part in table[inside].groupby("held_out"):
-        drawn: dict[str, Any] = {"marker": "o", "color": look.colour, "markeredgewidth": 0.0, "alpha": 0.6}
+        drawn: dict[str, Any] = {"marker": "o", "color": style.colour, "markeredgewidth": 0.0, "alpha": 0.6}
         drawn["markersize"] = size
         if held_out:
             drawn = _HELD_OUT | {"color": "black", "markersize": size + 0.6, "zorder": 3}

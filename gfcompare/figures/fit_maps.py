@@ -158,6 +158,6 @@ def _draw_map(ax: Axes, group: xr.Dataset, shown: Map, limits: tuple[float, floa
     levels = np.linspace(low, high, _CONTOURS + 2)[1:-1]
     levels = levels[(levels > values.min()) & (levels < values.max())]
     if levels.size:
-        look: dict[str, Any] = {"colors": "white", "linewidths": 0.4, "linestyles": "solid", "alpha": 0.7}
-        ax.contour(x_1, x_2, values.T, levels=levels, **look)
+        style: dict[str, Any] = {"colors": "white", "linewidths": 0.4, "linestyles": "solid", "alpha": 0.7}
+        ax.contour(x_1, x_2, values.T, levels=levels, **style)
     return image

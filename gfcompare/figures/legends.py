@@ -49,14 +49,14 @@ class Legend:
         return ROW_HEIGHT * len(self.rows(width)) + 0.04 if self.labels else 0.0
 
 
-def line_handle(look: LineStyle, *, marker: bool = True) -> Line2D:
+def line_handle(style: LineStyle, *, marker: bool = True) -> Line2D:
     """Return the legend's picture of a method."""
     return Line2D(
         [],
         [],
-        color=look.colour,
-        linestyle=look.linestyle,
-        marker=look.marker if marker else "",
+        color=style.colour,
+        linestyle=style.linestyle,
+        marker=style.marker if marker else "",
         markersize=3.5,
         markeredgecolor="white",
         markeredgewidth=0.4,

@@ -44,7 +44,7 @@ def places(ends: Mapping[str, float], height: float) -> dict[str, float]:
     return dict(zip(ends, moved.tolist(), strict=True))
 
 
-def write(axes: Axes, found: Mapping[str, float], looks: Mapping[str, LineStyle]) -> None:
+def write(axes: Axes, found: Mapping[str, float], styles: Mapping[str, LineStyle]) -> None:
     """Write names at the right of a panel, at heights from `places`, in the colours of their lines."""
     for name, y in found.items():
         axes.annotate(
@@ -55,7 +55,7 @@ def write(axes: Axes, found: Mapping[str, float], looks: Mapping[str, LineStyle]
             textcoords="offset points",
             ha="left",
             va="center",
-            color=looks[name].ink,
+            color=styles[name].ink,
             fontsize=theme.SMALL,
             annotation_clip=False,
         )

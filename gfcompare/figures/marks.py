@@ -10,7 +10,7 @@ from gfcompare.figures import theme
 from gfcompare.figures.theme import LineStyle
 
 
-def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: LineStyle) -> None:
+def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, style: LineStyle) -> None:
     """Put marks of a method into a panel, whole even on its edge."""
     if np.size(x) == 0:  # an empty line that is not clipped confuses the layout
         return
@@ -19,7 +19,7 @@ def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: LineStyle) -
         np.asarray(y, dtype=np.float64),
         linestyle="",
         marker=marker,
-        color=look.colour,
+        color=style.colour,
         markersize=4,
         markeredgewidth=0.9,
         clip_on=False,
@@ -27,15 +27,15 @@ def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, look: LineStyle) -
     )
 
 
-def marked_line(axes: Axes, x: ArrayLike, y: ArrayLike, look: LineStyle) -> None:
+def marked_line(axes: Axes, x: ArrayLike, y: ArrayLike, style: LineStyle) -> None:
     """Draw the line of a method with its marker at each value."""
     axes.plot(
         np.asarray(x, dtype=np.float64),
         np.asarray(y, dtype=np.float64),
-        color=look.colour,
-        linestyle=look.linestyle,
-        linewidth=look.width,
-        marker=look.marker,
+        color=style.colour,
+        linestyle=style.linestyle,
+        linewidth=style.width,
+        marker=style.marker,
         markersize=3.5,
         markeredgecolor="white",
         markeredgewidth=0.4,

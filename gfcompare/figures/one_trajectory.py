@@ -112,8 +112,7 @@ def by_typicality(group: xr.Dataset) -> list[int]:
     """
     table = data.final_risk(group)
     first = table[table["method"] == table["method"].iloc[0]]
-    risk = first["risk"].where(first["complete"], np.inf).fillna(np.inf).to_numpy()
-    seeds = first["seed"].to_numpy()[np.argsort(risk, kind="stable")]
+    seeds = first["seed"].to_numpy()[np.argsort(first["final"].to_numpy(), kind="stable")]
     middle = (len(seeds) - 1) // 2
     return [int(seeds[k]) for k in sorted(range(len(seeds)), key=lambda k: abs(k - middle))]
 

@@ -80,13 +80,13 @@ def layout(tree: xr.DataTree, view: View, baseline: str | None, size: Size = Non
     if not methods or not problems:
         raise NothingToDraw("there is no method to compare with another one")
     seeds = {name: statistics.log_ratios(tree[name].to_dataset(), against) for name in problems}
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
     rows, columns = small_multiples.shape(len(problems), size)
     height = small_multiples.height_of_rows(methods, 0.26, rows)
 
     def draw(frame: Frame) -> None:
         for ax, name in zip(small_multiples.used(frame.axes, len(problems)), problems, strict=True):
-            _draw_panel(ax, table.loc[[name]].droplevel("problem"), seeds[name], methods, looks)
+            _draw_panel(ax, table.loc[[name]].droplevel("problem"), seeds[name], methods, styles)
             ax.set_title(theme.wrapped(name, frame.title_width(0.71)))
         frame.label(x=f"final risk divided by that of {theme.escaped(against)}")
 
@@ -101,7 +101,7 @@ def _draw_panel(
     table: pd.DataFrame,
     seeds: pd.DataFrame,
     methods: Sequence[str],
-    looks: Mapping[str, LineStyle],
+    styles: Mapping[str, LineStyle],
 ) -> None:
     ends = table[list(_NAMES)].to_numpy(dtype=np.float64)
     values = np.concatenate([seeds.to_numpy(dtype=np.float64).ravel(), ends.ravel(), [0.0]])
@@ -113,9 +113,9 @@ def _draw_panel(
     ax.axvline(1.0, color="0.3", linewidth=0.8, zorder=1.5)
     for row, method in enumerate(methods):
         if method in table.index:
-            _draw_seeds(ax, row, seeds.loc[method].to_numpy(dtype=np.float64), looks[method])
+            _draw_seeds(ax, row, seeds.loc[method].to_numpy(dtype=np.float64), styles[method])
             estimate = table.loc[[method], list(_NAMES)].to_numpy(dtype=np.float64)[0]
-            _draw_interval(ax, row, estimate, looks[method])
+            _draw_interval(ax, row, estimate, styles[method])
     ax.set(xlabel="", ylabel="", yticks=range(len(methods)))
     ax.set_yticklabels(small_multiples.row_labels(methods))
     ax.set_ylim(len(methods) - 0.5, -0.5)
@@ -124,7 +124,7 @@ def _draw_panel(
     sns.despine(ax=ax, left=True)
 
 
-def _draw_seeds(ax: Axes, row: int, values: Array, look: LineStyle) -> None:
+def _draw_seeds(ax: Axes, row: int, values: Array, style: LineStyle) -> None:
     """Draw a dot for each seed, and count those that are infinitely far at the edge."""
     inside = np.isfinite(values)
     # Multiples of the golden ratio spread seeds evenly, the same at every drawing, unlike random jitter.
@@ -133,7 +133,7 @@ def _draw_seeds(ax: Axes, row: int, values: Array, look: LineStyle) -> None:
         10.0 ** np.clip(values[inside], -_LARGEST, _LARGEST),
         row + 0.5 * spread[inside],
         s=4,
-        color=look.colour,
+        color=style.colour,
         alpha=0.4,
         linewidth=0,
         zorder=2,
@@ -141,7 +141,7 @@ def _draw_seeds(ax: Axes, row: int, values: Array, look: LineStyle) -> None:
     for edge, sign, side in zip(ax.get_xlim(), (-1, 1), ("left", "right"), strict=True):
         count = int((values == sign * np.inf).sum())
         if count:
-            marks.mark(ax, [edge], [row + 0.3], "x", look)
+            marks.mark(ax, [edge], [row + 0.3], "x", style)
             ax.annotate(
                 f"{count}/{values.size}",
                 (edge, row + 0.3),
@@ -150,11 +150,11 @@ def _draw_seeds(ax: Axes, row: int, values: Array, look: LineStyle) -> None:
                 ha=side,
                 va="center",
                 fontsize=6.5,
-                color=look.colour,
+                color=style.colour,
             )
 
 
-def _draw_interval(ax: Axes, row: int, estimate: Array, look: LineStyle) -> None:
+def _draw_interval(ax: Axes, row: int, estimate: Array, style: LineStyle) -> None:
     """Draw the median and its interval; what is infinitely far ends at the edge in an arrow."""
     left, right = ax.get_xlim()
 
@@ -163,15 +163,15 @@ def _draw_interval(ax: Axes, row: int, estimate: Array, look: LineStyle) -> None
 
     middle, low, high = map(float, estimate)
     if not np.isnan(low):
-        ax.plot([place(low), place(high)], [row, row], color=look.colour, linewidth=1.8, zorder=3)
+        ax.plot([place(low), place(high)], [row, row], color=style.colour, linewidth=1.8, zorder=3)
         for end in (low, high):
             if np.isinf(end):
-                marks.mark(ax, [place(end)], [row], ">" if end > 0 else "<", look)
+                marks.mark(ax, [place(end)], [row], ">" if end > 0 else "<", style)
     if np.isfinite(middle):
         dot: dict[str, Any] = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
-        ax.plot([place(middle)], [row], color=look.colour, marker=look.marker, zorder=4, **dot)
+        ax.plot([place(middle)], [row], color=style.colour, marker=style.marker, zorder=4, **dot)
     elif np.isnan(low):
-        marks.mark(ax, [place(middle)], [row], ">" if middle > 0 else "<", look)
+        marks.mark(ax, [place(middle)], [row], ">" if middle > 0 else "<", style)
 
 
 def _legend(table: pd.DataFrame, seeds: Mapping[str, pd.DataFrame]) -> Legend:

@@ -98,7 +98,7 @@ def layout(
     tables = {cost: table for cost, table in tables.items() if len(table) and len(table.columns) > 1}
     if not tables:
         raise NothingToDraw("there are not two methods whose times to a target risk can be compared")
-    looks = theme.line_styles(view.all_methods)
+    styles = theme.line_styles(view.all_methods)
     rows, columns = small_multiples.shape(len(tables), size)
     compared = [m for m in view.methods if any(m in table.columns for table in tables.values())]
 
@@ -107,7 +107,7 @@ def layout(
             limits = log_axes.limits_around(np.append(table.index, 10.0))
             for method in table.columns:
                 x, y = table.index.to_numpy(), table[method].to_numpy()
-                shares.draw_steps(ax, np.append(x, limits[1]), np.append(y, y[-1]), looks[method])
+                shares.draw_steps(ax, np.append(x, limits[1]), np.append(y, y[-1]), styles[method])
             shares.finish(ax, limits)
             left_out = [m for m in compared if m not in table.columns]
             ax.set_title(theme.wrapped(_title(cost, left_out), min(84 // columns, 60)))
@@ -116,7 +116,7 @@ def layout(
         frame.label(x="cost divided by that of the best method", y=share)
 
     height = 2.0 if columns > 1 or size != "text" else 2.6
-    legend = shares.legend_of(compared, looks, dict.fromkeys(compared, ""))
+    legend = shares.legend_of(compared, styles, dict.fromkeys(compared, ""))
     return page_layout.PageLayout(
         [page_layout.Section(rows, columns, height, draw, columns == 1, {"sharey": True})], legend
     )

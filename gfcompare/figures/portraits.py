@@ -162,7 +162,7 @@ def layout(choice: Choice, portrayed: Callable[[xr.Dataset, int], Portrait]) -> 
     portraits = {
         key: portrayed(parts[key], choice.seeds[key[1]]) for key in sorted(parts, key=lambda k: k[0])
     }
-    looks = theme.line_styles(choice.view.all_methods)
+    styles = theme.line_styles(choice.view.all_methods)
     most = 1 if choice.size == "column" else _COLUMNS
     rows = math.ceil(len(portraits) / most)
     columns = math.ceil(len(portraits) / rows)
@@ -170,14 +170,14 @@ def layout(choice: Choice, portrayed: Callable[[xr.Dataset, int], Portrait]) -> 
     def draw(frame: Frame) -> None:
         panels = small_multiples.used(frame.axes, len(portraits))
         for ax, ((on, name), portrait) in zip(panels, portraits.items(), strict=True):
-            _draw_panel(ax, portrait, looks)
+            _draw_panel(ax, portrait, styles)
             which = " (on M)" if on and (False, name) in portraits else ""
             ends = f", seed {choice.seeds[name]}{which}"
             ax.set_title(theme.wrapped(name, frame.title_width(0.9), ends))
         frame.note(_what_is_drawn(choice, portraits))
 
     section = Section(rows, columns, 1.9 if columns > 1 else 2.3, draw, columns == 1)
-    return PageLayout([section], _legend(choice, portraits.values(), looks))
+    return PageLayout([section], _legend(choice, portraits.values(), styles))
 
 
 def _what_is_drawn(choice: Choice, portraits: Mapping[tuple[bool, str], Portrait]) -> str:
@@ -190,21 +190,21 @@ def _what_is_drawn(choice: Choice, portraits: Mapping[tuple[bool, str], Portrait
     return f"contours: {theme.label(kind, str(attrs.get('units', '')))} in the plane {where}"
 
 
-def _draw_panel(ax: Axes, portrait: Portrait, looks: Mapping[str, LineStyle]) -> None:
+def _draw_panel(ax: Axes, portrait: Portrait, styles: Mapping[str, LineStyle]) -> None:
     _draw_risk(ax, portrait)
     for method, path in portrait.paths.items():
         if not len(path):
             continue
-        look = looks[method]
+        style = styles[method]
         inside = np.clip(path, -1e6, 1e6)  # matplotlib's path code overflows on what a diverging path does
-        options: dict[str, Any] = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.2}
+        options: dict[str, Any] = {"color": style.colour, "linestyle": style.linestyle, "linewidth": 1.2}
         ax.plot(inside[:, 0], inside[:, 1], path_effects=_CASING, zorder=3, **options)
-        ax.plot(*inside[0], marker="o", markerfacecolor="white", markersize=4, color=look.colour, zorder=4)
-        mark = "x" if portrait.ended[method] else look.marker
+        ax.plot(*inside[0], marker="o", markerfacecolor="white", markersize=4, color=style.colour, zorder=4)
+        mark = "x" if portrait.ended[method] else style.marker
         edge = (
             {"markeredgewidth": 1.2} if mark == "x" else {"markeredgecolor": "white", "markeredgewidth": 0.5}
         )
-        ax.plot(*inside[-1], marker=mark, color=look.colour, markersize=5, zorder=5, **edge)
+        ax.plot(*inside[-1], marker=mark, color=style.colour, markersize=5, zorder=5, **edge)
     ax.set_xlim(portrait.x[0], portrait.x[-1])
     ax.set_ylim(portrait.y[0], portrait.y[-1])
     ax.set_xlabel(portrait.labels[0])
@@ -235,15 +235,15 @@ def _number(value: float) -> str:
     return theme.typeset(theme.number(float(f"{value:.2g}")))
 
 
-def _legend(choice: Choice, portraits: Collection[Portrait], looks: Mapping[str, LineStyle]) -> Legend:
+def _legend(choice: Choice, portraits: Collection[Portrait], styles: Mapping[str, LineStyle]) -> Legend:
     legend = legends.Legend()
     outcomes = data.outcomes(choice.view, choice.seeds)
     for method in choice.view.methods:
         outcome = outcomes[method]
-        legend.add(legends.line_handle(looks[method]), f"{method} ({outcome})" if outcome else method)
-    look: dict[str, Any] = {"color": theme.GREY, "linestyle": "", "markersize": 4}
-    legend.add(Line2D([], [], marker="o", markerfacecolor="white", **look), "start")
-    legend.add(Line2D([], [], marker="o", **look), "end")
+        legend.add(legends.line_handle(styles[method]), f"{method} ({outcome})" if outcome else method)
+    style: dict[str, Any] = {"color": theme.GREY, "linestyle": "", "markersize": 4}
+    legend.add(Line2D([], [], marker="o", markerfacecolor="white", **style), "start")
+    legend.add(Line2D([], [], marker="o", **style), "end")
     if any(any(portrait.ended.values()) for portrait in portraits):
         legend.add(legends.mark_handle("x"), "a trajectory ended early")
     return legend

@@ -128,7 +128,7 @@ def layout(view: View, option: str | None = None, size: Size = None) -> PageLayo
         if along:
             panels[name] = _prepared(group, along)
     drawn = [label for panel in panels.values() for label in (*panel.lines, *panel.levels)]
-    looks = theme.line_styles(list(dict.fromkeys(drawn)))
+    styles = theme.line_styles(list(dict.fromkeys(drawn)))
     x_limits, logarithmic = _x_axis([t["x"] for panel in panels.values() for t in panel.lines.values()])
     rows, columns = small_multiples.shape(len(panels), size)
 
@@ -139,7 +139,7 @@ def layout(view: View, option: str | None = None, size: Size = None) -> PageLayo
                 log_axes.make(ax, "x", x_limits)
             else:
                 ax.set_xlim(x_limits)
-            _draw_panel(ax, panel, looks)
+            _draw_panel(ax, panel, styles)
             ax.set_title(theme.wrapped(name, 66 // columns))
         units = str(next(iter(view.groups.values()))["risk"].attrs.get("units", ""))
         time = next(iter(view.groups.values()))["time"].values[-1]
@@ -149,7 +149,7 @@ def layout(view: View, option: str | None = None, size: Size = None) -> PageLayo
         )
 
     return page_layout.PageLayout(
-        [page_layout.Section(rows, columns, 1.9, draw, columns == 1)], _legend(panels, looks)
+        [page_layout.Section(rows, columns, 1.9, draw, columns == 1)], _legend(panels, styles)
     )
 
 
@@ -157,7 +157,7 @@ def _prepared(group: xr.Dataset, sweeps: Sequence[Sweep]) -> _Panel:
     from gfcompare.results.quantiles import quantile
 
     table = data.final_risk(group)
-    risks = table["risk"].clip(lower=_FLOOR).where(table["complete"], np.inf).fillna(np.inf)
+    risks = table["final"].clip(lower=_FLOOR)
     by_method = {str(method): part for method, part in risks.groupby(table["method"], sort=False)}
     lines = {}
     for sweep in sweeps:
@@ -198,37 +198,37 @@ def _x_axis(columns: Sequence[pd.Series[float]]) -> tuple[tuple[float, float], b
     return (low - margin, high + margin), False
 
 
-def _draw_panel(ax: Axes, panel: _Panel, looks: Mapping[str, LineStyle]) -> None:
+def _draw_panel(ax: Axes, panel: _Panel, styles: Mapping[str, LineStyle]) -> None:
     """Draw the lines of one problem, and the other methods as horizontal lines; risks beyond are marked."""
     log_axes.make(ax, "y", panel.limits)
     for label, level in panel.levels.items():
         if level <= panel.limits[1]:
-            look = looks[label]
-            ax.axhline(level, color=look.colour, linestyle=look.linestyle, linewidth=0.8, zorder=1.5)
+            style = styles[label]
+            ax.axhline(level, color=style.colour, linestyle=style.linestyle, linewidth=0.8, zorder=1.5)
     for k, (label, table) in enumerate(panel.lines.items()):
-        _draw_line(ax, table, looks[label])
-        _draw_marks(ax, table, panel.beyond(table), looks[label], row=k)
+        _draw_line(ax, table, styles[label])
+        _draw_marks(ax, table, panel.beyond(table), styles[label], row=k)
     sns.despine(ax=ax)
 
 
-def _draw_line(ax: Axes, table: pd.DataFrame, look: LineStyle) -> None:
+def _draw_line(ax: Axes, table: pd.DataFrame, style: LineStyle) -> None:
     """Draw the medians of a sweep, and a band of quartiles; what is infinite has no place."""
     high = ax.get_ylim()[1]
     if (table["seeds"] > 1).any():
-        face, edge = (*look.colour, 0.13), (*look.colour, 0.6)
+        face, edge = (*style.colour, 0.13), (*style.colour, 0.6)
         band = table[table["lower"] < np.inf]
         upper = band["upper"].clip(upper=10.0 * high)
         ax.fill_between(band["x"], band["lower"], upper, facecolor=face, edgecolor=edge, linewidth=0.4)
     shown = table[table["median"] < np.inf]
-    marks.marked_line(ax, shown["x"], shown["median"], look)
+    marks.marked_line(ax, shown["x"], shown["median"], style)
 
 
-def _draw_marks(ax: Axes, table: pd.DataFrame, beyond: pd.DataFrame, look: LineStyle, row: int) -> None:
+def _draw_marks(ax: Axes, table: pd.DataFrame, beyond: pd.DataFrame, style: LineStyle, row: int) -> None:
     """Mark at the upper edge where seeds ended early, with their share, and where a median is beyond."""
     high = ax.get_ylim()[1]
     ended = table[table["ended"] > 0]
-    marks.mark(ax, ended["x"], np.full(len(ended), high), "x", look)
-    marks.mark(ax, beyond["x"], np.full(len(beyond), high), "2", look)
+    marks.mark(ax, ended["x"], np.full(len(ended), high), "x", style)
+    marks.mark(ax, beyond["x"], np.full(len(beyond), high), "2", style)
     for x, count, seeds in zip(ended["x"], ended["ended"], ended["seeds"], strict=True):
         ax.annotate(
             f"{count}/{seeds}",
@@ -238,19 +238,19 @@ def _draw_marks(ax: Axes, table: pd.DataFrame, beyond: pd.DataFrame, look: LineS
             ha="right",
             va="center",
             fontsize=theme.SMALL,
-            color=look.ink,
+            color=style.ink,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
             zorder=5,
         )
 
 
-def _legend(panels: Mapping[str, _Panel], looks: Mapping[str, LineStyle]) -> Legend:
+def _legend(panels: Mapping[str, _Panel], styles: Mapping[str, LineStyle]) -> Legend:
     from matplotlib.patches import Patch
 
     legend = legends.Legend()
     lines = {label for panel in panels.values() for label in panel.lines}
-    for label, look in looks.items():
-        handle = legends.line_handle(look, marker=label in lines)
+    for label, style in styles.items():
+        handle = legends.line_handle(style, marker=label in lines)
         legend.add(handle, label if label in lines else f"{label} (median)")
     tables = [table for panel in panels.values() for table in panel.lines.values()]
     if any((table["seeds"] > 1).any() for table in tables):

@@ -36,7 +36,7 @@ def save_all(
     names: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Draw the figures of a result and write each in every format.
 
@@ -50,7 +50,7 @@ def save_all(
     names : names of figures; if None all registered ones but those that are drawn only if asked for
     formats : some of "png", "pdf", "svg", and "gif", "mp4" for animations; if None all that a figure has
     options : of the figures, such as ``{"size": "column", "seed": 3}``; each figure takes those it has
-    tell : is told what was written and what was skipped, a line each
+    log : receives what was written and what was skipped, a line each
 
     Returns
     -------
@@ -85,10 +85,10 @@ def save_all(
     _check_options(options or {}, chosen.values())
     target = user_path(folder)
     require(not target.exists() or target.is_dir(), f"{str(folder)!r} exists and is not a folder.")
-    say = tell or (lambda _: None)
+    log = log or (lambda _: None)
     written: list[Path] = []
     for figure in drawn:
-        written += _save(figure, tree, target, formats, say, strict=bool(options))
+        written += _save(figure, tree, target, formats, log, strict=bool(options))
     return written
 
 
@@ -110,7 +110,7 @@ def _save(
     tree: xr.DataTree,
     folder: Path,
     formats: Sequence[str] | None,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     strict: bool,
 ) -> list[Path]:
@@ -126,18 +126,18 @@ def _save(
             raise NothingToDraw(f"no problem has {figure.scope}")
         with theme.context():
             if isinstance(figure, Animation):
-                _write_moving(figure, tree, folder, forms, written, say)
+                _write_moving(figure, tree, folder, forms, written, log)
             else:
                 _write_still(figure, tree, folder, forms, written)
     except NothingToDraw as reason:
-        say(f"{figure.name}: skipped: {reason}")
+        log(f"{figure.name}: skipped: {reason}")
     except FOREIGN_ERRORS as error:  # one figure, perhaps somebody else's, must not lose the others
         if strict and isinstance(error, InputError):
             raise
         text = f"figure {figure.name!r} is not drawn: {cause_of(error)}"
         warnings.warn(text, FigureWarning, stacklevel=3)
     for path in written:
-        say(f"{figure.name}: {path}")
+        log(f"{figure.name}: {path}")
     return written
 
 
@@ -165,13 +165,13 @@ def _write_moving(
     folder: Path,
     forms: Sequence[str],
     written: list[Path],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     from gfcompare.system.writing import write_whole
 
     for form in forms:
         if not available(form):
-            say(f"{figure.name}.{form}: skipped: the program ffmpeg is not there")
+            log(f"{figure.name}.{form}: skipped: the program ffmpeg is not there")
             continue
         content = encoded(figure.animate(tree), form, figure.rate, figure.dpi)
         path = folder / f"{figure.name}.{form}"

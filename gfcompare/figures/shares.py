@@ -14,9 +14,9 @@ from gfcompare.figures.theme import LineStyle
 from gfcompare.results.reading import Array
 
 
-def draw_steps(ax: Axes, x: Array, share: Array, look: LineStyle) -> None:
+def draw_steps(ax: Axes, x: Array, share: Array, style: LineStyle) -> None:
     """Draw a share that changes in steps."""
-    ax.step(x, share, where="post", color=look.colour, linestyle=look.linestyle, linewidth=look.width)
+    ax.step(x, share, where="post", color=style.colour, linestyle=style.linestyle, linewidth=style.width)
 
 
 def finish(ax: Axes, limits: tuple[float, float]) -> None:
@@ -28,11 +28,11 @@ def finish(ax: Axes, limits: tuple[float, float]) -> None:
     sns.despine(ax=ax)
 
 
-def legend_of(methods: Sequence[str], looks: Mapping[str, LineStyle], outcomes: Mapping[str, str]) -> Legend:
+def legend_of(methods: Sequence[str], styles: Mapping[str, LineStyle], outcomes: Mapping[str, str]) -> Legend:
     """Return the legend of the methods, with what became of trajectories that ended early."""
     legend = legends.Legend()
     for method in methods:
         outcome = outcomes[method]
-        handle = legends.line_handle(looks[method], marker=False)
+        handle = legends.line_handle(styles[method], marker=False)
         legend.add(handle, f"{method} ({outcome})" if outcome else method)
     return legend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
 
 from gfcompare.figures import one_trajectory
 from gfcompare.figures.lazy import data, legends, marks, np, page_layout, small_multiples, sns, theme
@@ -85,15 +85,16 @@ def layout(choice: Choice) -> PageLayout:
     from gfcompare.figures import titles
 
     ((name, group),) = choice.groups.items()
-    seed, looks = choice.seeds[name], theme.line_styles(choice.view.all_methods)
+    seed, styles = choice.seeds[name], theme.line_styles(choice.view.all_methods)
     indices = one_trajectory.chosen_times(group, choice.times, _COUNT[choice.size or "text"])
     outputs = range(min(group.sizes["output"], titles.OUTPUTS))
     rows = [(str(method), output) for method in group["integrator"].values for output in outputs]
 
     def draw(frame: Frame) -> None:
         for line, (method, output) in zip(frame.axes, rows, strict=True):
+            strip = Strip(group, method, seed, output, styles[method])
             for ax, index in zip(line, indices, strict=True):
-                draw_panel(ax, group, method, seed, index, output, looks[method], first=index == indices[0])
+                draw_panel(ax, strip, index, first=index == indices[0])
             which = f"\noutput {output + 1}" if len(outputs) > 1 else ""
             small_multiples.margin_title(line[-1], theme.wrapped(method, 18) + which)
         times = [f"$t$ = {theme.number(float(group['time'][index]))}" for index in indices]
@@ -118,31 +119,40 @@ def legend() -> Legend:
     return found
 
 
-def draw_panel(
-    ax: Axes,
-    group: xr.Dataset,
-    method: str,
-    seed: int,
-    index: int,
-    output: int,
-    look: LineStyle,
-    *,
-    first: bool = True,
-) -> None:
+class Strip(NamedTuple):
+    """What the panels of a row show: one output of a trajectory.
+
+    Attributes
+    ----------
+    group : the data of the problem
+    method, seed : of the trajectory
+    output : its number
+    style : of the method's line
+    """
+
+    group: xr.Dataset
+    method: str
+    seed: int
+    output: int
+    style: LineStyle
+
+
+def draw_panel(ax: Axes, strip: Strip, index: int, *, first: bool = True) -> None:
     """Draw the function of a trajectory at a save time, the target, breakpoints, and write the risk.
 
     Unless it is the `first` of several panels, only the number is written.
     """
+    group, method, seed, output, style = strip
     x = one_trajectory.grid(group)
     low, high = one_trajectory.value_limits(group, output)
     draw_target(ax, group, output)
     values = one_trajectory.fitted(group, method, seed, index)[:, output]
     # Matplotlib's path code overflows on what a diverging network represents.
     values = np.clip(values, low - 10 * (high - low), high + 10 * (high - low))
-    ax.plot(x, values, color=look.colour, linewidth=1.2)
+    ax.plot(x, values, color=style.colour, linewidth=1.2)
     positions = one_trajectory.all_breakpoints(group, method, seed, index)
     transform = ax.get_xaxis_transform()
-    ax.vlines(positions, 0.0, _RUG, colors=[look.colour], linewidth=0.8, transform=transform)
+    ax.vlines(positions, 0.0, _RUG, colors=[style.colour], linewidth=0.8, transform=transform)
     risk = float(group["risk"].sel(integrator=method, seed=seed)[index])
     said = one_trajectory.gone(group, method, seed)
     if np.isfinite(risk):

@@ -160,7 +160,7 @@ def layout(choice: Choice) -> PageLayout:
     """Return a panel for each problem and method."""
     from gfcompare.figures import titles
 
-    groups, looks = choice.groups, theme.line_styles(choice.view.all_methods)
+    groups, styles = choice.groups, theme.line_styles(choice.view.all_methods)
     spectra = {
         (name, str(method)): along_trajectory(group, str(method), choice.seeds[name])
         for name, group in groups.items()
@@ -188,7 +188,7 @@ def layout(choice: Choice) -> PageLayout:
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
-                _draw_panel(ax, groups[name], spectra[name, method], scales[name], looks[method])
+                _draw_panel(ax, groups[name], spectra[name, method], scales[name], styles[method])
                 bound = stable[name, method]
                 if bound is not None and bound < scales[name].high:
                     ax.axhline(bound, **_BOUND)
@@ -241,7 +241,7 @@ class _Scale:
         return [*(-p for p in powers if -p > self.low), 0.0, *powers]
 
 
-def _draw_panel(ax: Axes, group: xr.Dataset, found: Eigenvalues, scale: _Scale, look: LineStyle) -> None:
+def _draw_panel(ax: Axes, group: xr.Dataset, found: Eigenvalues, scale: _Scale, style: LineStyle) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -251,7 +251,7 @@ def _draw_panel(ax: Axes, group: xr.Dataset, found: Eigenvalues, scale: _Scale, 
     ax.set_ylim(scale.low, scale.high)
     ax.axhspan(-scale.threshold, scale.threshold, color="0.93", linewidth=0, zorder=0)
     shown = np.abs(found.values) > scale.threshold
-    for part, colour in ((shown | ~shown, look.colour), (found.values < -scale.threshold, _NEGATIVE)):
+    for part, colour in ((shown | ~shown, style.colour), (found.values < -scale.threshold, _NEGATIVE)):
         lines = _pieces(found, part, shown)
         width = 0.5 if found.values.shape[1] <= _MANY else 0.3
         drawn = LineCollection(lines, colors=[colour], linewidths=width, alpha=0.7, zorder=2)

@@ -1,4 +1,4 @@
-"""How figures look: fonts, colours, lines and markers, the same for a method in every figure."""
+"""How figures style: fonts, colours, lines and markers, the same for a method in every figure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SMALL, NORMAL, TITLE = 7, 8, 9
 
 _RC: dict[str, Any] = {
     # STIX comes with matplotlib: the same figure on every machine, and next to Times or Computer Modern it
-    # looks like a part of the paper. What it lacks in somebody's names comes from DejaVu.
+    # styles like a part of the paper. What it lacks in somebody's names comes from DejaVu.
     "font.family": ["STIXGeneral", "serif", "DejaVu Sans"],
     "font.serif": ["STIXGeneral", "Times New Roman", "DejaVu Serif"],
     "mathtext.fontset": "stix",

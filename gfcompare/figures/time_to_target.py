@@ -111,8 +111,8 @@ def layout(
         lines += small_multiples.evenly(panels, most) if panels else []
     if not lines:
         raise NothingToDraw("no target risk lies between the initial and the final risks")
-    looks, columns = theme.line_styles(view.all_methods), max(map(len, lines))
-    legend = shares.legend_of(view.methods, looks, data.outcomes(view))
+    styles, columns = theme.line_styles(view.all_methods), max(map(len, lines))
+    legend = shares.legend_of(view.methods, styles, data.outcomes(view))
     if any(group.sizes["seed"] >= FEWEST for group in view.groups.values()):
         legend.add(Patch(color=theme.GREY, alpha=0.3, linewidth=0), "95 % interval")
 
@@ -123,7 +123,7 @@ def layout(
             limits = _limits(view.groups[name], clock, every)
             shown = small_multiples.used(row, len(panels))
             for ax, panel in zip(shown, panels, strict=True):
-                _draw_times(ax, panel, limits, looks)
+                _draw_times(ax, panel, limits, styles)
                 target = f"risk ≤ {theme.number(panel.target)}"
                 title = theme.wrapped(f"{name}: {target}" if columns == 1 else target, 60)
                 ax.set_title(theme.typeset(title))
@@ -159,13 +159,15 @@ def _limits(group: xr.Dataset, clock: Clock, panels: Sequence[_Panel]) -> tuple[
     return log_axes.limits_around(np.append(np.concatenate(steps), ends).clip(min=least))
 
 
-def _draw_times(ax: Axes, panel: _Panel, limits: tuple[float, float], looks: Mapping[str, LineStyle]) -> None:
+def _draw_times(
+    ax: Axes, panel: _Panel, limits: tuple[float, float], styles: Mapping[str, LineStyle]
+) -> None:
     from gfcompare.figures import shares
     from gfcompare.statistics.intervals import FEWEST
 
     left, right = limits
     for method, curve in panel.curves.items():
-        steps, look = curve.steps, looks[method]
+        steps, style = curve.steps, styles[method]
         end = min(right, max(curve.known, left))
         x = np.append(np.clip(steps.times, left, end), end)
         share, low, high = (
@@ -175,7 +177,7 @@ def _draw_times(ax: Axes, panel: _Panel, limits: tuple[float, float], looks: Map
         # Before the first step the bands of all methods would lie upon each other.
         begun = (share > 0) & (panel.seeds >= FEWEST)
         ax.fill_between(
-            x[begun], low[begun], high[begun], step="post", color=look.colour, alpha=0.13, linewidth=0
+            x[begun], low[begun], high[begun], step="post", color=style.colour, alpha=0.13, linewidth=0
         )
-        shares.draw_steps(ax, np.append(left, x), np.append(0.0, share), look)
+        shares.draw_steps(ax, np.append(left, x), np.append(0.0, share), style)
     shares.finish(ax, limits)

@@ -77,19 +77,19 @@ def draw(tree: xr.DataTree, error: str = "theta") -> Page:
         raise unknown_name("error", error, ERRORS)
     panels = _panels(tree, error)
     methods = list(dict.fromkeys(m for panel in panels.values() for m in panel.medians["method"]))
-    looks = theme.line_styles(methods)
+    styles = theme.line_styles(methods)
     blocks = small_multiples.evenly(list(panels), _COLUMNS)
     limits = {cost: _limits(panels, cost) for cost in COSTS}
     columns = max(map(len, blocks))
     with theme.context():
-        legend = _legend(panels, looks)
+        legend = _legend(panels, styles)
         rows = len(COSTS) * len(blocks)
         figure, axes = page.page(rows, columns, legend, row_height=1.9)
         for k, problems in enumerate(blocks):
             for row, cost in enumerate(COSTS):
                 shown = small_multiples.used(axes[len(COSTS) * k + row], len(problems))
                 for ax, name in zip(shown, problems, strict=True):
-                    _draw_panel(ax, panels[name], cost, limits[cost], looks)
+                    _draw_panel(ax, panels[name], cost, limits[cost], styles)
                     ax.tick_params(labelbottom=row == len(COSTS) - 1, labelleft=ax is shown[0])
                 shown[0].set_ylabel(_cost_label(panels, cost, methods))
                 if row == 0:
@@ -156,7 +156,7 @@ def _limits(panels: Mapping[str, _Panel], cost: str) -> tuple[float, float]:
 
 
 def _draw_panel(
-    ax: Axes, panel: _Panel, cost: str, limits: tuple[float, float], looks: Mapping[str, LineStyle]
+    ax: Axes, panel: _Panel, cost: str, limits: tuple[float, float], styles: Mapping[str, LineStyle]
 ) -> None:
     log_axes.make(ax, "x", panel.limits, labels=6)
     log_axes.make(ax, "y", limits)
@@ -164,13 +164,13 @@ def _draw_panel(
     ax.set_xlim(left, right)
     if panel.unsure > right:
         ax.axvspan(right, min(panel.unsure, left), color="0.88", linewidth=0, zorder=0)
-    for method, look in looks.items():
+    for method, style in styles.items():
         line = panel.medians[(panel.medians["method"] == method) & panel.medians["error"].notna()]
         points = panel.points[panel.points["method"] == method]
-        ax.scatter(points["error"], points[cost], s=5, color=look.colour, alpha=0.35, linewidth=0, zorder=2)
-        marks.marked_line(ax, line["error"], line[cost], look)
+        ax.scatter(points["error"], points[cost], s=5, color=style.colour, alpha=0.35, linewidth=0, zorder=2)
+        marks.marked_line(ax, line["error"], line[cost], style)
         ended = points[points["ended"] & (points[cost] > 0)]
-        marks.mark(ax, np.full(len(ended), left), ended[cost], "x", look)
+        marks.mark(ax, np.full(len(ended), left), ended[cost], "x", style)
     sns.despine(ax=ax)
 
 
@@ -187,11 +187,11 @@ def _cost_label(panels: Mapping[str, _Panel], cost: str, methods: Sequence[str])
     return theme.label("gradient evaluations", "", f"{who}: at one sample point", width=34)
 
 
-def _legend(panels: Mapping[str, _Panel], looks: Mapping[str, LineStyle]) -> legends.Legend:
+def _legend(panels: Mapping[str, _Panel], styles: Mapping[str, LineStyle]) -> legends.Legend:
     """Return the legend: the methods, and what is drawn besides their medians."""
     legend = legends.Legend()
-    for method, look in looks.items():
-        legend.add(legends.line_handle(look), method)
+    for method, style in styles.items():
+        legend.add(legends.line_handle(style), method)
     points = pd.concat([panel.points for panel in panels.values()])
     if points["seed"].nunique() > 1:
         dot: Any = Line2D([], [], color=theme.GREY, linestyle="", marker="o", markersize=2.5, alpha=0.5)

@@ -65,6 +65,26 @@ def along(
     return compute.along(problem, paths, chosen(names), warn_left_out)
 
 
+def of_one_method(problem: Problem, theta: Array, flow_time: Array, method: Integrator) -> Values:
+    """Return the diagnostics computed by default of a single method, with those that compare it with itself.
+
+    Only of a method that follows the standard flow there are any of the latter: its distances to the flow are
+    0, or what rounding makes of that.
+
+    Parameters
+    ----------
+    problem : the problem
+    theta : states, shape (M, T, P), NaN where a trajectory has ended
+    flow_time : reached, shape (M, T)
+    method : their method
+    """
+    paths, classes = compute.paths_of(theta, flow_time, method), chosen()
+    values = compute.along(problem, paths, classes, warn_left_out)
+    if method.follows == "standard":
+        values.update(compute.compared(problem, paths, paths, classes, warn_left_out))
+    return values
+
+
 def paired(
     problem: Problem,
     methods: Mapping[str, Integrator],

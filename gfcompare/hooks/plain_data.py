@@ -29,7 +29,8 @@ from gfcompare.components.type_hints import (
     takes_table,
     types_in,
 )
-from gfcompare.hooks.registry import Kind, registry
+from gfcompare.hooks.announced import Kind
+from gfcompare.hooks.registry import registry
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.base import Integrator
 from gfcompare.measures import Measure

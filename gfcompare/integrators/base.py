@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.components.class_checks import check_declaration
 from gfcompare.components.component import Component, check_instance
 from gfcompare.components.errors import InputError
 from gfcompare.integrators.counting import CountedProblem
@@ -22,6 +23,7 @@ from gfcompare.integrators.status import Array, Mask, Status
 
 #: The flow Theta' = -G on all parameters, or Theta' = -P G on the submanifold M.
 FlowName = Literal["standard", "normalized"]
+_FLOWS = get_args(FlowName)
 
 
 # As a plain number: comparing an array with a member of an enumeration takes ten times as long.
@@ -91,10 +93,13 @@ class State:
 
         `messages` is one sentence for all of them, or M sentences.
         """
-        rows = rows & self.running
-        given = [messages] * len(self.status) if isinstance(messages, str) else messages
-        new = tuple(g if r else old for g, r, old in zip(given, rows, self.messages, strict=True))
-        return self.replace(status=np.where(rows, np.int8(status), self.status), messages=new)
+        rows = rows & (self.status == _RUNNING)
+        if not rows.any():
+            return self
+        new = list(self.messages)
+        for m in np.flatnonzero(rows).tolist():
+            new[m] = messages if isinstance(messages, str) else messages[m]
+        return self.replace(status=np.where(rows, np.int8(status), self.status), messages=tuple(new))
 
 
 class Integrator(Component, abc.ABC):
@@ -145,10 +150,12 @@ def check_method(given: object) -> Integrator:
     InputError
         for a class or a name, and for a method whose `follows` contradicts the rest of it
     """
-    method: Integrator = check_instance(given, Integrator, "a method")
+    method = given if isinstance(given, Integrator) else check_instance(given, Integrator, "a method")
+    check_declaration(type(method))
     follows, name = method.follows, type(method).__name__
-    check_follows(type(method))
     if follows is not None:
+        if follows not in _FLOWS:
+            check_follows(type(method))
         wanted = "normalized" if method.on_manifold else "standard"
         if follows != wanted:
             on = "on" if method.on_manifold else "off"
@@ -162,6 +169,6 @@ def check_method(given: object) -> Integrator:
 
 def check_follows(cls: type[Integrator]) -> None:
     """Raise InputError unless what a class of methods claims to follow is a flow, or None."""
-    if cls.follows is not None and cls.follows not in get_args(FlowName):
-        allowed = ", ".join(map(repr, get_args(FlowName)))
+    if cls.follows is not None and cls.follows not in _FLOWS:
+        allowed = ", ".join(map(repr, _FLOWS))
         raise InputError(f"follows of {cls.__name__} must be {allowed} or None, got {cls.follows!r}.")

@@ -15,6 +15,8 @@ from gfcompare.integrators.status import Array, Status
 from gfcompare.network import ReLUNetwork
 
 _LAST = max(status.value for status in Status)
+# As plain numbers, with which arrays are compared faster than with members of an enumeration.
+_RUNNING = np.int8(Status.RUNNING)
 
 
 def described(value: object) -> str:
@@ -102,21 +104,23 @@ def check_flow(method: _Flow, problem: CountedProblem, theta: Array) -> None:
     y = method.coordinates(problem, theta.copy())
     if np.ndim(y) != 1:
         raise ContractError(f"{name}.coordinates must return y of shape (N,), got {described(y)}.")
-    y = np.array(check_array(y, np.shape(y), f"{name}.coordinates", "y", y))
+    if not (isinstance(y, np.ndarray) and y.dtype == np.float64):
+        y = check_array(y, np.shape(y), f"{name}.coordinates", "y", y)
+    y = np.array(y)
     velocity = method.velocity(problem, y.copy())
     check_array(velocity, y.shape, f"{name}.velocity", "y'", velocity)
     back = method.parameters(problem, y)
     check_array(back, theta.shape, f"{name}.parameters", "theta", back)
 
 
-_PARTS = {
-    "time": "f",
-    "steps": "iu",
-    "status": "iu",
-    "activation_changes": "iu",
-    "rejected_steps": "iu",
-    "smallest_step": "f",
-}
+_PARTS = (
+    ("time", "f"),
+    ("steps", "iu"),
+    ("status", "iu"),
+    ("activation_changes", "iu"),
+    ("rejected_steps", "iu"),
+    ("smallest_step", "f"),
+)
 
 
 def check_state(state: object, before: State, place: str) -> State:
@@ -127,14 +131,14 @@ def check_state(state: object, before: State, place: str) -> State:
     if not isinstance(state, State):
         raise ContractError(f"{place} must return a gfcompare.State, got {described(state)}.")
     shape = before.theta.shape
+    rows = shape[:1]
     check_array(state.theta, shape, place, "a state with theta", state.theta)
-    for name, kinds in _PARTS.items():
+    for name, kinds in _PARTS:
         value = getattr(state, name)
-        if not (isinstance(value, np.ndarray) and value.shape == shape[:1] and value.dtype.kind in kinds):
+        if not (isinstance(value, np.ndarray) and value.shape == rows and value.dtype.kind in kinds):
             kind = "numbers" if kinds == "f" else "integers"
             raise ContractError(
-                f"{place} must return a state with {name}, {kind} of shape {shape[:1]}, "
-                f"got {described(value)}."
+                f"{place} must return a state with {name}, {kind} of shape {rows}, got {described(value)}."
             )
     if state.status.min() < 0 or state.status.max() > _LAST:
         raise ContractError(f"{place} returned a status that is none: {state.status.tolist()}.")
@@ -143,6 +147,6 @@ def check_state(state: object, before: State, place: str) -> State:
             f"{place} must return {len(state.status)} messages, one for each trajectory, "
             f"got {len(state.messages)}."
         )
-    if (state.running & ~before.running).any():
+    if ((before.status != _RUNNING) & (state.status == _RUNNING)).any():
         raise ContractError(f"{place} returned trajectories as running that had ended.")
     return state

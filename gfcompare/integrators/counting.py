@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,7 @@ class CountedProblem:
         self.gradients = np.zeros(trajectories, dtype=np.int64)
         self.sample_gradients = np.zeros(trajectories, dtype=np.int64)
         self.risks = np.zeros(trajectories, dtype=np.int64)
-        self._slopes: Array | None = None
+        self._derivatives: Array | None = None
         self._rows: int | slice | Mask = slice(None)
         self._owners = trajectories
 
@@ -48,14 +49,14 @@ class CountedProblem:
         view._owners = len(self.gradients) if isinstance(rows, np.ndarray) else 1
         return view
 
-    def with_activations(self, slopes: Array) -> CountedProblem:
+    def with_activations(self, derivatives: Array) -> CountedProblem:
         """Return the same problem and counters with the activations held, on finitely many points.
 
         Its `gradient` takes theta of shape (P,) and is smooth: see `Problem.gradient_with`.
         """
         view = object.__new__(CountedProblem)
         view.__dict__.update(self.__dict__)
-        view._slopes = slopes
+        view._derivatives = derivatives
         return view
 
     @property
@@ -65,22 +66,22 @@ class CountedProblem:
         mask[self._rows] = True
         return mask
 
-    @property
+    @cached_property
     def network(self) -> ReLUNetwork:
         """The network's architecture."""
         return self._problem.network
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """The target function."""
         return self._problem.target
 
-    @property
+    @cached_property
     def measure(self) -> Measure:
         """The input measure."""
         return self._problem.measure
 
-    @property
+    @cached_property
     def smooth(self) -> bool:
         """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
         return self._problem.smooth
@@ -93,11 +94,11 @@ class CountedProblem:
             raise InputError("only a measure on points has points.")
         return measure.points
 
-    def pre_activations(self, theta: Array, slopes: Array | None = None) -> Array:
+    def pre_activations(self, theta: Array, derivatives: Array | None = None) -> Array:
         """Return the pre-activations, (sum of H_k, N), on finitely many points; this is not counted."""
-        if slopes is None:
+        if derivatives is None:
             return self._problem.pre_activations(theta)
-        return self._problem.pre_activations(theta, slopes)
+        return self._problem.pre_activations(theta, derivatives)
 
     def _share(self, theta: ArrayLike) -> int:
         """Return how many evaluations each counted trajectory is charged for theta, (..., P)."""
@@ -111,9 +112,10 @@ class CountedProblem:
 
     def gradient(self, theta: ArrayLike) -> Array:
         """Return the generalised gradient, shape (..., P), at theta, shape (..., P)."""
-        self.gradients[self._rows] += self._share(theta)
-        if self._slopes is not None:
-            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._slopes)
+        leading = np.shape(theta)[:-1]
+        self.gradients[self._rows] += -(-math.prod(leading) // self._owners) if leading else 1
+        if self._derivatives is not None:
+            return self._problem.gradient_with(np.asarray(theta, dtype=np.float64), self._derivatives)
         return self._problem.gradient(theta)
 
     def hessian_product(self, theta: ArrayLike, vector: ArrayLike) -> Array:
@@ -142,12 +144,12 @@ class CountedProblem:
         """The groups of parameters that stay where they are."""
         return self._problem.frozen
 
-    @property
+    @cached_property
     def has_compiled_flow(self) -> bool:
         """Whether the flows of this problem are integrated in compiled code."""
         return self._problem.has_compiled_flow
 
-    @property
+    @cached_property
     def has_hessian(self) -> bool:
         """Whether `hessian` is there."""
         return self._problem.has_hessian

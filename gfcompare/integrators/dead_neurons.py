@@ -15,15 +15,15 @@ from gfcompare.problem import Problem
 
 
 def dead(problem: Problem, theta: Array) -> Mask:
-    """Return which neurons of the first layer are inactive on all of the measure's box, shape (M, H_1).
+    """Return which neurons of the first layer are inactive on all of the measure's box, shape (..., H_1).
 
     Parameters
     ----------
     problem : the problem
-    theta : shape (M, P)
+    theta : shape (..., P)
     """
     box = problem.measure.box
-    first = problem.network.layers(theta)[0]
+    first = problem.network.first_layer(theta)
     with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
         highest = np.maximum(first.weight * box[:, 0], first.weight * box[:, 1]).sum(axis=-1) + first.bias
     return np.asarray(highest <= 0.0)
@@ -37,7 +37,9 @@ def remarks(problem: Problem, start: Array, end: Array) -> list[str]:
     problem : under a measure with a density
     start, end : first and last state, shape (M, P)
     """
-    before, after = dead(problem, start), dead(problem, end)
+    before, after = dead(problem, np.stack([start, end]))
+    if np.array_equal(before, after):
+        return [""] * len(start)
     said = []
     for died, rose in zip((after & ~before).sum(axis=1), (before & ~after).sum(axis=1), strict=True):
         parts = [f"{_neurons(died)} left the inputs, within the tolerance or rounding"] if died else []

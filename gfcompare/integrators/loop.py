@@ -7,10 +7,9 @@ import traceback
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gfcompare.components.errors import (
     FOREIGN_ERRORS,
@@ -26,14 +25,18 @@ from gfcompare.integrators.base import Integrator, State, check_method
 from gfcompare.integrators.contract import check_flow, check_frozen, check_state
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
+from gfcompare.integrators.random_streams import RandomStreams
 from gfcompare.integrators.record import COUNTERS, Record, joined
 from gfcompare.integrators.save_times import check_times
 from gfcompare.integrators.stationarity import stationary
-from gfcompare.integrators.status import Array, Status, escape
+from gfcompare.integrators.status import Array, Mask, Status, escape
 from gfcompare.problem import Problem
 
 #: What becomes of an error that a method raises.
 OnError = Literal["record", "raise"]
+
+# As a plain number: comparing an array with a member of an enumeration takes ten times as long.
+_STATIONARY = np.int8(Status.STATIONARY)
 
 
 def run_block(
@@ -65,25 +68,47 @@ def run_block(
     rows = problem.network.check(theta)
     if rows.ndim != 2 or len(rngs) != len(rows):
         raise InputError(f"theta must have shape (M, P) with M = {len(rngs)} sources of randomness.")
-    check_frozen(problem.network, problem.frozen, integrator)
-    start = problem.network.normalize(rows) if integrator.on_manifold else rows
-    saved = check_times(times)
-    states = [rng.bit_generator.state for rng in rngs]
-    block = _Block(problem, integrator, start, saved, rngs, time_limit)
+    streams = rngs if isinstance(rngs, RandomStreams) else RandomStreams.given(rngs)
+    limits = Limits(time_limit, on_error)
+    return run_checked(problem, integrator, rows, check_times(times), streams, limits)
+
+
+class Limits(NamedTuple):
+    """What a block may take, and what becomes of an error of its method: see `run_block`."""
+
+    time_limit: float | None = None
+    on_error: OnError = "record"
+
+
+def run_checked(
+    problem: Problem,
+    integrator: Integrator,
+    rows: Array,
+    times: Array,
+    streams: RandomStreams,
+    limits: Limits,
+) -> Record:
+    """Integrate trajectories as `run_block` does, of a method, parameters and times that were checked."""
+    if problem.frozen:
+        check_frozen(problem.network, problem.frozen, integrator)
+    block = _Block(problem, integrator, rows, times, streams, limits.time_limit)
     try:
         return block.run()
     except ContractError:  # nothing that this method computes means anything
         raise
     except FOREIGN_ERRORS as error:  # a plugin may raise anything, and the study must go on
-        if on_error == "raise":
+        if limits.on_error == "raise":
             raise as_exception(error)  # noqa: B904 (it is the error itself, or has it as its cause)
         if len(rows) == 1:
             return block.failed(_describe(error, type(integrator)))
-    parts = []
-    for m, (rng, state) in enumerate(zip(rngs, states, strict=True)):
-        rng.bit_generator.state = state
-        parts.append(run_block(problem, integrator, rows[m : m + 1], saved, [rng], time_limit=time_limit))
-    return joined(parts)
+    streams.rewind()
+    alone = limits._replace(on_error="record")
+    return joined(
+        [
+            run_checked(problem, integrator, rows[m : m + 1], times, RandomStreams.given([rng]), alone)
+            for m, rng in enumerate(streams)
+        ]
+    )
 
 
 def failed_block(
@@ -114,6 +139,10 @@ class _Block:
         rngs: Sequence[np.random.Generator],
         time_limit: float | None,
     ) -> None:
+        follows = integrator.follows  # a method that follows a flow lives where that does: `check_method`
+        self._on_manifold = integrator.on_manifold if follows is None else follows == "normalized"
+        if self._on_manifold:
+            theta = problem.network.normalize(theta)
         count = len(theta)
         self._problem = problem
         self._counted = CountedProblem(problem, count)
@@ -123,38 +152,38 @@ class _Block:
         self._rngs = rngs
         self._time_limit = time_limit
         self._wall = np.zeros(count)
-        self._state = State.at(theta)
+        self._state: State | None = None  # None before the method has started
         shape = (count, len(times))
         self._saved_theta = np.full((*shape, theta.shape[1]), np.nan)
         self._saved_time = np.full(shape, np.nan)
         self._saved_wall = np.full(shape, np.nan)
         self._saved_smallest = np.full(shape, np.nan)
-        self._saved_counts = {name: np.full(shape, -1, dtype=np.int64) for name in COUNTERS}
+        self._saved_counts = np.full((len(COUNTERS), *shape), -1, dtype=np.int64)
 
     def run(self) -> Record:
-        if isinstance(self._integrator, FlowIntegrator):
-            check_flow(self._integrator, CountedProblem(self._problem, 1), self._theta[0])
+        method, counted, times = self._integrator, self._counted, self._times.tolist()
+        if isinstance(method, FlowIntegrator):
+            check_flow(method, CountedProblem(self._problem, 1), self._theta[0])
+        before = State.at(self._theta)
         began = time.perf_counter()
-        state = self._integrator.start(self._counted, self._theta, self._rngs)
-        name = type(self._integrator).__name__
-        state = check_state(state, self._state, f"{name}.start")
-        self._charge(began, state.running)
-        self._state = state
-        for index, save_time in enumerate(self._times):
-            running = state.running
+        state = method.start(counted, self._theta, self._rngs)
+        name = type(method).__name__
+        self._state = state = check_state(state, before, f"{name}.start")
+        running, place = state.running, f"{name}.advance"
+        self._charge(began, running)
+        for index, save_time in enumerate(times):
             if running.any():
                 began = time.perf_counter()
-                advanced = self._integrator.advance(self._counted, state, float(save_time))
+                advanced = method.advance(counted, state, save_time)
                 self._charge(began, running)
-                state = check_state(advanced, state, f"{name}.advance")
-                state = self._checked(state, running)
-                self._state = state
-            self._save(index, state, float(save_time))
-            if index < len(self._times) - 1:
-                state = self._stopped(state)
-            self._state = state
+                self._state = state = _checked(check_state(advanced, state, place), running)
+                running = state.running
+            self._save(index, state, save_time, running)
+            if index < len(times) - 1:
+                self._state = state = self._stopped(state, running)
+                running = state.running
         # What the method has said on the way, such as where its solution is not unique, stays.
-        state = state.terminate(state.running, Status.REACHED_END, state.messages)
+        state = state.terminate(running, Status.REACHED_END, state.messages)
         return self._record(self._with_remarks(state))
 
     def _with_remarks(self, state: State) -> State:
@@ -169,29 +198,23 @@ class _Block:
 
     def failed(self, message: str) -> Record:
         """Return what was recorded before the method raised an error."""
-        state = self._state
+        state = State.at(self._theta) if self._state is None else self._state
         return self._record(state.terminate(state.running, Status.FAILED, message))
 
-    def _charge(self, began: float, rows: NDArray[np.bool_]) -> None:
+    def _charge(self, began: float, rows: Mask) -> None:
         """Share the time since `began` among the trajectories that were running."""
-        self._wall += np.where(rows, (time.perf_counter() - began) / max(int(rows.sum()), 1), 0.0)
+        self._wall[rows] += (time.perf_counter() - began) / max(int(np.count_nonzero(rows)), 1)
 
-    def _checked(self, state: State, before: NDArray[np.bool_]) -> State:
-        """End trajectories that are not finite although the method did not say so."""
-        finite = np.isfinite(state.theta).all(axis=1)
-        messages = [
-            f"{escape(row)} after flow time {t:.6g}" for row, t in zip(state.theta, state.time, strict=True)
-        ]
-        return state.terminate(before & ~finite, Status.DIVERGED, messages)
-
-    def _save(self, index: int, state: State, save_time: float) -> None:
-        present = state.running | (state.status == Status.STATIONARY)
+    def _save(self, index: int, state: State, save_time: float, running: Mask) -> None:
+        still = state.status == _STATIONARY
+        present = running | still
+        rows: Mask | slice = slice(None) if present.all() else present
         # A stationary trajectory stays where it is: it is there at every later time too.
-        clock = np.where(state.status == Status.STATIONARY, save_time, state.time)
-        self._saved_theta[present, index] = state.theta[present]
-        self._saved_time[present, index] = clock[present]
-        self._saved_wall[present, index] = self._wall[present]
-        self._saved_smallest[present, index] = state.smallest_step[present]
+        clock = np.where(still, save_time, state.time) if still.any() else state.time
+        self._saved_theta[rows, index] = state.theta[rows]
+        self._saved_time[rows, index] = clock[rows]
+        self._saved_wall[rows, index] = self._wall[rows]
+        self._saved_smallest[rows, index] = state.smallest_step[rows]
         counts = (
             state.steps,
             state.rejected_steps,
@@ -200,19 +223,19 @@ class _Block:
             self._counted.risks,
             state.activation_changes,
         )
-        for name, values in zip(COUNTERS, counts, strict=True):
-            self._saved_counts[name][present, index] = values[present]
+        for saved, values in zip(self._saved_counts, counts, strict=True):
+            saved[rows, index] = values[rows]
 
-    def _stopped(self, state: State) -> State:
+    def _stopped(self, state: State, running: Mask) -> State:
         """End trajectories that are stationary or out of time."""
-        if self._integrator.deterministic and state.running.any():
-            still, gradient = stationary(self._problem, state.theta, self._integrator.on_manifold)
-            messages = [
-                f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
-            ]
-            state = state.terminate(still, Status.STATIONARY, messages)
-        if self._time_limit is not None:
-            late = self._wall > self._time_limit
+        if self._integrator.deterministic and running.any():
+            still, gradient = stationary(self._problem, state.theta, self._on_manifold)
+            if still.any():
+                messages = [
+                    f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
+                ]
+                state = state.terminate(still, Status.STATIONARY, messages)
+        if self._time_limit is not None and (late := self._wall > self._time_limit).any():
             messages = [
                 f"{w:.3g} s of wall time at flow time {t:.6g}"
                 for w, t in zip(self._wall, state.time, strict=True)
@@ -230,8 +253,19 @@ class _Block:
             status=state.status,
             messages=state.messages,
             end_time=state.time,
-            **self._saved_counts,
+            **dict(zip(COUNTERS, self._saved_counts, strict=True)),
         )
+
+
+def _checked(state: State, before: Mask) -> State:
+    """End trajectories that are not finite although the method did not say so."""
+    finite = np.isfinite(state.theta)
+    if finite.all():
+        return state
+    messages = [
+        f"{escape(row)} after flow time {t:.6g}" for row, t in zip(state.theta, state.time, strict=True)
+    ]
+    return state.terminate(before & ~finite.all(axis=1), Status.DIVERGED, messages)
 
 
 def _describe(error: BaseException, cls: type[Integrator]) -> str:

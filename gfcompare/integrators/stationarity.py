@@ -29,9 +29,9 @@ def stationary(
 
     They are where nothing is known of the gradient but that it vanishes near by. With an exact Hessian
     that is told mode by mode (`near_equilibrium.Linearized`): rounding errors in stiff modes do not hide the
-    gradient in a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its share of |theta|,
+    gradient in a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its part of |theta|,
     with the spectral norm of the Hessian and eps = 2.2e-16: the gradient at the nearest floating-point
-    numbers is as far away. A small neuron has a small share.
+    numbers is as far away. A small neuron has a small part.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def stationary(
         else:
             allowed = _EPSILON * _largest_curvature(problem, theta[m], on_manifold)
             still[m] = bool(
-                np.all(np.abs(gradients[m]) <= allowed * _sharing(problem, theta[m], on_manifold))
+                np.all(np.abs(gradients[m]) <= allowed * _sizes_of_components(problem, theta[m], on_manifold))
             )
     return still, sizes
 
@@ -74,8 +74,8 @@ def _largest_curvature(problem: Problem, theta: Array, on_manifold: bool) -> flo
     return largest
 
 
-def _sharing(problem: Problem, theta: Array, on_manifold: bool) -> Array:
-    """Return what of |theta| each component has a share in, shape (P,): less for small neurons."""
+def _sizes_of_components(problem: Problem, theta: Array, on_manifold: bool) -> Array:
+    """Return what part of |theta| each component has, shape (P,): less for small neurons."""
     flow: Literal["standard", "normalized"] = "normalized" if on_manifold else "standard"
-    shares = Conserved.along(problem.network, flow, theta, 0.0).sizes(theta)
-    return np.asarray(float(np.linalg.norm(theta)) * shares / shares.max())
+    sizes = Conserved.along(problem.network, flow, theta, 0.0).sizes(theta)
+    return np.asarray(float(np.linalg.norm(theta)) * sizes / sizes.max())

@@ -114,7 +114,7 @@ def single_line(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Li
 
 
 def line_set(
-    lines: Lines, target: SegmentwisePolynomial, density: SegmentwisePolynomial, shares: Array
+    lines: Lines, target: SegmentwisePolynomial, density: SegmentwisePolynomial, line_weights: Array
 ) -> LineSet:
     """Prepare a target and a density on lines for the kernels.
 
@@ -123,7 +123,7 @@ def line_set(
     lines : the B lines
     target : on them, K components
     density : on them, one component, mass per unit of the coordinate
-    shares : weight of each line, shape (B,)
+    line_weights : quadrature weight of each line, shape (B,)
     """
     f, p = target.refined(density), density.refined(target)
     middle, half = 0.5 * lines.lower + 0.5 * lines.upper, 0.5 * lines.upper - 0.5 * lines.lower
@@ -139,7 +139,7 @@ def line_set(
         half=half,
         lower=float(lines.lower),
         upper=float(lines.upper),
-        shares=np.ascontiguousarray(shares),
+        shares=np.ascontiguousarray(line_weights),
         positions=np.ascontiguousarray(positions),
         offsets=f.offsets.astype(np.int64),
         knots=knots,

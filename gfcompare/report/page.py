@@ -46,7 +46,7 @@ def write(
     *,
     checks: pd.DataFrame | None = None,
     statistics: Mapping[str, pd.DataFrame] | None = None,
-    tell: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a page about a result: tables, interactive figures, what was run and how to run it again.
 
@@ -58,14 +58,14 @@ def write(
     path : the file, written in one atomic step
     checks : checks of theorems, as `gfcompare.theory.verify` returns them
     statistics : tables of statistics by title, as `gfcompare.statistics.tables` returns them
-    tell : is told what is being done, a line each
+    log : receives what is being done, a line each
 
     Returns
     -------
     Path
         the file
     """
-    html = render(tree, checks=checks, statistics=statistics, tell=tell)
+    html = render(tree, checks=checks, statistics=statistics, log=log)
     target = user_path(path)
 
     def save(temporary: Path) -> None:
@@ -80,16 +80,16 @@ def render(
     *,
     checks: pd.DataFrame | None = None,
     statistics: Mapping[str, pd.DataFrame] | None = None,
-    tell: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> str:
     """Return the page as text; parameters as in `write`."""
     from plotly.offline import get_plotlyjs
 
-    say = tell or (lambda _: None)
-    images, missing = pictures(tree, say)
+    log = log or (lambda _: None)
+    images, missing = pictures(tree, log)
     plotly = _script(get_plotlyjs())
     script = _script("".join(["(() => {\n", *(_asset(name) for name in _SCRIPTS), "})();\n"]))
-    say("interactive figures")
+    log("interactive figures")
 
     template, context = _template(), _context(tree, checks, statistics or {})
     context |= {"pictures": images, "missing": missing, "policy": _policy([plotly, script])}
@@ -101,7 +101,7 @@ def render(
 
     rest = len(page(Interactive()).encode())
     html = page(interactive(tree, max(0, MOST_BYTES - rest)))
-    say(f"{len(html.encode()) / 1e6:.1f} MB")
+    log(f"{len(html.encode()) / 1e6:.1f} MB")
     return html
 
 
@@ -162,7 +162,7 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _script(text: str) -> str:
-    """Return a script as a browser will read it from the page, so that its hash is the one announced."""
+    """Return a script as a browser will read it from the page, so that its hash is the one logd."""
     return text.replace("\r\n", "\n").replace("</script", "<\\/script")
 
 

@@ -37,13 +37,13 @@ class Picture:
     address: str
 
 
-def pictures(tree: xr.DataTree, tell: Callable[[str], None]) -> tuple[list[Picture], list[str]]:
+def pictures(tree: xr.DataTree, log: Callable[[str], None]) -> tuple[list[Picture], list[str]]:
     """Draw every registered figure that is drawn without being asked for.
 
     Parameters
     ----------
     tree : the result
-    tell : is told what is being drawn, a line each
+    log : receives what is being drawn, a line each
 
     Returns
     -------
@@ -56,7 +56,7 @@ def pictures(tree: xr.DataTree, tell: Callable[[str], None]) -> tuple[list[Pictu
     every = [cls for cls in registry().all("figures") if cls.by_default]
     with tempfile.TemporaryDirectory() as folder:
         for number, cls in enumerate(every, start=1):
-            tell(f"figure {number} of {len(every)}: {cls.name}")
+            log(f"figure {number} of {len(every)}: {cls.name}")
             said: list[str] = []
             path = _drawn(tree, cls.name, Path(folder), said)
             if path is None:
@@ -75,7 +75,7 @@ def pictures(tree: xr.DataTree, tell: Callable[[str], None]) -> tuple[list[Pictu
 
 def _drawn(tree: xr.DataTree, name: str, folder: Path, said: list[str]) -> Path | None:
     """Draw one figure and return the smaller file, None if there is nothing to draw."""
-    written = save_all(tree, folder, names=[name], formats=["svg"], tell=said.append)
+    written = save_all(tree, folder, names=[name], formats=["svg"], log=said.append)
     if not written:
         return None
     if written[0].stat().st_size > _LARGEST_SVG:

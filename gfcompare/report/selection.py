@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from gfcompare.figures.one_trajectory import typical_seed
-from gfcompare.report.summary import final_risk
+from gfcompare.results.reading import final_values
 
 #: More seeds than these make neither a picture nor a list clearer.
 MOST_SEEDS = 64
@@ -22,7 +22,7 @@ def ranked_seeds(group: xr.Dataset) -> list[int]:
     """
     seeds = [int(seed) for seed in group["seed"].values]
     # Ties, the infinite ones of trajectories that ended early among them, stay in the order of the seeds.
-    order = [seeds[k] for k in np.argsort(final_risk(group)[0], kind="stable")]
+    order = [seeds[k] for k in np.argsort(final_values(group, "risk")[0], kind="stable")]
     ranks = dict.fromkeys([0, len(seeds) - 1, *_between(len(seeds))])
     return list(dict.fromkeys([typical_seed(group), *(order[rank] for rank in ranks)]))
 
@@ -46,7 +46,7 @@ def _reversed_bits(number: int) -> float:
 
 def seed_labels(group: xr.Dataset, seeds: Sequence[int]) -> list[str]:
     """Return what a list of seeds calls each, and what is special of it by the first method's final risk."""
-    risks = dict(zip((int(s) for s in group["seed"].values), final_risk(group)[0], strict=True))
+    risks = dict(zip((int(s) for s in group["seed"].values), final_values(group, "risk")[0], strict=True))
     words: dict[int, str] = {}
     if len(risks) > 2:
         words[max(risks, key=lambda s: risks[s])] = "highest final risk"

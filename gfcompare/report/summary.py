@@ -12,11 +12,6 @@ from gfcompare.results.quantiles import quantile
 from gfcompare.results.reading import final_values
 
 
-def final_risk(data: xr.Dataset) -> NDArray[np.float64]:
-    """Return the risk at the last save time, shape (integrator, seed); infinite if it was not reached."""
-    return final_values(data, "risk")
-
-
 def summary(tree: xr.DataTree) -> pd.DataFrame:
     """Return the closing table of a result.
 
@@ -32,7 +27,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for problem, node in tree.children.items():
         data = node.to_dataset()
-        risks = final_risk(data)
+        risks = final_values(data, "risk")
         for number, method in enumerate(data["integrator"].values):
             lower, median, upper = (quantile(risks[number], s) for s in (0.25, 0.5, 0.75))
             one = data.isel(integrator=number)

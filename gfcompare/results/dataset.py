@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import xarray as xr
 
 from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.diagnostics.compute import Array
-from gfcompare.hooks.registry import registry
+from gfcompare.hooks.registry import Plugin, registry
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.record import Record
 from gfcompare.problem import Problem
@@ -29,6 +30,8 @@ _FROM_RECORD = (
     "gradient_evaluations",
     "sample_gradients",
     "risk_evaluations",
+    "wall_time",
+    "status",
 )
 
 
@@ -47,28 +50,29 @@ def trajectories(
     seeds : one for each of them
     diagnostics : values, each of shape (seed, time, ...), by name
     """
-    layers = problem.network.layers(record.theta)
-    values: dict[str, Any] = {}
-    for k, layer in enumerate(layers, start=1):
-        values[f"weight_{k}"] = layer.weight
-        values[f"bias_{k}"] = layer.bias
-    values |= diagnostics or {}
-    for name in _FROM_RECORD:
-        values[name] = getattr(record, name)
-    values |= {
-        "wall_time": record.wall_time,
-        "status": record.status,
-        "message": np.array(record.messages, dtype=object),
-        "end_time": record.end_time,
-    }
-    if not problem.smooth:
-        values["activation_changes"] = record.activation_changes
+    values = arrays(problem, record, diagnostics or {})
     meanings = variables(problem, list(diagnostics or ()))
     data = xr.Dataset(
         {name: (meanings[name].dims[1:], array) for name, array in values.items()},
         coords={"seed": np.asarray(seeds, dtype=np.int64), "time": record.times},
     )
     return annotated(data, meanings)
+
+
+def arrays(problem: Problem, record: Record, diagnostics: Mapping[str, Array]) -> dict[str, Any]:
+    """Return what a result stores of trajectories, shapes (seed, ...), by name; with their diagnostics."""
+    values: dict[str, Any] = {}
+    for k, layer in enumerate(problem.network.layers(record.theta), start=1):
+        values[f"weight_{k}"] = layer.weight
+        values[f"bias_{k}"] = layer.bias
+    values.update(diagnostics)
+    for name in _FROM_RECORD:
+        values[name] = getattr(record, name)
+    values["message"] = np.array(record.messages, dtype=object)
+    values["end_time"] = record.end_time
+    if not problem.smooth:
+        values["activation_changes"] = record.activation_changes
+    return values
 
 
 def with_diagnostics(data: xr.Dataset, problem: Problem, values: Mapping[str, Array]) -> xr.Dataset:
@@ -114,17 +118,6 @@ def together(parts: Sequence[xr.Dataset], about: xr.Dataset) -> xr.Dataset:
     return data
 
 
-def alone(part: xr.Dataset, about: xr.Dataset) -> xr.Dataset:
-    """Return the trajectories of a single method with what `frame` says of it, without an axis of methods.
-
-    It is the first method of `together`, without the cost of joining one.
-    """
-    first = about.isel(integrator=0)
-    data = part.assign_coords(first.coords).assign(first.data_vars)
-    data.attrs = dict(about.attrs)
-    return data
-
-
 def frame(
     name: str, problem: Problem, integrators: Mapping[str, Integrator], descriptions: Mapping[str, Any]
 ) -> xr.Dataset:
@@ -148,9 +141,22 @@ def frame(
         },
         coords={"integrator": np.array(list(integrators), dtype=object)},
     )
+    data.attrs = group_attributes(name, problem, descriptions)
+    return with_options(annotated(data, variables(problem, ())), descriptions["integrators"])
+
+
+def group_attributes(name: str, problem: Problem, descriptions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of the group of a problem.
+
+    Parameters
+    ----------
+    name : the problem's name
+    problem : the problem
+    descriptions : "target", "measure" and "initialization", each as plain data
+    """
     box = problem.measure.box
     lower, upper = (float(end) for end in box[0]) if len(box) == 1 else (box[:, 0], box[:, 1])
-    data.attrs = {
+    return {
         "problem": name,
         "widths": np.array(problem.network.widths, dtype=np.int64),
         "target": json.dumps(descriptions["target"]),
@@ -160,7 +166,6 @@ def frame(
         "lower": lower,
         "upper": upper,
     }
-    return with_options(annotated(data, variables(problem, ())), descriptions["integrators"])
 
 
 def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
@@ -179,11 +184,37 @@ def with_options(data: xr.Dataset, descriptions: Mapping[str, Mapping[str, Any]]
 
 
 def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Return the attributes that say what was run, by what and where."""
+    """Return the attributes that say what was run, by what and where.
+
+    Parameters
+    ----------
+    spec : the study as plain data
+    source : the text of its file, empty without one
+    """
+    return provenance(spec["name"], spec["description"], json.dumps(spec), source)
+
+
+def provenance(title: str, description: str, study: str, source: str) -> dict[str, str]:
+    """Return the attributes of the root group; `study` is the study as plain data, in JSON."""
+    plugins, environment = _installed(tuple(registry().plugins))
+    return {
+        "title": title,
+        "description": description,
+        "schema_version": SCHEMA_VERSION,
+        "gfcompare_version": VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "study": study,
+        "study_source": source,
+        "plugins": plugins,
+        "environment": environment,
+    }
+
+
+@lru_cache(maxsize=8)
+def _installed(plugins: tuple[Plugin, ...]) -> tuple[str, str]:
+    """Return the plugins in use and the versions of what computes numbers, both in JSON."""
     used = [
-        {"name": p.name, "distribution": p.distribution, "version": p.version}
-        for p in registry().plugins
-        if not p.error
+        {"name": p.name, "distribution": p.distribution, "version": p.version} for p in plugins if not p.error
     ]
     environment = {
         "python": platform.python_version(),
@@ -191,17 +222,7 @@ def root_attributes(spec: Mapping[str, Any], source: str) -> dict[str, str]:
         "machine": platform.machine(),
         "system": platform.system(),
     }
-    return {
-        "title": spec["name"],
-        "description": spec["description"],
-        "schema_version": SCHEMA_VERSION,
-        "gfcompare_version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "study": json.dumps(spec),
-        "study_source": source,
-        "plugins": json.dumps(used),
-        "environment": json.dumps(environment),
-    }
+    return json.dumps(used), json.dumps(environment)
 
 
 def _methods_libraries() -> list[str]:

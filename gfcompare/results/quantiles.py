@@ -6,6 +6,10 @@ doi:10.1080/00031305.1996.10473566, and what numpy, pandas and xarray compute. T
 values is the mean of the two in the middle. A trajectory that has ended counts as infinite: a median of those
 that are left would be the better the more of them fail. Where a quantile lies between a finite
 and an infinite value, or at an infinite one, it is infinite.
+
+`np.nanquantile` does not serve: it is NaN there (inf - inf in its interpolation, numpy 2.4: the median of
+1, 2, inf, inf already), and with a NaN anywhere it goes through the rows in Python, 108 ms against 0.4 ms for
+32 seeds, 6 methods and 200 save times.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -198,16 +201,20 @@ def annotated(data: xr.Dataset, meanings: Mapping[str, Variable]) -> xr.Dataset:
     for name in data.variables:
         if str(name).startswith(sweeps.PREFIX):  # it says what it is from the start
             continue
-        meaning = meanings[str(name)]
-        data[name].attrs = {"long_name": meaning.long_name, "units": meaning.units}
-    if "status" in data:
-        data["status"].attrs |= {
-            "flag_values": np.array([s.value for s in Status], dtype=np.int8),
-            "flag_meanings": " ".join(s.name.lower() for s in Status),
-        }
-    if "theory_outcome" in data:
-        data["theory_outcome"].attrs |= {
-            "flag_values": np.arange(len(CHECK_OUTCOMES), dtype=np.int8),
-            "flag_meanings": " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES),
-        }
+        data[name].attrs = dict(annotation(str(name), meanings[str(name)]))
     return data
+
+
+@cache
+def annotation(name: str, meaning: Variable) -> Mapping[str, Any]:
+    """Return the attributes of a variable: long_name and units, for flags their values and meanings."""
+    found: dict[str, Any] = {"long_name": meaning.long_name, "units": meaning.units}
+    if name == "status":
+        found["flag_values"] = np.array([s.value for s in Status], dtype=np.int8)
+        found["flag_meanings"] = " ".join(s.name.lower() for s in Status)
+    if name == "theory_outcome":
+        found["flag_values"] = np.arange(len(CHECK_OUTCOMES), dtype=np.int8)
+        found["flag_meanings"] = " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES)
+    if "flag_values" in found:
+        found["flag_values"].flags.writeable = False  # all datasets have the same array
+    return MappingProxyType(found)

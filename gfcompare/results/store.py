@@ -8,8 +8,8 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.components.errors import RunError
+from gfcompare.results.digest import digest
 from gfcompare.results.opening import check_version, open_study
-from gfcompare.results.validation import digest
 from gfcompare.system.writing import Stamp, stamp, write_whole
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -13,7 +10,8 @@ import xarray as xr
 from gfcompare.components.errors import is_full_name
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
-from gfcompare.results.reading import evaluation_of, network_of
+from gfcompare.results.json_rules import COMPONENT, JSON_GROUP, JSON_ROOT, wrong_json
+from gfcompare.results.reading import evaluation_of
 from gfcompare.results.schema import (
     CHECK_OUTCOMES,
     GROUP_ATTRIBUTES,
@@ -32,7 +30,6 @@ from gfcompare.results.trees import ROOT_ATTRIBUTES, as_tree
 
 _KINDS = {"f": "float64", "i": "integer", "U": "text"}
 _TRAJECTORY = ("integrator", "seed", "time")
-_EVALUATIONS = ("exact", "preintegration", "points")
 
 
 def validate(tree: xr.DataTree | xr.Dataset) -> list[str]:
@@ -70,15 +67,15 @@ def faults(tree: xr.DataTree) -> list[str]:
     found += [
         f"the root attribute {key!r} is not text"
         for key in ROOT_ATTRIBUTES
-        if key not in _JSON_ROOT and not isinstance(tree.attrs.get(key, ""), str)
+        if key not in JSON_ROOT and not isinstance(tree.attrs.get(key, ""), str)
     ]
     version = version_of(tree.attrs.get("schema_version", SCHEMA_VERSION))
     if version is None or version[0] != KNOWN[0]:
         text = f"{tree.attrs['schema_version']!s:.20}"
         found.append(f"schema version {text} is not one this gfcompare reads ({SCHEMA_VERSION})")
-    for key, (kind, right) in _JSON_ROOT.items():
+    for key, (kind, right) in JSON_ROOT.items():
         if key in tree.attrs:
-            found += _wrong_json(tree.attrs[key], kind, right, f"the root attribute {key!r}")
+            found += wrong_json(tree.attrs[key], kind, right, f"the root attribute {key!r}")
     if not tree.children:
         found.append("there is no problem group")
     for name, node in tree.children.items():
@@ -99,101 +96,9 @@ def version_of(text: object) -> tuple[int, int] | None:
 KNOWN = version_of(SCHEMA_VERSION) or (0, 0)
 
 
-def digest(data: xr.Dataset) -> str:
-    """Return a hash of a problem and its trajectories: of all that determines what checks of theorems find.
-
-    Not of wall times, nor of diagnostics, which are computed of the rest.
-    """
-    said = hashlib.sha256()
-    network = network_of(data)
-    about = {key: str(data.attrs.get(key, "")) for key in ("problem", "target", "measure", "evaluation")}
-    said.update(json.dumps([about, network.widths], sort_keys=True).encode())
-    names = {*VARIABLES, *layer_variables(network), *_NUMBERS} - {"wall_time"}
-    for name in sorted(names & {str(key) for key in data.variables}):
-        values = data[name].values
-        said.update(f"{name} {data[name].dims} {values.shape}".encode())
-        if values.dtype.kind in "iub":
-            said.update(values.astype(np.int64).tobytes())
-        elif values.dtype.kind == "f":
-            said.update(np.where(np.isnan(values), np.nan, values).astype(np.float64).tobytes())
-        else:
-            said.update(json.dumps([str(v) for v in values.ravel().tolist()]).encode())
-    return said.hexdigest()
-
-
-_NUMBERS = {
-    "risk",
-    "gradient_norm",
-    *INTERVAL_VARIABLES,
-    *PLANE_VARIABLES,
-    *SAMPLE_VARIABLES,
-    *TEST_VARIABLES,
-    *POINT_VARIABLES,
-}
-
-
 # ---------------------------------------------------------------------------------------------------
 # What readers rely on
 # ---------------------------------------------------------------------------------------------------
-
-
-def _is_component(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str)
-
-
-def _is_study(value: Any) -> bool:
-    """Return whether plain data is what `Study.spec` returns, as far as it is read."""
-    return isinstance(value, dict) and all(
-        isinstance(value.get(key, {}), dict) and all(isinstance(v, dict) for v in value.get(key, {}).values())
-        for key in ("problems", "integrators")
-    )
-
-
-def _is_evaluation(value: Any) -> bool:
-    if not isinstance(value, dict) or value.get("kind") not in _EVALUATIONS:
-        return False
-    frozen = value.get("frozen", [])
-    if not isinstance(frozen, list) or not all(isinstance(group, str) for group in frozen):
-        return False
-    needed = {"points": ("points",), "preintegration": ("nodes", "coordinate", "gradient_error")}
-    numbers = [value.get(key) for key in needed.get(str(value["kind"]), ())]
-    return all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-def _are_plugins(value: Any) -> bool:
-    keys = ("name", "distribution", "version")
-    return isinstance(value, list) and all(_are_texts(p) and all(k in p for k in keys) for p in value)
-
-
-_Rule = tuple[str, Callable[[Any], bool]]
-_JSON_ROOT: dict[str, _Rule] = {
-    "study": ("a table with the study", _is_study),
-    "plugins": ("a list of tables with name, distribution and version", _are_plugins),
-    "environment": ("a table of texts", _are_texts),
-}
-_COMPONENT: _Rule = ("a table with a name", _is_component)
-_JSON_GROUP: dict[str, _Rule] = {
-    "target": _COMPONENT,
-    "measure": _COMPONENT,
-    "initialization": _COMPONENT,
-    "evaluation": ("a table that says how the risk is evaluated", _is_evaluation),
-}
-
-
-def _wrong_json(text: object, kind: str, right: Callable[[Any], bool], what: str) -> list[str]:
-    """Return what is wrong with an attribute or value that must be JSON of some kind."""
-    try:
-        value = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        value = None
-        return [f"{what} is not JSON"]
-    if not isinstance(text, str):
-        return [f"{what} is not JSON"]
-    return [] if right(value) else [f"{what} must be {kind}, in JSON"]
 
 
 def _faults(name: str, node: xr.DataTree, minor: int) -> list[str]:
@@ -209,9 +114,9 @@ def _faults(name: str, node: xr.DataTree, minor: int) -> list[str]:
         return [*found, f"the attribute 'widths' is wrong: {error}"]
     if node.children:
         found.append("there is a group in it")
-    for key, (kind, right) in _JSON_GROUP.items():
+    for key, (kind, right) in JSON_GROUP.items():
         if key in data.attrs:
-            found += _wrong_json(data.attrs[key], kind, right, f"the attribute {key!r}")
+            found += wrong_json(data.attrs[key], kind, right, f"the attribute {key!r}")
     found += _wrong_ends(data, network)
     found += _wrong_variables(data, network, minor)
     return found or list(_wrong_values(data))
@@ -274,7 +179,7 @@ def _wrong_values(data: xr.Dataset) -> Iterator[str]:
     if not set(follows) <= {"", "standard", "normalized"}:
         yield "'follows' names no gradient flow"
     for text in data["options"].values.tolist():
-        yield from _wrong_json(text, *_COMPONENT, "the value of 'options'")
+        yield from wrong_json(text, *COMPONENT, "the value of 'options'")
     if (
         "theory_outcome" in data.variables
         and not np.isin(data["theory_outcome"].values, np.arange(len(CHECK_OUTCOMES))).all()

@@ -10,12 +10,12 @@ import pandas as pd
 import xarray as xr
 
 from gfcompare.statistics.differences import log_ratios, paired_differences
-from gfcompare.statistics.durations import time_to_target
-from gfcompare.statistics.endings import diverged_shares
+from gfcompare.statistics.divergence import diverged_shares
+from gfcompare.statistics.final_values import groups
 from gfcompare.statistics.intervals import kaplan_meier
 from gfcompare.statistics.profiles import performance_profiles, profile_table
 from gfcompare.statistics.reaching import default_targets, first_reach
-from gfcompare.statistics.values import groups
+from gfcompare.statistics.time_to_target import time_to_target
 from gfcompare.statistics.writing import save, to_csv, to_latex, to_markdown
 
 __all__ = [

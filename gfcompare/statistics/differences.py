@@ -9,8 +9,8 @@ from scipy import stats
 
 from gfcompare.components.errors import known_name
 from gfcompare.results.reading import Array, final_values
+from gfcompare.statistics.final_values import check_quantity, groups, methods, rounding
 from gfcompare.statistics.intervals import FEWEST, median
-from gfcompare.statistics.values import check_quantity, groups, methods, rounding
 
 
 def log_ratios(data: xr.Dataset, baseline: str, quantity: str = "risk") -> pd.DataFrame:
@@ -111,7 +111,7 @@ def _row(values: Array) -> dict[str, float]:
 def _note(against: str, quantity: str) -> str:
     return (
         f"log10 ratio: median over seeds of log10(final {quantity.replace('_', ' ')} / that of {against} "
-        "from the same initial network), with a 95 % bootstrap interval of the median, which needs at least "
+        "from the same initial network), with the 95 % interval of the median, which needs at least "
         f"{FEWEST} seeds; infinite where only one of the two reached the end. lower, equal, higher: seeds "
         "on which the method is. p adjusted: sign test, for the number of rows after Benjamini and Hochberg."
     )

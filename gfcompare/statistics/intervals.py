@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,6 @@ LEVEL = 0.95
 #: Of fewer values not even the range covers the median with 95 %: it does with 1 - 2^(1 - n).
 FEWEST = 6
 
-_RESAMPLES = 9999
-_BATCH = 2_000_000  # resampled values at a time
-_FAR = 1e12  # in place of infinity; further out than any logarithm
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -35,12 +32,7 @@ class Estimate:
 
 
 def median(values: Array) -> Estimate:
-    """Return the median of values, infinite ones among them, and its bootstrap interval.
-
-    The interval is the percentile interval, expanded for few values: its level is that at which the
-    percentile interval of a mean would be Student's interval. Resampling starts from a fixed seed, and the
-    order of the values makes no difference. BCa is no alternative: its jackknife is not consistent for a
-    median, and is undefined where values repeat.
+    """Return the median of values, infinite ones among them, and its interval: see `median_interval`.
 
     Parameters
     ----------
@@ -50,42 +42,55 @@ def median(values: Array) -> Estimate:
     -------
     Estimate
         without interval for fewer than `FEWEST` values
-
-    References
-    ----------
-    T. Hesterberg, "What teachers should know about the bootstrap", section 5.3, arXiv:1411.5279.
     """
     if not values.size:
         return Estimate(math.nan, math.nan, math.nan)
-    ordered = np.clip(np.sort(values), -_FAR, _FAR)
-    low = high = math.nan
-    if ordered.size >= FEWEST:
-        found = stats.bootstrap(
-            (ordered,),
-            np.median,
-            n_resamples=_RESAMPLES,
-            batch=max(1, _BATCH // ordered.size),
-            confidence_level=_expanded(ordered.size),
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        low, high = float(found.low), float(found.high)
-    inside = ordered[np.abs(ordered) < _FAR]
-    least, most = (inside[0], inside[-1]) if inside.size else (0.0, 0.0)
-
-    def restored(value: float) -> float:
-        """Return infinity for what lies between a finite value and its stand-in."""
-        return math.inf if value > most else -math.inf if value < least else value
-
     value = middle(values)
+    low, high = median_interval(values)
     # Between -infinity and infinity: 0, which does not prefer one of the two methods of a difference.
-    return Estimate(0.0 if math.isnan(value) else value, restored(low), restored(high))
+    return Estimate(0.0 if math.isnan(value) else value, float(low), float(high))
 
 
-def _expanded(count: int) -> float:
-    """Return the level of a percentile interval that covers 95 % for this many values."""
-    t = stats.t.ppf(0.5 + LEVEL / 2, count - 1)
-    return float(1 - 2 * stats.norm.sf(math.sqrt(count / (count - 1)) * t))
+def median_interval(values: Array, axis: int = -1) -> tuple[Array, Array]:
+    """Return the ends of the interval of a median along an axis, which the results no longer have.
+
+    They are two of the values, chosen by the binomial distribution of how many of n independent values lie
+    below the median: `scipy.stats.quantile_test`. The interval covers the median of every distribution with
+    at least 95 %, needs no resampling, and takes infinite values as they are.
+
+    Parameters
+    ----------
+    values : NaN, which is left out, where a seed has no value
+    axis : that of the seeds
+
+    Returns
+    -------
+    low, high : ndarray
+        NaN for fewer than `FEWEST` values
+
+    References
+    ----------
+    H. A. David, H. N. Nagaraja, "Order Statistics", section 7.1, doi:10.1002/0471722162.
+    """
+    ordered = np.sort(np.moveaxis(values, axis, -1), axis=-1)  # NaN last
+    counts = np.sum(~np.isnan(ordered), axis=-1)
+    low, high = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
+    for count in np.unique(counts).tolist():
+        if count >= FEWEST:
+            rows = counts == count
+            first, last = _ranks(count)
+            low[rows], high[rows] = ordered[rows, first], ordered[rows, last]
+    return low, high
+
+
+@lru_cache(maxsize=1024)
+def _ranks(count: int) -> tuple[int, int]:
+    """Return which of so many ordered values are the ends of the interval of their median, from 0.
+
+    Asked of scipy once for each number, because it computes a test too: 3 ms.
+    """
+    found: Any = stats.quantile_test(np.arange(count), q=0, p=0.5).confidence_interval(LEVEL)
+    return int(found.low), int(found.high)
 
 
 def share(count: int, total: int) -> Estimate:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gfcompare.results.clocks import Clock
 from gfcompare.results.reading import Array, by_samples
-from gfcompare.statistics.durations import CLOCK_NAMES, check_clock
+from gfcompare.statistics.final_values import groups, methods
 from gfcompare.statistics.reaching import Targets, chosen_targets, first_reach
-from gfcompare.statistics.values import groups, methods
+from gfcompare.statistics.time_to_target import CLOCK_NAMES, check_clock
 
 #: The clocks that are costs. Flow time is none: every method may go through it as slowly as it likes.
 COSTS: tuple[Clock, ...] = ("gradients", "wall_time")

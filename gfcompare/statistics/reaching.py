@@ -15,7 +15,7 @@ from gfcompare.components.errors import known_name
 from gfcompare.integrators.status import Status
 from gfcompare.results.clocks import Clock
 from gfcompare.results.reading import Array, clock_values
-from gfcompare.statistics.values import groups, initial_scale, median_risks, rounding
+from gfcompare.statistics.final_values import groups, initial_scale, median_risks, rounding
 
 #: Target risks: one for all problems, several, or for each problem its own.
 Targets = float | Sequence[float] | Mapping[str, Sequence[float]]

@@ -13,7 +13,7 @@ from gfcompare.components.fingerprint import fingerprint
 from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
 from gfcompare.hooks.chosen_diagnostics import diagnostics_of
-from gfcompare.hooks.registry import provenance
+from gfcompare.hooks.provenance import provenance
 from gfcompare.integrators.base import Integrator
 from gfcompare.results.schema import SCHEMA_VERSION
 from gfcompare.study.problem_spec import ProblemSpec

@@ -12,12 +12,12 @@ from gfcompare.hooks.chosen_diagnostics import paired
 from gfcompare.hooks.registry import registry
 from gfcompare.problem import Problem
 from gfcompare.results.dataset import problem_group, root_attributes, with_diagnostics
+from gfcompare.results.digest import digest
 from gfcompare.results.netcdf import FileInUseError
 from gfcompare.results.opening import open_study, result_path, unfinished_path
 from gfcompare.results.reading import states_of
 from gfcompare.results.schema import DIAGNOSED, variables
 from gfcompare.results.store import ReplacedError, refuse_replaced
-from gfcompare.results.validation import digest
 from gfcompare.study.cell_files import cell_path, load_cell
 from gfcompare.study.cells import Cell, diagnostic_key
 from gfcompare.study.spec import StudySpec

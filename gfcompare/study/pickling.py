@@ -9,7 +9,8 @@ from typing import Any
 import cloudpickle
 
 from gfcompare.components.errors import InputError
-from gfcompare.hooks.registry import carried, origin_of
+from gfcompare.hooks.plugin_files import carried
+from gfcompare.hooks.provenance import origin_of
 from gfcompare.study.cells import Cell
 
 _FIX = (

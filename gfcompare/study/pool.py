@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from gfcompare.components.errors import RunError, as_exception
 from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
-from gfcompare.hooks.registry import PluginWarning, adopt, carried
+from gfcompare.hooks.plugin_files import adopt, carried
+from gfcompare.hooks.registry import PluginWarning
 from gfcompare.integrators.loop import OnError
 from gfcompare.study import attempts, cell_files
 from gfcompare.study.cells import Cell

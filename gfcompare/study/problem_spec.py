@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gfcompare.components.component import identity, require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.evaluators.quadrature import Quadrature
-from gfcompare.hooks.registry import code_identity, provenance
+from gfcompare.hooks.provenance import code_identity, provenance
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.random_streams import random_stream
 from gfcompare.measures import LineMeasure, Measure

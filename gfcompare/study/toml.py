@@ -10,8 +10,8 @@ from typing import Any
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError, unknown_name
 from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.hooks.announced import Kind
 from gfcompare.hooks.plain_data import Reader
-from gfcompare.hooks.registry import Kind
 from gfcompare.network import ReLUNetwork
 from gfcompare.study.limits import Limits, check_count
 from gfcompare.study.times import Times

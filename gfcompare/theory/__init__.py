@@ -1,6 +1,6 @@
 """Checks of theorems: whether stored trajectories obey what is known of the flows they follow."""
 
-from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding
+from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, CheckResult
 from gfcompare.theory.records import condensed, left_out, seeds_left_out, variables
 from gfcompare.theory.verification import CHECKS, REPLAYED_SEEDS, verify
 
@@ -11,7 +11,7 @@ __all__ = [
     "PASS",
     "REPLAYED_SEEDS",
     "Check",
-    "Finding",
+    "CheckResult",
     "condensed",
     "left_out",
     "seeds_left_out",

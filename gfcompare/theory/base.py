@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.results.schema import CHECK_OUTCOMES
-from gfcompare.theory.cases import Case
+from gfcompare.theory.stored_trajectories import StoredTrajectory
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ INAPPLICABLE, PASS, FAIL = CHECK_OUTCOMES
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found on a trajectory.
 
     Attributes
@@ -35,14 +35,14 @@ class Finding:
     tolerance: float = np.nan
 
 
-def inapplicable(reason: str, residual: float = np.nan, tolerance: float = np.nan) -> Finding:
+def inapplicable(reason: str, residual: float = np.nan, tolerance: float = np.nan) -> CheckResult:
     """Return that a check does not apply, or that what was computed does not decide it."""
-    return Finding(INAPPLICABLE, reason, residual, tolerance)
+    return CheckResult(INAPPLICABLE, reason, residual, tolerance)
 
 
-def judged(residual: float, tolerance: float, detail: str) -> Finding:
+def judged(residual: float, tolerance: float, detail: str) -> CheckResult:
     """Return a pass if the residual is within the tolerance."""
-    return Finding(PASS if residual <= tolerance else FAIL, detail, float(residual), float(tolerance))
+    return CheckResult(PASS if residual <= tolerance else FAIL, detail, float(residual), float(tolerance))
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Check:
     statement: str
     unit: str
     reference: str
-    judge: Callable[[Case], Finding]
+    judge: Callable[[StoredTrajectory], CheckResult]
 
 
 def worst(residuals: Array, tolerances: Array) -> int:

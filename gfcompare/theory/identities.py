@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov, lyapunov_slope
-from gfcompare.theory.base import Check, Finding, inapplicable, judged, worst
-from gfcompare.theory.cases import Case
+from gfcompare.theory.base import Check, CheckResult, inapplicable, judged, worst
 from gfcompare.theory.references import CONSTANT_TARGETS, DU_HU_LEE, JENTZEN_RIEKERT, REPLAY
+from gfcompare.theory.stored_trajectories import StoredTrajectory
 from gfcompare.theory.tolerances import SAFETY
 
 Array = NDArray[np.float64]
@@ -26,56 +26,57 @@ _FOLLOWED = 0.5
 _COARSE = 0.25
 
 
-def _between(case: Case, i: int) -> str:
+def _between(trajectory: StoredTrajectory, i: int) -> str:
     """Return where on a trajectory an interval is."""
-    return f"from t = {case.time[i]:.4g} to {case.time[i + 1]:.4g}"
+    return f"from t = {trajectory.time[i]:.4g} to {trajectory.time[i + 1]:.4g}"
 
 
-def _followed(case: Case, used: int | None = None) -> str:
+def _followed(trajectory: StoredTrajectory, used: int | None = None) -> str:
     """Return how much of a trajectory was followed anew, or of how many intervals that was of use."""
-    count = len(case.time) - 1
-    followed = int(case.replays.followed.sum()) if used is None else used
+    count = len(trajectory.time) - 1
+    followed = int(trajectory.replays.followed.sum()) if used is None else used
     if followed == count:
         return f"{count} intervals followed"
-    return f"{followed} of {count} intervals followed; otherwise {case.replays.troubles[0]}"
+    return f"{followed} of {count} intervals followed; otherwise {trajectory.replays.troubles[0]}"
 
 
-def _over_intervals(case: Case, residuals: Array, allowed: Array, what: str) -> Finding:
+def _over_intervals(trajectory: StoredTrajectory, residuals: Array, allowed: Array, what: str) -> CheckResult:
     """Return the finding of an identity that is tested on every interval between two save times.
 
     Parameters
     ----------
-    case : the trajectory
+    trajectory : that is judged
     residuals, allowed : shape (T - 1,), NaN where the flow could not be followed
     what : the residual in words
     """
     used = np.flatnonzero(np.isfinite(residuals))
     if used.size < _FOLLOWED * len(residuals):
-        return inapplicable(f"only {_followed(case, used.size)}")
+        return inapplicable(f"only {_followed(trajectory, used.size)}")
     i = int(used[worst(residuals[used], allowed[used])])
-    factor = float(case.replays.errors[i] / case.errors[i])
+    factor = float(trajectory.replays.errors[i] / trajectory.errors[i])
     spread = f", where the flow spreads states by {factor:.3g}" if factor > 1.0 else ""
-    detail = f"{what} is largest by its tolerance {_between(case, i)}{spread}; {_followed(case, used.size)}"
+    place = f"{_between(trajectory, i)}{spread}; {_followed(trajectory, used.size)}"
+    detail = f"{what} is largest by its tolerance {place}"
     return judged(residuals[i], allowed[i], detail)
 
 
-def flow(case: Case) -> Finding:
+def flow(trajectory: StoredTrajectory) -> CheckResult:
     """Compare each stored state with where the flow leads from the one before."""
-    if case.no_replay:
-        return inapplicable(case.no_replay)
-    distances = np.linalg.norm(case.replays.defects, axis=1)
-    return _over_intervals(case, distances, case.replays.errors, "the distance from the flow")
+    if trajectory.no_replay:
+        return inapplicable(trajectory.no_replay)
+    distances = np.linalg.norm(trajectory.replays.defects, axis=1)
+    return _over_intervals(trajectory, distances, trajectory.replays.errors, "the distance from the flow")
 
 
-def accuracy(case: Case) -> Finding:
+def accuracy(trajectory: StoredTrajectory) -> CheckResult:
     """Measure the errors of the steps by what the tolerance allows: the median over intervals with motion.
 
     `verification` judges the median over seeds: one trajectory alone scatters too much to tell a tolerance
     from one ten times as large.
     """
-    if case.no_replay:
-        return inapplicable(case.no_replay)
-    replays, delta = case.replays, case.errors
+    if trajectory.no_replay:
+        return inapplicable(trajectory.no_replay)
+    replays, delta = trajectory.replays, trajectory.errors
     moved = replays.followed & (np.linalg.norm(replays.displacements, axis=1) > delta)
     moved &= replays.errors <= delta  # where the flow spreads states, errors say nothing of the steps
     if not moved.any():
@@ -85,8 +86,8 @@ def accuracy(case: Case) -> Finding:
     return judged(float(np.median(ratios)), ACCURACY, detail)
 
 
-def speed(case: Case) -> Finding:
-    """Look whether the states move as fast as the flow: factor 2 for a flow twice as fast, -1 for one uphill.
+def speed(trajectory: StoredTrajectory) -> CheckResult:
+    """Check that the states move as fast as the flow: factor 2 if twice as fast, -1 if uphill.
 
     On each interval the factor f_i fits the stored displacement s_i to that of the flow r_i by least squares,
     f_i = <s_i, r_i> / |r_i|^2. The speed is their median with the weights w_i = |r_i|^2 / delta_i^2: a few
@@ -94,13 +95,13 @@ def speed(case: Case) -> Finding:
     e delta_i make its standard deviation about e / R, R^2 being the sum of the weights; the tolerance has
     e = `_SCATTER`, as found on right flows (docs/theory.md).
     """
-    if case.no_replay:
-        return inapplicable(case.no_replay)
-    replays = case.replays
+    if trajectory.no_replay:
+        return inapplicable(trajectory.no_replay)
+    replays = trajectory.replays
     if replays.followed.mean() < _FOLLOWED:
-        return inapplicable(f"only {_followed(case)}")
+        return inapplicable(f"only {_followed(trajectory)}")
     moved = replays.followed & (np.abs(replays.displacements).max(axis=1) > 0)
-    flow, stored = replays.displacements[moved], np.diff(case.theta, axis=0)[moved]
+    flow, stored = replays.displacements[moved], np.diff(trajectory.theta, axis=0)[moved]
     squares = (flow**2).sum(axis=1)
     weights = squares / replays.errors[moved] ** 2
     tolerance = _SCATTER / np.sqrt(weights.sum()) if moved.any() else np.inf
@@ -110,64 +111,68 @@ def speed(case: Case) -> Finding:
     order = np.argsort(factors)
     middle = np.searchsorted(np.cumsum(weights[order]), 0.5 * weights.sum())
     factor = float(factors[order][middle])
-    detail = f"the states move {factor:.7g} times as fast as the flow; {_followed(case)}"
+    detail = f"the states move {factor:.7g} times as fast as the flow; {_followed(trajectory)}"
     return judged(abs(factor - 1.0), tolerance, detail)
 
 
-def energy(case: Case) -> Finding:
+def energy(trajectory: StoredTrajectory) -> CheckResult:
     """Compare what the risk loses with the integral of |Theta'|^2."""
-    if case.no_replay:
-        return inapplicable(case.no_replay)
-    replays = case.replays
-    residuals = np.abs(case.risk[:-1] - case.risk[1:] - replays.dissipated)
+    if trajectory.no_replay:
+        return inapplicable(trajectory.no_replay)
+    replays = trajectory.replays
+    residuals = np.abs(trajectory.risk[:-1] - trajectory.risk[1:] - replays.dissipated)
     # The integral itself is known to the tolerance of the replay, a tenth of the method's, in each step.
-    allowed = case.risk_error(replays.errors) + case.rounding[1:] + case.tolerances[0] * replays.dissipated
-    return _over_intervals(case, residuals, allowed, "the energy defect")
+    allowed = (
+        trajectory.risk_error(replays.errors)
+        + trajectory.rounding[1:]
+        + trajectory.tolerances[0] * replays.dissipated
+    )
+    return _over_intervals(trajectory, residuals, allowed, "the energy defect")
 
 
-def lyapunov_identity(case: Case) -> Finding:
+def lyapunov_identity(trajectory: StoredTrajectory) -> CheckResult:
     """Compare what V loses with 8 int L, on M with 4 int L, for a constant target."""
-    if case.network.depth != 2:
+    if trajectory.network.depth != 2:
         return inapplicable("the identity is known for one hidden layer")
-    if case.problem is not None and constant_of(case.problem) is None:
+    if trajectory.problem is not None and constant_of(trajectory.problem) is None:
         return inapplicable("the target is not constant")
-    if case.no_replay:
-        return inapplicable(case.no_replay)
-    xi = case.replays.constant
+    if trajectory.no_replay:
+        return inapplicable(trajectory.no_replay)
+    xi = trajectory.replays.constant
     assert xi is not None
-    on_m = case.flow == "normalized"
-    values = lyapunov(case.network, case.theta, xi, normalized=on_m)
-    slopes = lyapunov_slope(case.network, case.theta[1:], xi, normalized=on_m)
+    on_m = trajectory.flow == "normalized"
+    values = lyapunov(trajectory.network, trajectory.theta, xi, normalized=on_m)
+    gradients = lyapunov_slope(trajectory.network, trajectory.theta[1:], xi, normalized=on_m)
     factor = 4.0 if on_m else 8.0
-    falls = factor * case.replays.risk_integrals
-    residuals, errors = np.abs(values[:-1] - values[1:] - falls), case.replays.errors
-    allowed = (slopes + 2.0 * errors) * errors + case.tolerances[0] * falls
-    return _over_intervals(case, residuals, allowed, "the defect of the identity")
+    falls = factor * trajectory.replays.risk_integrals
+    residuals, errors = np.abs(values[:-1] - values[1:] - falls), trajectory.replays.errors
+    allowed = (gradients + 2.0 * errors) * errors + trajectory.tolerances[0] * falls
+    return _over_intervals(trajectory, residuals, allowed, "the defect of the identity")
 
 
-def non_increasing(case: Case) -> Finding:
-    """Look for rises of the risk."""
-    rises = np.diff(case.risk)
-    if case.flow is None:
-        return _descent(case, rises)
+def non_increasing(trajectory: StoredTrajectory) -> CheckResult:
+    """Check for rises of the risk."""
+    rises = np.diff(trajectory.risk)
+    if trajectory.flow is None:
+        return _descent(trajectory, rises)
     if not rises.size:
         return inapplicable("fewer than two states are saved")
-    allowed = case.risk_error(case.errors) + case.rounding[1:]
+    allowed = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
     i = worst(rises, allowed)
     if rises[i] <= 0:
         return judged(0.0, float(allowed.min()), "the risk falls from each save time to the next")
-    return judged(rises[i], allowed[i], f"the largest rise by its tolerance is {_between(case, i)}")
+    return judged(rises[i], allowed[i], f"the largest rise by its tolerance is {_between(trajectory, i)}")
 
 
-def _descent(case: Case, rises: Array) -> Finding:
-    """Look for rises under gradient descent: none where its step size stays below 2 / sharpness."""
-    if case.method is None:
-        return inapplicable(case.no_flow)
-    if case.method.name != "gd":
+def _descent(trajectory: StoredTrajectory, rises: Array) -> CheckResult:
+    """Check for rises under gradient descent: none where its step size stays below 2 / sharpness."""
+    if trajectory.method is None:
+        return inapplicable(trajectory.no_flow)
+    if trajectory.method.name != "gd":
         return inapplicable("no theorem says so of this method")
     if not rises.size:
         return inapplicable("fewer than two states are saved")
-    allowed = case.rounding[1:]
+    allowed = trajectory.rounding[1:]
     i = worst(rises, allowed)
     if rises[i] <= allowed[i]:
         return judged(max(rises[i], 0.0), allowed[i], "the risk falls from each save time to the next")
@@ -176,23 +181,23 @@ def _descent(case: Case, rises: Array) -> Finding:
     )
 
 
-def balancedness(case: Case) -> Finding:
-    """Look whether the squared norm of each hidden row less that of the outgoing column is conserved.
+def balancedness(trajectory: StoredTrajectory) -> CheckResult:
+    """Check that the squared norm of each hidden row less that of the outgoing column is conserved.
 
     A step that is off by e changes it by 2 <row, e> - 2 <column, e>: at most 2 C (sum |theta_j| (atol + rtol
     |theta_j|)) over row and column, and the steps add up; the flow does not spread these errors.
     """
-    if case.flow is None:
-        return inapplicable(case.no_flow)
-    if case.flow == "normalized":
+    if trajectory.flow is None:
+        return inapplicable(trajectory.no_flow)
+    if trajectory.flow == "normalized":
         return inapplicable("the normalised flow conserves the norm of each row instead")
-    if len(case.time) < 2:
+    if len(trajectory.time) < 2:
         return inapplicable("fewer than two states are saved")
-    values = np.concatenate(case.network.balancedness(case.theta), axis=-1)
-    rtol, atol = case.tolerances
-    size = np.abs(case.theta)
+    values = np.concatenate(trajectory.network.balancedness(trajectory.theta), axis=-1)
+    rtol, atol = trajectory.tolerances
+    size = np.abs(trajectory.theta)
     weights = size * (atol + rtol * size)
-    layers = case.network.layers(weights)
+    layers = trajectory.network.layers(weights)
     per_step = 2.0 * np.concatenate(
         [
             layer.weight.sum(axis=-1) + layer.bias + following.weight.sum(axis=-2)
@@ -200,35 +205,34 @@ def balancedness(case: Case) -> Finding:
         ],
         axis=-1,
     )
-    steps = (np.diff(case.steps) + 1.0)[:, None]
+    steps = (np.diff(trajectory.steps) + 1.0)[:, None]
     allowed = SAFETY * np.cumsum(steps * np.maximum(per_step[1:], per_step[:-1]), axis=0)
-    allowed += 64 * np.finfo(np.float64).eps * np.linalg.norm(case.theta[1:], axis=1)[:, None] ** 2
+    allowed += 64 * np.finfo(np.float64).eps * np.linalg.norm(trajectory.theta[1:], axis=1)[:, None] ** 2
     residuals = np.abs(values[1:] - values[0])
     i, neuron = divmod(worst(residuals.ravel(), allowed.ravel()), residuals.shape[1])
-    detail = (
-        f"the change is largest by its tolerance for hidden neuron {neuron + 1} at t = {case.time[i + 1]:.4g}"
-    )
+    place = f"hidden neuron {neuron + 1} at t = {trajectory.time[i + 1]:.4g}"
+    detail = f"the change is largest by its tolerance for {place}"
     return judged(residuals[i, neuron], allowed[i, neuron], detail)
 
 
-def displacement(case: Case) -> Finding:
-    """Look whether |Theta_t - Theta_s|^2 <= (t - s) (L(Theta_s) - L(Theta_t)), by the energy identity.
+def displacement(trajectory: StoredTrajectory) -> CheckResult:
+    """Check that |Theta_t - Theta_s|^2 <= (t - s) (L(Theta_s) - L(Theta_t)), by the energy identity.
 
     It needs the stored states alone, and is nearly an equality where the flow is straight: a flow that is too
     fast violates it.
     """
-    if case.flow is None:
-        return inapplicable(case.no_flow)
-    if len(case.time) < 2:
+    if trajectory.flow is None:
+        return inapplicable(trajectory.no_flow)
+    if len(trajectory.time) < 2:
         return inapplicable("fewer than two states are saved")
-    distances = np.linalg.norm(np.diff(case.theta, axis=0), axis=1)
-    spans, falls = np.diff(case.time), case.risk[:-1] - case.risk[1:]
-    slack = case.risk_error(case.errors) + case.rounding[1:]
+    distances = np.linalg.norm(np.diff(trajectory.theta, axis=0), axis=1)
+    spans, falls = np.diff(trajectory.time), trajectory.risk[:-1] - trajectory.risk[1:]
+    slack = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
     # Both sides are off by what the states are: the later one by delta, the fall of the risk accordingly.
     bound = np.sqrt(spans * np.maximum(falls, 0.0))
-    allowed = case.errors + np.sqrt(spans * np.maximum(falls + slack, 0.0)) - bound
+    allowed = trajectory.errors + np.sqrt(spans * np.maximum(falls + slack, 0.0)) - bound
     i = worst(distances - bound, allowed)
-    detail = f"the bound is nearest to being exceeded {_between(case, i)}"
+    detail = f"the bound is nearest to being exceeded {_between(trajectory, i)}"
     return judged(max(distances[i] - bound[i], 0.0), allowed[i], detail)
 
 

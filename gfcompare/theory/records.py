@@ -11,7 +11,7 @@ import xarray as xr
 
 from gfcompare.results.schema import CHECK_OUTCOMES, THEORY_VARIABLES, annotated
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS
-from gfcompare.theory.cases import NOT_REPLAYED
+from gfcompare.theory.stored_trajectories import NOT_REPLAYED
 from gfcompare.theory.verification import CHECKS
 
 

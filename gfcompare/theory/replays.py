@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 class Trajectory(Protocol):
-    """What is re-integrated: T saved states, and how far they are known; see `theory.cases.Case`."""
+    """What is re-integrated: T saved states, and how far they are known; see `StoredTrajectory`."""
 
     @property
     def theta(self) -> Array:
@@ -71,7 +71,7 @@ class Replays:
     ----------
     problem : the problem
     normalized : which of the flows
-    case : the trajectory
+    trajectory : whose states are re-integrated
 
     Attributes
     ----------
@@ -81,18 +81,18 @@ class Replays:
     troubles : what went wrong where it could not be followed
     """
 
-    def __init__(self, problem: Problem, normalized: bool, case: Trajectory) -> None:
-        self._case = case
+    def __init__(self, problem: Problem, normalized: bool, trajectory: Trajectory) -> None:
+        self._trajectory = trajectory
         self.constant = constant_of(problem) if problem.network.depth == 2 else None
-        self._flow = Flow(problem, normalized, FINER * case.tolerances[0], self.constant is not None)
-        count = len(case.time) - 1
+        self._flow = Flow(problem, normalized, FINER * trajectory.tolerances[0], self.constant is not None)
+        count = len(trajectory.time) - 1
         self.ends = np.full((count, problem.network.parameter_count), np.nan)
         self.dissipated, self.risk_integrals = np.full(count, np.nan), np.full(count, np.nan)
         self.troubles: list[str] = []
         allowed = self._allowed()
-        tolerated = case.risk_error(case.errors) + case.rounding[1:]
+        tolerated = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
         for i in range(count):
-            replay = self._follow(i, case.theta[i], (allowed[0][i], allowed[1][i]))
+            replay = self._follow(i, trajectory.theta[i], (allowed[0][i], allowed[1][i]))
             if replay.trouble:
                 self.troubles.append(replay.trouble)
                 continue
@@ -107,12 +107,12 @@ class Replays:
     def _follow(
         self, i: int, theta: Array, allowed: tuple[float, float] = (np.inf, np.inf), flow: Flow | None = None
     ) -> Replay:
-        duration = float(self._case.time[i + 1] - self._case.time[i])
+        duration = float(self._trajectory.time[i + 1] - self._trajectory.time[i])
         return (flow or self._flow).follow(theta, duration, allowed)
 
     def _own_defect(self, problem: Problem, i: int, replay: Replay) -> float:
         """Return by how much the flow from state i misses the identity of energy itself."""
-        start = self._case.theta[i]  # which may have left M; the flow starts on it
+        start = self._trajectory.theta[i]  # which may have left M; the flow starts on it
         if self._flow.normalized:
             start = problem.network.retract(start)
         lost = float(problem.risk(start)) - float(problem.risk(replay.theta))
@@ -120,12 +120,14 @@ class Replays:
 
     def _allowed(self) -> tuple[Array, Array]:
         """Return errors of the integrals that do no harm, each of shape (T - 1,)."""
-        case = self._case
-        risk = _SHARE * case.risk_error(case.errors)
+        trajectory = self._trajectory
+        risk = _SHARE * trajectory.risk_error(trajectory.errors)
         if self.constant is None:
             return risk, np.full_like(risk, np.inf)
-        slope = lyapunov_slope(case.network, case.theta[1:], self.constant, normalized=self._flow.normalized)
-        return risk, _SHARE / 8 * slope * case.errors
+        slope = lyapunov_slope(
+            trajectory.network, trajectory.theta[1:], self.constant, normalized=self._flow.normalized
+        )
+        return risk, _SHARE / 8 * slope * trajectory.errors
 
     @property
     def followed(self) -> NDArray[np.bool_]:
@@ -135,12 +137,12 @@ class Replays:
     @property
     def defects(self) -> Array:
         """The next state as stored less the end of the flow, shape (T - 1, P)."""
-        return np.asarray(self._case.theta[1:] - self.ends)
+        return np.asarray(self._trajectory.theta[1:] - self.ends)
 
     @property
     def displacements(self) -> Array:
         """How the flow moves each state, shape (T - 1, P)."""
-        return np.asarray(self.ends - self._case.theta[:-1])
+        return np.asarray(self.ends - self._trajectory.theta[:-1])
 
     @cached_property
     def errors(self) -> Array:
@@ -151,7 +153,7 @@ class Replays:
         tolerance and coarser ones, for errors that matter on the way. From the largest defect on, until one
         is too large all the same: then the trajectory is not of the flow.
         """
-        allowed = self._case.errors.copy()
+        allowed = self._trajectory.errors.copy()
         sizes = np.linalg.norm(self.defects, axis=1)
         with np.errstate(invalid="ignore"):
             suspects = np.flatnonzero(sizes > allowed)
@@ -164,15 +166,19 @@ class Replays:
 
     def _reach(self, i: int) -> float:
         """Return how far errors as large as delta are carried over an interval, in a few trials."""
-        case = self._case
+        trajectory = self._trajectory
         trials = [
-            self._follow(i, case.theta[i], flow=replace(self._flow, rtol=factor * case.tolerances[0]))
+            self._follow(
+                i, trajectory.theta[i], flow=replace(self._flow, rtol=factor * trajectory.tolerances[0])
+            )
             for factor in _COARSER
         ]
         rng = np.random.Generator(np.random.PCG64(i))
         for _ in range(_PROBES):
-            direction = rng.normal(size=case.theta.shape[1])
-            moved = case.theta[i] + direction * (case.errors[i] / np.linalg.norm(direction))
-            trials.append(self._follow(i, case.network.retract(moved) if self._flow.normalized else moved))
+            direction = rng.normal(size=trajectory.theta.shape[1])
+            moved = trajectory.theta[i] + direction * (trajectory.errors[i] / np.linalg.norm(direction))
+            trials.append(
+                self._follow(i, trajectory.network.retract(moved) if self._flow.normalized else moved)
+            )
         ends = [trial.theta - self.ends[i] for trial in trials if not trial.trouble]
         return max((float(np.linalg.norm(end)) for end in ends), default=0.0)

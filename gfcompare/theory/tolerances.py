@@ -148,10 +148,10 @@ def _bound(network: ReLUNetwork, theta: Array, points: Array) -> Array:
 def _derivative_norms(network: ReLUNetwork, theta: Array, points: Array, weights: Array) -> Array:
     """Return the root mean square of |dN / dtheta| at each state, shape (T,)."""
     layers = network.layers(theta)
-    inputs, slopes = [np.broadcast_to(points, (len(theta), *points.shape))], []
+    inputs, derivatives = [np.broadcast_to(points, (len(theta), *points.shape))], []
     for layer in layers[:-1]:
         z = inputs[-1] @ layer.weight.swapaxes(1, 2) + layer.bias[:, None, :]
-        slopes.append((z > 0).astype(np.float64))
+        derivatives.append((z > 0).astype(np.float64))
         inputs.append(np.maximum(z, 0.0))
     squares = [1.0 + (values**2).sum(axis=2) for values in inputs]
     total = np.zeros(len(theta))
@@ -162,5 +162,5 @@ def _derivative_norms(network: ReLUNetwork, theta: Array, points: Array, weights
         for number in range(network.depth - 1, -1, -1):
             total += ((back**2).sum(axis=2) * squares[number]) @ weights
             if number:
-                back = (back @ layers[number].weight) * slopes[number - 1]
+                back = (back @ layers[number].weight) * derivatives[number - 1]
     return np.sqrt(total)

@@ -12,8 +12,8 @@ from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.trees import as_tree
 from gfcompare.study.spec import StudySpec
 from gfcompare.theory import geometry, identities, limits
-from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, Finding, inapplicable
-from gfcompare.theory.cases import Case, cases
+from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, CheckResult, inapplicable
+from gfcompare.theory.stored_trajectories import StoredTrajectory, stored_trajectories
 
 #: Every check, in the order of tables and files.
 CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)
@@ -62,16 +62,16 @@ def verify(
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
     total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     rows = []
-    for done, case in enumerate(
-        cases(tree, Rebuilt(tree, None if study is None else study.components), seeds)
+    for done, trajectory in enumerate(
+        stored_trajectories(tree, Rebuilt(tree, None if study is None else study.components), seeds)
     ):
         for check in CHECKS:
-            found = _judge(check, case)
+            found = _judge(check, trajectory)
             rows.append(
                 (
-                    case.problem_name,
-                    case.method_name,
-                    case.seed,
+                    trajectory.problem_name,
+                    trajectory.method_name,
+                    trajectory.seed,
                     check.name,
                     found.residual,
                     found.tolerance,
@@ -103,7 +103,7 @@ def _accuracy_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _judge(check: Check, case: Case) -> Finding:
-    if not len(case.time):
+def _judge(check: Check, trajectory: StoredTrajectory) -> CheckResult:
+    if not len(trajectory.time):
         return inapplicable("the trajectory has no states")
-    return check.judge(case)
+    return check.judge(trajectory)

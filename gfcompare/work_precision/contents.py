@@ -26,7 +26,7 @@ from gfcompare.study.spec import StudySpec
 from gfcompare.system.paths import user_path
 from gfcompare.system.writing import write_whole
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
-from gfcompare.work_precision.settings import Line
+from gfcompare.work_precision.settings import MethodSweep
 
 FILE = WORK_PRECISION
 
@@ -107,7 +107,7 @@ class Reference:
 
 def problem_group(
     problem: Problem,
-    lines: Sequence[Line],
+    sweeps: Sequence[MethodSweep],
     runs: xr.Dataset,
     references: Mapping[bool, Reference],
 ) -> xr.Dataset:
@@ -116,36 +116,38 @@ def problem_group(
     Parameters
     ----------
     problem : the problem
-    lines : methods with their settings
+    sweeps : methods with their settings
     runs : the group of the problem in the result of all settings
     references : the references for methods on M (True) and for others (False)
     """
     compare = Comparison(problem)
     uncertainty = {on: compare.errors(known.less, known.best) for on, known in references.items()}
-    rows = [_line(compare, line, runs, references[line.on_manifold].best) for line in lines]
-    most = max(len(line.values) for line in lines)
+    rows = [_of_sweep(compare, sweep, runs, references[sweep.on_manifold].best) for sweep in sweeps]
+    most = max(len(sweep.values) for sweep in sweeps)
     data = xr.concat([_padded(row, most) for row in rows], dim="integrator")
     data = data.assign_coords(
-        integrator=np.array([line.name for line in lines], dtype=object),
+        integrator=np.array([sweep.name for sweep in sweeps], dtype=object),
         setting=np.arange(most),
         seed=runs["seed"].values,
     )
     for name in ERRORS:
-        values = np.stack([uncertainty[line.on_manifold][name] for line in lines])
+        values = np.stack([uncertainty[sweep.on_manifold][name] for sweep in sweeps])
         data[f"reference_{name}_error"] = (_REFERENCE, values)
-    ends = np.stack([references[line.on_manifold].status for line in lines])
+    ends = np.stack([references[sweep.on_manifold].status for sweep in sweeps])
     data["reference_status"] = (_REFERENCE, ends)
-    data["on_manifold"] = ("integrator", np.array([line.on_manifold for line in lines], dtype=np.int8))
-    options = [json.dumps(describe(line.methods[0])) for line in lines]
+    data["on_manifold"] = ("integrator", np.array([sweep.on_manifold for sweep in sweeps], dtype=np.int8))
+    options = [json.dumps(describe(sweep.methods[0])) for sweep in sweeps]
     data["options"] = ("integrator", np.array(options, dtype=object))
     data.attrs = dict(runs.attrs)
     return _with_flags(annotated(data, VARIABLES))
 
 
-def _line(compare: Comparison, line: Line, runs: xr.Dataset, reference: Trajectories) -> xr.Dataset:
-    """Return what is stored of a line, over (setting, seed)."""
+def _of_sweep(
+    compare: Comparison, sweep: MethodSweep, runs: xr.Dataset, reference: Trajectories
+) -> xr.Dataset:
+    """Return what is stored of a sweep, over (setting, seed)."""
     parts = []
-    for label in line.labels:
+    for label in sweep.labels:
         one = runs.sel(integrator=label)
         values: dict[str, Any] = {name: one[name].max("time").values for name in (*_COUNTS, "wall_time")}
         values |= {name: one[name].values for name in ("status", "message", "end_time")}
@@ -154,13 +156,13 @@ def _line(compare: Comparison, line: Line, runs: xr.Dataset, reference: Trajecto
         parts.append(xr.Dataset({name: ("seed", array) for name, array in values.items()}))
     data = xr.concat(parts, dim="setting")
     for option in ("rtol", "step_size"):
-        numbers = line.values if line.varied == option else np.full(len(line.values), np.nan)
+        numbers = sweep.values if sweep.varied == option else np.full(len(sweep.values), np.nan)
         data[option] = ("setting", np.array(numbers, dtype=np.float64))
     return data
 
 
 def _padded(row: xr.Dataset, settings: int) -> xr.Dataset:
-    """Return a line with as many settings as the longest has."""
+    """Return a sweep with as many settings as the longest has."""
     missing: dict[str, Any] = dict.fromkeys((*_COUNTS, "status"), NOT_RUN) | {"message": ""}
     missing |= {str(name): np.nan for name in row.data_vars if name not in missing}
     return row.pad(setting=(0, settings - row.sizes["setting"]), constant_values=missing)

@@ -25,7 +25,7 @@ from gfcompare.system.progress import on_standard_error
 from gfcompare.work_precision import contents
 from gfcompare.work_precision.contents import FILE, Reference
 from gfcompare.work_precision.errors import SAME_TIME, Array, trajectories_of
-from gfcompare.work_precision.settings import Line, lines
+from gfcompare.work_precision.settings import MethodSweep, method_sweeps
 
 # Relative tolerances of the reference and of the second one, to which it is compared.
 _BEST, _LESS = 1e-12, 1e-11
@@ -101,9 +101,9 @@ def run_parts(
     """Run a work-precision study as `run` does; `shown` returns what is told of its next part."""
     began = time.perf_counter()
     folder = user_path(output) if output is not None else Path("results") / study.name
-    chosen = lines(study, rtol)
+    chosen = method_sweeps(study, rtol)
     methods = {
-        label: method for line in chosen for label, method in zip(line.labels, line.methods, strict=True)
+        label: method for sweep in chosen for label, method in zip(sweep.labels, sweep.methods, strict=True)
     }
     kept = folder / "work-precision"
     settings = run_study(
@@ -136,13 +136,13 @@ def run_parts(
 
 
 def _reference(
-    study: StudySpec, problems: Sequence[ProblemSpec], chosen: Sequence[Line], settings: xr.DataTree
+    study: StudySpec, problems: Sequence[ProblemSpec], chosen: Sequence[MethodSweep], settings: xr.DataTree
 ) -> StudySpec:
     """Return the study of the reference and the second one at every flow time reached in some problems."""
     reached = [settings[spec.name].to_dataset()["flow_time"].values.ravel() for spec in problems]
     times = distinct(np.concatenate([*reached, study.times.array()]))
     methods: dict[str, Integrator] = {}
-    for on in sorted({line.on_manifold for line in chosen}):
+    for on in sorted({sweep.on_manifold for sweep in chosen}):
         methods |= dict(zip(_names(on), reference_methods(on, problems[0].problem.smooth), strict=True))
     return study.replace(
         integrators=methods,
@@ -173,11 +173,11 @@ def distinct(times: Array) -> Array:
 
 
 def _group(
-    spec: ProblemSpec, chosen: Sequence[Line], settings: xr.DataTree, references: xr.DataTree
+    spec: ProblemSpec, chosen: Sequence[MethodSweep], settings: xr.DataTree, references: xr.DataTree
 ) -> xr.Dataset:
     """Return the group of a problem, with what it was compared to among its attributes."""
     runs, known = settings[spec.name].to_dataset(), references[spec.name].to_dataset()
-    kinds = sorted({line.on_manifold for line in chosen})
+    kinds = sorted({sweep.on_manifold for sweep in chosen})
     compared = {}
     for on in kinds:
         best, less = (trajectories_of(known, name) for name in _names(on))

@@ -26,8 +26,8 @@ _VARIED = ("step_size", "rtol")
 
 
 @dataclass(frozen=True)
-class Line:
-    """A method at several settings, from the coarsest to the finest: a line of the diagram.
+class MethodSweep:
+    """A method at several settings, from the coarsest to the finest: a sweep of the diagram.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class Line:
         return self.methods[0].on_manifold
 
 
-def lines(study: StudySpec, tolerances: Sequence[float] = ()) -> tuple[Line, ...]:
-    """Return the lines of a study.
+def method_sweeps(study: StudySpec, tolerances: Sequence[float] = ()) -> tuple[MethodSweep, ...]:
+    """Return the sweeps of a study: of each method its settings.
 
     A method whose step size or tolerance is a list in the study has the settings of that list; others have
     `TOLERANCES`, or their step size times `FACTORS`. Methods that have neither option are left out.
@@ -69,7 +69,7 @@ def lines(study: StudySpec, tolerances: Sequence[float] = ()) -> tuple[Line, ...
     InputError
         if no method is left, if there are tolerances but no method has one, or if one is out of range
     """
-    found: list[Line] = []
+    found: list[MethodSweep] = []
     for names in _alike(study.integrators):
         methods = [study.integrators[name] for name in names]
         varied = str(varied_option(methods[0]))
@@ -82,14 +82,14 @@ def lines(study: StudySpec, tolerances: Sequence[float] = ()) -> tuple[Line, ...
         settings = {_value(method, varied): method for method in methods}
         values = tuple(sorted(settings, reverse=True))
         name = _stripped(names[0], varied)
-        name = names[0] if name in {line.name for line in found} else name
-        found.append(Line(name, varied, values, tuple(settings[value] for value in values)))
+        name = names[0] if name in {sweep.name for sweep in found} else name
+        found.append(MethodSweep(name, varied, values, tuple(settings[value] for value in values)))
     require(
         bool(found),
         "no method of the study has an option rtol or step_size: there is nothing to vary. "
         "Add a flow, such as [integrators.standard-gf], or a method with steps, such as [integrators.gd].",
     )
-    flows = any(line.varied == "rtol" for line in found)
+    flows = any(sweep.varied == "rtol" for sweep in found)
     require(flows or not tolerances, "rtol is given, but no method of the study has a tolerance.")
     return tuple(found)
 

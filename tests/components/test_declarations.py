@@ -13,7 +13,7 @@ from support import gfcompare, refused
 
 import gfcompare as gfc
 from gfcompare.components.class_checks import check_declaration
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, registry
 
 HEAD = """
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ def test_a_mistake_in_the_declaration_is_refused(
     file = tmp_path / "mine.py"
     file.write_text(HEAD + source + hook(kind))
     with pytest.raises(gfc.InputError) as caught:
-        registry.load_file(file)
+        plugin_files.load_file(file)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"--plugin {file}: ")
     assert "mine" not in registry.registry().names(kind)  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_a_mistake_in_the_declaration_is_refused(
 def test_the_same_without_the_mistake_is_taken(source: str, kind: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(HEAD + source + hook(kind))
-    registry.load_file(file)
+    plugin_files.load_file(file)
     assert "mine" in registry.registry().names(kind)  # type: ignore[arg-type]
 
 

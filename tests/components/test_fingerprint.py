@@ -20,7 +20,7 @@ from support import TINY, gfcompare
 import gfcompare as gfc
 from gfcompare.components import fingerprint
 from gfcompare.components.component import identity
-from gfcompare.hooks import registry
+from gfcompare.hooks import provenance, registry
 from gfcompare.study.runner import run_study
 
 PACKAGE = Path(gfc.__file__).parent
@@ -228,7 +228,9 @@ class Keys:
         return done.stdout
 
     def plugin(self) -> str:
-        return self.of("-c", f"from gfcompare.hooks import registry; registry.load_file('plug.py'); {KEY}")
+        return self.of(
+            "-c", f"from gfcompare.hooks import plugin_files; plugin_files.load_file('plug.py'); {KEY}"
+        )
 
     def script(self) -> str:
         return self.of("script.py")
@@ -632,10 +634,10 @@ def test_pickling_a_method_keeps_its_key() -> None:
 
 
 def test_the_files_of_built_in_methods() -> None:
-    found = {cls.name: list(registry.hashed_files(cls)) for cls in registry.registry().all("integrators")}
+    found = {cls.name: list(provenance.hashed_files(cls)) for cls in registry.registry().all("integrators")}
     assert found["gd"] == ["gfcompare_gd.py"]
     assert all(
         files == [f"{cls.__module__}.py"]
         for cls, files in zip(registry.registry().all("integrators"), found.values(), strict=True)
     )
-    assert registry.hashed_files(gfc.initializations.He) == {}
+    assert provenance.hashed_files(gfc.initializations.He) == {}

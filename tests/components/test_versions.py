@@ -11,7 +11,7 @@ import xarray as xr
 
 import gfcompare as gfc
 from gfcompare.components import versions
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, provenance
 
 
 def key(study: gfc.Study) -> str:
@@ -59,15 +59,15 @@ def gfcompare_integrators():
 @pytest.mark.usefixtures("fresh_registry")
 def test_what_a_plugin_imports_or_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(SOURCE)
-    registry.load_file(tmp_path / "mine.py")
-    found = registry.provenance(gfc.integrator("mine"))["libraries"]
+    plugin_files.load_file(tmp_path / "mine.py")
+    found = provenance.provenance(gfc.integrator("mine"))["libraries"]
     assert found.keys() >= {"pluggy", "rich", "scikit-learn"}
     assert not found.keys() & {"json", "not_installed", "dataclasses", "typing"}
     before = key(study("mine"))
     real = versions.version
     monkeypatch.setattr(versions, "version", lambda n: "99.9" if n == "pluggy" else real(n))
     assert key(study("mine")) != before
-    assert registry.provenance(gfc.integrator("gd"))["libraries"].keys() <= {"numpy", "gfcompare"}
+    assert provenance.provenance(gfc.integrator("gd"))["libraries"].keys() <= {"numpy", "gfcompare"}
 
 
 def test_the_result_names_them(small_tree: xr.DataTree) -> None:

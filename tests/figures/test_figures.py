@@ -422,7 +422,7 @@ def test_users_settings_are_left_alone(tree):
 
 def test_save_all_writes_every_format(tree, tmp_path):
     said = []
-    paths = figures.save_all(tree, tmp_path / "new", names=["risk", "fit"], tell=said.append)
+    paths = figures.save_all(tree, tmp_path / "new", names=["risk", "fit"], log=said.append)
     assert sorted(path.name for path in paths) == [
         f"{name}.{form}" for name in ("fit", "risk") for form in ("pdf", "png", "svg")
     ]
@@ -511,7 +511,7 @@ def test_a_figure_that_fails_does_not_lose_the_others(tree, tmp_path, with_other
     said = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        paths = figures.save_all(tree, tmp_path, formats=["png"], tell=said.append)
+        paths = figures.save_all(tree, tmp_path, formats=["png"], log=said.append)
     assert sorted(path.name for path in paths) == ["own.png", "risk.png"]
     texts = [str(w.message) for w in caught if issubclass(w.category, figures.FigureWarning)]
     assert texts == [

@@ -36,7 +36,7 @@ def test_every_figure_is_drawn_or_left_out_with_a_reason(case: str, tmp_path: Pa
     tree = gfc.Study("s", integrators=methods, **options).run(tmp_path, jobs=1)
     names = [cls.name for cls in registry.registry().all("figures") if cls.name != "animation"]
     said: list[str] = []
-    written = figures.save_all(tree, tmp_path / "f", names=names, formats=["svg"], tell=said.append)
+    written = figures.save_all(tree, tmp_path / "f", names=names, formats=["svg"], log=said.append)
     left_out = {line.split(":")[0] for line in said if ": skipped: " in line}
     assert {path.stem for path in written} | left_out == set(names)  # a failure is a warning, thus an error
     assert {"risk", "phase_portrait", "principal_paths"} <= {path.stem for path in written}

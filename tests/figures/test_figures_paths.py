@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure as MatplotlibFigure
 from oracles import parameters
 from PIL import Image
-from scipy import stats
 from sklearn.decomposition import PCA
 from support import ROOT, examples, gfcompare
 
 import gfcompare as gfc
 from gfcompare import figures
 from gfcompare.components.errors import InputError
-from gfcompare.figures import data, flow_lines, line_labels, one_trajectory, portraits, theme
+from gfcompare.figures import flow_lines, line_labels, one_trajectory, portraits, theme
 from gfcompare.figures.phase_portrait import most_moving, parameter_names, typeset_name
 from gfcompare.figures.phase_portrait import portrait as phase_portrait
 from gfcompare.figures.principal_paths import portrait as principal_paths
@@ -401,7 +400,7 @@ def test_animation_is_written_only_if_asked_for(results, tmp_path):
     tree = results["line"]
     said = []
     options = {"methods": ["gd"]}
-    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], options=options, tell=said.append)
+    paths = figures.save_all(tree, tmp_path, names=["fit_animation"], options=options, log=said.append)
     forms = {path.suffix for path in paths}
     assert forms == ({".gif", ".mp4"} if shutil.which("ffmpeg") else {".gif"})
     if ".mp4" not in forms:
@@ -453,24 +452,10 @@ def test_small_multiples_have_a_panel_for_each_method(results):
     assert len(limits) == 1
 
 
-@pytest.mark.parametrize("count", [6, 7, 12, 31, 32, 100])
-def test_the_interval_of_the_median_is_that_of_scipy(count):
-    values = np.random.default_rng(count).standard_normal((2, count, 3))
-    low, high = data.median_interval(values)
-    for i, k in np.ndindex(2, 3):
-        expected = stats.quantile_test(values[i, :, k], p=0.5).confidence_interval(0.95)
-        assert (low[i, k], high[i, k]) == (expected.low, expected.high)
-
-
 def test_few_seeds_have_no_interval(results):
     figure = figures.risk(results["line"], band="median")
     assert "median over all seeds, too few for an interval" in legend_texts(figure)
     assert not figure.axes[0].collections
-    values = np.random.default_rng(0).standard_normal((1, 8, 2))
-    values[0, 5:, 1] = np.nan
-    low, high = data.median_interval(values)
-    assert np.isfinite([low[0, 0], high[0, 0]]).all()
-    assert np.isnan([low[0, 1], high[0, 1]]).all()
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.3))

@@ -574,7 +574,7 @@ def test_a_figure_that_applies_to_no_problem_is_left_out(cube, tmp_path):
     with pytest.raises(figures.NothingToDraw, match="no problem has points held out"):
         figures.test_risk(cube)
     said = []
-    paths = figures.save_all(cube, tmp_path, names=["breakpoints", "fit"], formats=["png"], tell=said.append)
+    paths = figures.save_all(cube, tmp_path, names=["breakpoints", "fit"], formats=["png"], log=said.append)
     assert [path.name for path in paths] == ["fit.png"]
     assert "breakpoints: skipped: no problem has one or two inputs" in said
 
@@ -600,7 +600,7 @@ class OfData(figures.Figure):
 def test_somebody_elses_figure_is_asked_before_it_draws(table, cube, tmp_path, monkeypatch):
     monkeypatch.setitem(registry.registry()._components, "figures", {"of-data": OfData})
     said = []
-    assert figures.save_all(cube, tmp_path, formats=["png"], tell=said.append) == []
+    assert figures.save_all(cube, tmp_path, formats=["png"], log=said.append) == []
     assert said == ["of-data: skipped: no problem has points held out, alas"]
     assert [path.name for path in figures.save_all(table, tmp_path, formats=["png"])] == ["of-data.png"]
 

@@ -19,7 +19,7 @@ import pytest
 from support import WATCHED, gfcompare
 
 import gfcompare as gfc
-from gfcompare.hooks import hookspecs
+from gfcompare.hooks import announced, hookspecs, plugin_files
 from gfcompare.hooks import registry as plugins
 from gfcompare.hooks.registry import Plugin, PluginWarning, Registry
 
@@ -85,8 +85,8 @@ def test_nothing_built_in_is_refused() -> None:
     assert [plugin for plugin in plugins.registry().plugins if plugin.error] == []
 
 
-@pytest.mark.parametrize("kind", plugins.KINDS)
-def test_every_kind_has_a_hook_and_something_built_in(kind: plugins.Kind) -> None:
+@pytest.mark.parametrize("kind", announced.KINDS)
+def test_every_kind_has_a_hook_and_something_built_in(kind: announced.Kind) -> None:
     assert f"gfcompare_{kind}" in dir(hookspecs)
     assert plugins.registry().names(kind)
     for component in plugins.registry().all(kind):
@@ -96,7 +96,7 @@ def test_every_kind_has_a_hook_and_something_built_in(kind: plugins.Kind) -> Non
 
 def test_every_hook_is_documented_and_of_a_known_kind() -> None:
     hooks = {name for name in dir(hookspecs) if name.startswith("gfcompare_")}
-    assert hooks == {f"gfcompare_{kind}" for kind in plugins.KINDS} | {"gfcompare_commands"}
+    assert hooks == {f"gfcompare_{kind}" for kind in announced.KINDS} | {"gfcompare_commands"}
     assert all(getattr(hookspecs, hook).__doc__ for hook in hooks)
 
 
@@ -280,8 +280,8 @@ def test_a_plugin_that_cannot_be_imported(
 
 @pytest.mark.usefixtures("fresh_registry")
 def test_a_single_file(watched: Path) -> None:
-    plugins.load_file(watched)
-    plugins.load_file(watched)  # the second time it is there already
+    plugin_files.load_file(watched)
+    plugin_files.load_file(watched)  # the second time it is there already
     assert gfc.integrator("watched", sleep=0.5).sleep == 0.5
     origin = plugins.registry().origin("integrators", "watched")
     assert (origin.name, origin.distribution) == ("watched.py", str(watched))
@@ -294,8 +294,8 @@ def test_moving_a_single_file_changes_nothing_and_editing_it_does(
 ) -> None:
     def key(path: Path) -> str:
         monkeypatch.setattr(plugins, "_registry", None)
-        monkeypatch.setattr(plugins, "_files", {})
-        plugins.load_file(path)
+        monkeypatch.setattr(plugin_files, "_files", {})
+        plugin_files.load_file(path)
         study = gfc.Study(
             "s", targets={"t": gfc.targets.Sine()}, integrators={"m": gfc.integrator("watched")}
         )
@@ -328,7 +328,7 @@ def test_a_single_file_that_is_wrong_is_an_error(tmp_path: Path, source: str, ca
     path.write_text(source)
     before = plugins.registry().plugins.copy()
     with pytest.raises(gfc.InputError) as caught:
-        plugins.load_file(path)
+        plugin_files.load_file(path)
     assert f"--plugin {path}" in str(caught.value)
     assert cause in str(caught.value)
     assert plugins.registry().plugins == before
@@ -341,7 +341,7 @@ def test_a_single_file_that_is_wrong_is_an_error(tmp_path: Path, source: str, ca
 def test_a_single_file_that_is_not_there(tmp_path: Path, name: str, cause: str) -> None:
     (tmp_path / "a.txt").write_text("x = 1")
     with pytest.raises(gfc.InputError, match=cause):
-        plugins.load_file(tmp_path / name)
+        plugin_files.load_file(tmp_path / name)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from support import gfcompare, refused
 import gfcompare as gfc
 from gfcompare.components.errors import ContractError
 from gfcompare.diagnostics.base import RESERVED_NAMES, check_quantity
-from gfcompare.hooks.registry import Plugin, PluginWarning, Registry, _check_class
+from gfcompare.hooks.announced import check_class
+from gfcompare.hooks.registry import Plugin, PluginWarning, Registry
 from gfcompare.integrators.contract import check_state
 from gfcompare.results import schema
 
@@ -286,12 +287,12 @@ def test_reserved_names_are_those_of_the_schema() -> None:
 )
 def test_a_diagnostic_with_a_name_that_is_taken_or_none_is_refused(name: str) -> None:
     with pytest.raises(gfc.InputError, match=f"Mine has the name {name!r}"):
-        _check_class("diagnostics", quantity(name))
+        check_class("diagnostics", quantity(name))
 
 
 @pytest.mark.parametrize("name", ["mine", "weight_norm", "step", "x_3", "_private", "Risk2"])
 def test_other_names_are_not(name: str, tmp_path: Path) -> None:
-    _check_class("diagnostics", quantity(name))
+    check_class("diagnostics", quantity(name))
     xr.Dataset({name: 1.0}).to_netcdf(tmp_path / "file.nc")
 
 
@@ -307,7 +308,7 @@ def test_other_names_are_not(name: str, tmp_path: Path) -> None:
 )
 def test_a_diagnostic_that_describes_no_variable_is_refused(others: dict[str, Any], message: str) -> None:
     with pytest.raises(gfc.InputError, match=message):
-        _check_class("diagnostics", quantity("mine", **others))
+        check_class("diagnostics", quantity("mine", **others))
 
 
 def test_names_that_are_paths_or_options_are_refused() -> None:
@@ -315,7 +316,7 @@ def test_names_that_are_paths_or_options_are_refused() -> None:
         space = {"name": name, "step": lambda self, *others: None, "step_size": 0.1}
         method = dataclass(frozen=True)(type("Method", (gfc.StepMethod,), space))
         with pytest.raises(gfc.InputError, match="Method has"):
-            _check_class("integrators", method)
+            check_class("integrators", method)
 
     @dataclass(frozen=True)
     class Optional(gfc.Initialization):
@@ -325,7 +326,7 @@ def test_names_that_are_paths_or_options_are_refused() -> None:
             return np.zeros(network.parameter_count)
 
     with pytest.raises(gfc.InputError, match=r"write name: ClassVar\[str\] = 'optional'"):
-        _check_class("initializations", Optional)
+        check_class("initializations", Optional)
 
 
 def test_a_claim_that_is_none_is_refused_at_loading() -> None:

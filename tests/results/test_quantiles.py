@@ -15,9 +15,9 @@ from gfcompare.figures import data
 from gfcompare.report.curves import over_seeds
 from gfcompare.report.summary import summary
 from gfcompare.results.quantiles import median, quantile
+from gfcompare.statistics.final_values import median_risks
 from gfcompare.statistics.intervals import kaplan_meier
 from gfcompare.statistics.intervals import median as with_interval
-from gfcompare.statistics.values import median_risks
 
 PROPERTY = examples(100)
 NUMBERS = st.floats(-1e6, 1e6)

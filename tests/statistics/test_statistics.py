@@ -75,32 +75,32 @@ def ended(risk, *, at=2):
 finite_or_not = st.floats(-20, 20) | st.sampled_from([np.inf, -np.inf, 0.0])
 
 
-@pytest.mark.parametrize("count", [7, 15, 33])
-def test_the_interval_of_a_median_is_that_of_the_exact_bootstrap(count):
-    """P(median of a resample <= k-th value) = P(Bin(n, k/n) > n/2), for odd n."""
-    values = np.sort(np.random.default_rng(count).standard_normal(count))
-    k = np.arange(1, count + 1)
-    distribution = stats.binom.sf(count // 2, count, k / count)
-    t = stats.t.ppf(0.975, count - 1)
-    tail = stats.norm.sf(t * math.sqrt(count / (count - 1)))
-    found = intervals.median(values)
-    assert found.value == np.median(values)
-    for end, level in ((found.low, tail), (found.high, 1 - tail)):
-        # Up to what 9999 resamples do not tell apart.
-        near = [
-            values[np.searchsorted(distribution, level + s)] for s in (-0.003, 0.003) if 0 < level + s < 1
-        ]
-        assert min(near, default=-np.inf) <= end <= max(near)
-        assert end in values
+@pytest.mark.parametrize("count", range(6, 65))
+def test_the_interval_of_a_median_covers_it_by_the_binomial_distribution(count):
+    """It does unless fewer than k of n seeds lie below the median, or above; with k + 1 too seldom."""
+    found = intervals.median(np.arange(count, dtype=np.float64))
+    k = int(found.low) + 1
+    assert found.high == count - k
+    missed = [2 * sum(math.comb(count, i) for i in range(n)) / 2**count for n in (k, k + 1)]
+    assert missed[0] <= 0.05 < missed[1]
 
 
-def test_an_expanded_percentile_interval_of_a_mean_is_that_of_student():
-    rng = np.random.default_rng(1)
-    values = rng.standard_normal(9)
-    level = intervals._expanded(9)
-    normal = stats.norm.ppf(0.5 + level / 2) * values.std() / 3  # the spread of means of resamples
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert normal == pytest.approx((high - low) / 2, rel=1e-12)
+@examples(30)
+@given(arrays(np.float64, st.tuples(st.just(2), st.integers(1, 40), st.just(3)), elements=st.floats(-9, 9)))
+def test_the_interval_of_a_median_is_that_of_scipy(values):
+    low, high = intervals.median_interval(values, 1)
+    for i, k in np.ndindex(2, 3):
+        expected = stats.quantile_test(values[i, :, k], p=0.5).confidence_interval(0.95)
+        np.testing.assert_equal((low[i, k], high[i, k]), (expected.low, expected.high))
+
+
+def test_the_interval_of_a_median_leaves_out_what_has_no_value():
+    values = np.arange(24.0).reshape(2, 12)
+    values[0, 5:] = np.nan
+    values[1, ::2] = np.nan
+    low, high = intervals.median_interval(values)
+    np.testing.assert_equal(low, [np.nan, 13.0])
+    np.testing.assert_equal(high, [np.nan, 23.0])
 
 
 @examples(40)
@@ -109,7 +109,8 @@ def test_a_median_lies_in_its_interval_whatever_the_order(values, random):
     found = intervals.median(np.array(values))
     shuffled = list(values)
     random.shuffle(shuffled)
-    np.testing.assert_equal(intervals.median(np.array(shuffled)), found)
+    again = intervals.median(np.array(shuffled))
+    np.testing.assert_equal(dataclasses.astuple(again), dataclasses.astuple(found))
     if len(values) < 6:
         assert math.isnan(found.low)
         assert math.isnan(found.high)
@@ -150,15 +151,16 @@ def mixtures(rng, count):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("count", [6, 8, 12, 18, 32])
-def test_intervals_cover_the_median(count, monkeypatch):
-    monkeypatch.setattr(intervals, "_RESAMPLES", 999)
+def test_intervals_cover_the_median(count):
     rng = np.random.default_rng(count)
     covered = []
     for _ in range(400):
         for sample, true in mixtures(rng, count):
             found = intervals.median(sample)
             covered.append(found.low <= true <= found.high)
-    assert 0.945 <= np.mean(covered) <= 0.99
+    # Exactly 96.9 % of 6, 99.2 % of 8, 96.1 % of 12, 96.9 % of 18, 98.0 % of 32; three errors of a share.
+    exact = 1 - 2 * stats.binom.cdf(intervals.median(np.arange(float(count))).low, count, 0.5)
+    assert abs(np.mean(covered) - exact) <= 3 * math.sqrt(exact * (1 - exact) / len(covered))
 
 
 # Shares

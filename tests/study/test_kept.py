@@ -152,7 +152,7 @@ def test_checks_of_other_trajectories_are_dropped_and_that_is_said(tmp_path: Pat
 
 
 def test_the_digest_tells_every_number_that_checks_depend_on(small_tree: xr.DataTree) -> None:
-    from gfcompare.results.validation import digest
+    from gfcompare.results.digest import digest
 
     data = small_tree["sine"].to_dataset()
     for name in ("weight_1", "bias_2", "flow_time", "risk", "gradient_norm", "target", "steps", "status"):

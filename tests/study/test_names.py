@@ -13,7 +13,7 @@ from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.errors import is_name, known_name, normalized
-from gfcompare.hooks import registry
+from gfcompare.hooks import announced
 from gfcompare.study.grids import checked_name
 
 PROPERTY = examples(200)
@@ -125,4 +125,4 @@ def test_a_component_with_a_bad_name_is_refused(name):
     """Its name becomes that of a method, a variable or a file."""
     found = type("Odd", (gfc.integrator("gd").__class__,), {"name": name, "__dataclass_fields__": {}})
     with pytest.raises(gfc.InputError, match="Odd has the name"):
-        registry._check_class("integrators", found)
+        announced.check_class("integrators", found)

@@ -12,7 +12,7 @@ import pytest
 from support import gfcompare, refused
 
 import gfcompare as gfc
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files
 from gfcompare.study.cell_files import cell_path
 from gfcompare.study.pickling import check_sendable
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_sent_goes_on_in_this_process_after_a_death(
     study_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     (tmp_path / "locked.py").write_text(LOCKED)
-    registry.load_file(tmp_path / "locked.py")
+    plugin_files.load_file(tmp_path / "locked.py")
     study = gfc.Study.from_toml(study_file(last="[integrators.locked]"))
     (tmp_path / "out" / "cells").mkdir(parents=True)
     marks = [cell_path(tmp_path / "out", study.cells()[0]), tmp_path / "out" / "cells" / "warm-up"]
@@ -124,6 +124,6 @@ def test_a_diagnostic_of_a_file(tmp_path: Path) -> None:
         "    def compute(self, problem, theta):\n        with lock:\n            return theta[..., 0]\n"
         "@gfc.hookimpl\ndef gfcompare_diagnostics():\n    return [D]\n"
     )
-    registry.load_file(plugin)
+    plugin_files.load_file(plugin)
     with pytest.raises(gfc.InputError, match=r"the diagnostic 'd' of plugin 'locked.py' of .* cannot pickle"):
         check_sendable(())

@@ -22,7 +22,7 @@ from test_runner import Listener
 
 import gfcompare as gfc
 from gfcompare.components.errors import ExitCalledError, MethodWarning, RunError
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files
 from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning, checked_names
 from gfcompare.integrators.status import Status
 from gfcompare.study import attempts, cell_files
@@ -372,7 +372,7 @@ def test_a_diagnostic_at_which_processes_die_is_left_out_and_no_trajectory_is_lo
     tmp_path: Path, fresh_registry: None
 ) -> None:
     (tmp_path / "dying.py").write_text(DYING)
-    registry.load_file(tmp_path / "dying.py")
+    plugin_files.load_file(tmp_path / "dying.py")
     made = study(gd=gfc.integrator("gd"), sgd=gfc.integrator("sgd"))
     made = made.replace(diagnostics=checked_names(["sharpness", "dying"]))
     with pytest.warns(DiagnosticWarning, match=r"diagnostic 'dying' .* is left out \(NaN\): .*exit code 7"):
@@ -409,7 +409,7 @@ def test_files_that_vanish_are_an_error_and_no_endless_run(tmp_path: Path, jobs:
 @pytest.mark.thorough
 def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: None) -> None:
     (tmp_path / "ending.py").write_text(ENDING)
-    registry.load_file(tmp_path / "ending.py")
+    plugin_files.load_file(tmp_path / "ending.py")
     made = study(ending=gfc.integrator("ending", act="die"), gd=gfc.integrator("gd"))
     with pytest.raises(WorkersLostError, match=r"sine / ending .* \(exit code 7\)"):
         made.run(tmp_path, jobs=2, on_error="raise")

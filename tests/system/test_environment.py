@@ -23,7 +23,7 @@ import gfcompare as gfc
 from gfcompare.cli import base
 from gfcompare.components.errors import _is_unprinted, is_name, printable
 from gfcompare.components.fingerprint import name_and_version
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files
 from gfcompare.system import module_path, threads
 
 Write = Callable[..., Path]
@@ -117,16 +117,16 @@ def with_neighbour(folder: Path, step: float, name: str = "beside_it") -> Path:
 
 
 def test_a_plugin_file_imports_its_neighbour(tmp_path: Path, own_modules: None) -> None:
-    registry.load_file(with_neighbour(tmp_path, 0.25))
+    plugin_files.load_file(with_neighbour(tmp_path, 0.25))
     assert gfc.integrator("watched").options()["step_size"] == 0.25
 
 
 @pytest.mark.parametrize("name", ["beside_it", "pluggy"])
 def test_a_neighbour_that_another_module_stands_for(tmp_path: Path, own_modules: None, name: str) -> None:
     if name == "beside_it":
-        registry.load_file(with_neighbour(tmp_path / "a", 0.25))
+        plugin_files.load_file(with_neighbour(tmp_path / "a", 0.25))
     with pytest.raises(gfc.InputError, match=rf"'{name}' is imported from .*not from beside the plugin"):
-        registry.load_file(with_neighbour(tmp_path / "b", 0.5, name))
+        plugin_files.load_file(with_neighbour(tmp_path / "b", 0.5, name))
 
 
 @pytest.mark.thorough

@@ -15,7 +15,7 @@ import gfcompare as gfc
 from gfcompare import cli, figures, statistics, work_precision
 from gfcompare.cli.base import a_path
 from gfcompare.figures import work_precision as diagrams
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, registry
 from gfcompare.report import page
 from gfcompare.study import runner
 from gfcompare.system.paths import user_path
@@ -86,7 +86,7 @@ def test_every_function_of_the_package(
     assert work_precision.read("~/w").equals(measured.tree)
     diagrams.save(measured.tree, "~/diagrams", formats=["svg"])
     (home / "watched.py").write_text(WATCHED)
-    registry.load_file("~/watched.py")
+    plugin_files.load_file("~/watched.py")
     made = {path.relative_to(home).as_posix() for path in home.rglob("*")}
     assert {
         "r/result.nc",

@@ -20,7 +20,7 @@ import gfcompare as gfc
 from gfcompare import cli, measures, targets, theory
 from gfcompare.diagnostics.lyapunov import lyapunov, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, registry
 from gfcompare.results import opening, schema, store
 from gfcompare.theory.exponents import decay, exponent
 from gfcompare.theory.limits import _continuous, _smallest_critical_risk
@@ -819,7 +819,7 @@ def test_the_command_fails_if_a_check_does(
 ) -> None:
     plugin = tmp_path / "double.py"
     plugin.write_text(DOUBLE, encoding="utf-8")
-    registry.load_file(plugin)
+    plugin_files.load_file(plugin)
     path = study_file(("[integrators.gd]\nstep_size = 0.1", "[integrators.double]"))
     gfc.Study.from_toml(path).run(tmp_path / "out", jobs=1)
     code, printed, said = command("verify", tmp_path / "out", "--plugin", plugin)

@@ -27,7 +27,7 @@ from gfcompare.figures.saving import FORMATS
 from gfcompare.work_precision import contents
 from gfcompare.work_precision.errors import Comparison, Trajectories
 from gfcompare.work_precision.running import distinct, reference_methods
-from gfcompare.work_precision.settings import FACTORS, TOLERANCES, lines, refined
+from gfcompare.work_precision.settings import FACTORS, TOLERANCES, method_sweeps, refined
 
 Write = Callable[..., Path]
 SINE = {"sine": gfc.targets.Sine()}
@@ -74,7 +74,7 @@ def tree(folder: Path) -> xr.DataTree:
 
 def test_a_flow_is_run_over_tolerances_and_descent_over_step_sizes() -> None:
     atol = gfc.integrator("standard-gf", rtol=1e-4, atol=1e-7)
-    found = lines(study({"flow": atol, "gd": gfc.integrator("gd", step_size=0.1)}))
+    found = method_sweeps(study({"flow": atol, "gd": gfc.integrator("gd", step_size=0.1)}))
     assert [(line.name, line.varied) for line in found] == [("flow", "rtol"), ("gd", "step_size")]
     assert found[0].values == TOLERANCES == LADDER
     assert [m.rtol for m in found[0].methods] == list(LADDER)
@@ -87,7 +87,7 @@ def test_a_flow_is_run_over_tolerances_and_descent_over_step_sizes() -> None:
 def test_a_list_in_the_study_is_what_is_run_and_families_are_lines() -> None:
     flows = [gfc.integrator("standard-gf", method=m) for m in ("ndf", "bdf")]
     steps = [gfc.integrator("gd", step_size=h, normalize=n) for h in (0.01, 0.3, 0.1) for n in (False, True)]
-    found = lines(study({"flow": flows, "gd": steps, "one": gfc.integrator("gd")}))
+    found = method_sweeps(study({"flow": flows, "gd": steps, "one": gfc.integrator("gd")}))
     assert [line.name for line in found] == [
         *("flow[method ndf]", "flow[method bdf]"),
         *("gd[normalize false]", "gd[normalize true]", "one"),
@@ -100,12 +100,12 @@ def test_a_list_in_the_study_is_what_is_run_and_families_are_lines() -> None:
 
 def test_given_tolerances_are_those_of_every_flow() -> None:
     some = {"flow": gfc.integrator("standard-gf"), "gd": gfc.integrator("gd")}
-    found = lines(study(some), (1e-9, 1e-5, 1e-9))
+    found = method_sweeps(study(some), (1e-9, 1e-5, 1e-9))
     assert [line.values for line in found] == [(1e-5, 1e-9), tuple(0.01 * f for f in FACTORS)]
 
 
 def test_of_a_flow_with_a_step_size_that_is_varied() -> None:
-    (line,) = lines(study({"modified-flow": gfc.integrator("modified-flow", step_size=0.2)}))
+    (line,) = method_sweeps(study({"modified-flow": gfc.integrator("modified-flow", step_size=0.2)}))
     assert (line.varied, line.values) == ("step_size", tuple(0.2 * f for f in FACTORS))
 
 
@@ -123,7 +123,7 @@ def test_of_a_flow_with_a_step_size_that_is_varied() -> None:
 )
 def test_what_cannot_be_varied_is_refused(methods, tolerances, message) -> None:
     with pytest.raises(InputError, match=message):
-        lines(study({name: gfc.integrator(name) for name in methods}), tolerances)
+        method_sweeps(study({name: gfc.integrator(name) for name in methods}), tolerances)
 
 
 @given(st.floats(1e-4, 1.0), st.floats(0.1, 2.0), st.floats(0.5, 50.0), st.sampled_from([0.5, 0.125]))
@@ -393,7 +393,7 @@ def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -
 def test_progress_is_shown_unless_that_is_not_wanted(
     small: gfc.Study, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells = 2 * sum(len(line.labels) for line in lines(small, ()))
+    cells = 2 * sum(len(line.labels) for line in method_sweeps(small, ()))
     work_precision.run(small, folder, jobs=1)
     said = capsys.readouterr().err
     assert f"{cells} of {cells} cells are finished already" in said  # the settings

@@ -98,25 +98,25 @@ class Kinks:
         # Where weights and bias of each neuron of the first layer are in theta and y.
         self._rows = np.column_stack([weights, weights.size + np.arange(self._first)])
         z = self._pre_activations(y)
-        self._slopes = (z > 0.0).astype(np.float64)
+        self._derivatives = (z > 0.0).astype(np.float64)
         # -1 where the neuron is active, so that signs * z > 0 where the sign has changed; 0 where it slides.
-        self._signs = 1.0 - 2.0 * self._slopes
+        self._signs = 1.0 - 2.0 * self._derivatives
         self._sliding: dict[int, Sliding] = {}
-        self._held = self._with(self._slopes)
+        self._held = self._with(self._derivatives)
         # Size of each row at the start of the last step: what it has vanished against.
         self._sizes = np.linalg.norm(y[self._rows], axis=1)
         self.changes = 0
         self.slides = 0
         self.vanished = 0
 
-    def _with(self, slopes: Array) -> CountedProblem:
+    def _with(self, derivatives: Array) -> CountedProblem:
         """Return the problem with given activations, shape (S, G)."""
-        return self._problem.with_activations(np.ascontiguousarray(slopes[:, self._group]))
+        return self._problem.with_activations(np.ascontiguousarray(derivatives[:, self._group]))
 
-    def _pre_activations(self, y: Array, slopes: Array | None = None) -> Array:
+    def _pre_activations(self, y: Array, derivatives: Array | None = None) -> Array:
         """Return the pre-activations, shape (S, G), with given activations, (S, G), if there are any."""
         theta = self._flow.parameters(self._problem, y)
-        expanded = None if slopes is None else np.ascontiguousarray(slopes[:, self._group])
+        expanded = None if derivatives is None else np.ascontiguousarray(derivatives[:, self._group])
         return self._problem.pre_activations(theta, expanded)[:, self._ones]
 
     @property
@@ -236,7 +236,7 @@ class Kinks:
         # All of them before any is judged: several change at once where a row vanishes.
         late = self._late(y)
         for neuron, point in late:
-            self._hold(neuron, point, self._slopes[neuron, point] == 0.0)
+            self._hold(neuron, point, self._derivatives[neuron, point] == 0.0)
         affected: dict[int, list[int]] = defaultdict(list)
         for neuron, point in late:
             affected[neuron].append(point)
@@ -252,7 +252,7 @@ class Kinks:
         for point in points:
             rate = self._deep_rate(y, neuron, point)
             # A neuron that becomes inactive at its last point stops there, with rate 0: it does not slide.
-            if not (rate > 0.0 if self._slopes[neuron, point] else rate <= 0.0):
+            if not (rate > 0.0 if self._derivatives[neuron, point] else rate <= 0.0):
                 raise StuckError(f"{self._name(neuron)} slides along its kink at {self._called(point)}")
 
     def _settle(self, y: Array, neuron: int, late: list[int]) -> Array:
@@ -267,16 +267,18 @@ class Kinks:
         if late and rank(vectors) == len(row) and (small or (before and before.rank == len(row) - 1)):
             return self._vanish(y, neuron)
         inactive, kappas = self._influence(y, neuron, points)
-        sides = chosen(inactive, vectors, kappas, self._slopes[neuron, points])
+        sides = chosen(inactive, vectors, kappas, self._derivatives[neuron, points])
         if sides is None:
             places = ", ".join(self._called(point) for point in points)
             raise StuckError(f"{self._name(neuron)}: no flow leads on from its kinks at {places}")
         slides = sides == 0.5
         if rank(vectors[slides]) == len(row):
             return self._vanish(y, neuron)
-        returned = np.array([p in late for p in points]) & ~slides & (sides != self._slopes[neuron, points])
+        returned = (
+            np.array([p in late for p in points]) & ~slides & (sides != self._derivatives[neuron, points])
+        )
         for point, side in zip(points, sides.tolist(), strict=True):
-            self._slopes[neuron, point] = float(side == 1.0)
+            self._derivatives[neuron, point] = float(side == 1.0)
             self._signs[neuron, point] = 0.0 if side == 0.5 else 1.0 - 2.0 * side
         self._slide(neuron, [point for point, slide in zip(points, slides, strict=True) if slide])
         self.slides += sum(point not in old for point in self._slides_of(neuron))
@@ -291,7 +293,7 @@ class Kinks:
         """Let the row of a neuron end at 0, where the neuron is inactive; return y with it."""
         y = y.copy()
         y[self._rows[neuron]] = 0.0
-        self._slopes[neuron], self._signs[neuron] = 0.0, 1.0
+        self._derivatives[neuron], self._signs[neuron] = 0.0, 1.0
         self._slide(neuron, [])
         self.vanished += 1
         return y
@@ -301,14 +303,14 @@ class Kinks:
 
         The second, shape (m,), is in units of (x, 1).
         """
-        row, slopes = self._rows[neuron], self._slopes.copy()
-        slopes[neuron, points] = 0.0
-        inactive = self._flow.velocity(self._with(slopes), y)[row]
+        row, derivatives = self._rows[neuron], self._derivatives.copy()
+        derivatives[neuron, points] = 0.0
+        inactive = self._flow.velocity(self._with(derivatives), y)[row]
         kappas = np.empty(len(points))
         for number, point in enumerate(points):
-            slopes[neuron, point] = 1.0
-            jump = self._flow.velocity(self._with(slopes), y)[row] - inactive
-            slopes[neuron, point] = 0.0
+            derivatives[neuron, point] = 1.0
+            jump = self._flow.velocity(self._with(derivatives), y)[row] - inactive
+            derivatives[neuron, point] = 0.0
             kappas[number] = jump @ self._points[point] / (self._points[point] @ self._points[point])
         return inactive, kappas
 
@@ -325,7 +327,7 @@ class Kinks:
                 if not 0.0 <= share <= 1.0:
                     self._hold(neuron, point, share > 1.0)
             self._slide(neuron, [point for point, stays in zip(points, inside, strict=True) if stays])
-        self._held = self._with(self._slopes)
+        self._held = self._with(self._derivatives)
         return left
 
     def _slides_of(self, neuron: int) -> list[int]:
@@ -337,12 +339,12 @@ class Kinks:
         self._sliding.pop(neuron, None)
         if points:
             self._sliding[neuron] = Sliding(self._rows[neuron], points, self._points[points])
-        self._held = self._with(self._slopes)
+        self._held = self._with(self._derivatives)
 
     def _hold(self, neuron: int, point: int, active: bool) -> None:
-        self._slopes[neuron, point] = 1.0 if active else 0.0
+        self._derivatives[neuron, point] = 1.0 if active else 0.0
         self._signs[neuron, point] = -1.0 if active else 1.0
-        self._held = self._with(self._slopes)
+        self._held = self._with(self._derivatives)
         self.changes += int(self._multiplicity[point])
 
     def _name(self, neuron: int) -> str:
@@ -363,7 +365,7 @@ class Kinks:
         velocity = self.velocity(y)
         size = 1e-6 * (1.0 + float(np.linalg.norm(y))) / max(float(np.linalg.norm(velocity)), 1e-300)
         ends = [
-            self._pre_activations(y + sign * size * velocity, self._slopes)[neuron, point]
+            self._pre_activations(y + sign * size * velocity, self._derivatives)[neuron, point]
             for sign in (1.0, -1.0)
         ]
         return float(ends[0] - ends[1]) / (2.0 * size)
@@ -376,11 +378,11 @@ class Kinks:
         """Return the shares of the active sides of each sliding neuron; it slides while all are in [0, 1]."""
         if not self._sliding:
             return {}
-        slopes = self._slopes.copy()
+        derivatives = self._derivatives.copy()
         for neuron, sliding in self._sliding.items():
-            slopes[neuron, sliding.points] = 1.0
+            derivatives[neuron, sliding.points] = 1.0
         inactive = self._flow.velocity(self._held, y)
-        jump = self._flow.velocity(self._with(slopes), y) - inactive
+        jump = self._flow.velocity(self._with(derivatives), y) - inactive
         result = {}
         for neuron, sliding in self._sliding.items():
             kappas = (

@@ -134,6 +134,8 @@ class CompiledFlow:
                 reached = rows & (ends == ndf.RUNNING)
                 theta[reached] = self.parameters(problem, y[reached])
                 pending &= ~reached
+                if reached.all():
+                    break
                 for m in np.flatnonzero(rows & ~reached).tolist():
                     found, status = self._decide(problem, tables, m, int(ends[m]), time, theta)
                     if found is not None:
@@ -141,8 +143,9 @@ class CompiledFlow:
                     if status != Status.RUNNING:
                         statuses[m] = status
                     pending[m] = found is None and status == Status.RUNNING
-        ended = np.isin(np.arange(len(running)), list(statuses))
-        times = np.where(running, np.where(ended, tables.clocks[:, 0], time), times)
+        times[running] = time
+        for m in statuses:
+            times[m] = tables.clocks[m, 0]
         result = state.replace(
             theta=theta,
             time=times,
@@ -261,16 +264,25 @@ def start(field: Field, problem: CountedProblem, theta: Array) -> State:
     problem : under a measure with a density
     theta : initial parameters, shape (M, P)
     """
-    y = np.stack([field.coordinates(problem.only(m), row) for m, row in enumerate(theta)])
-    velocity = np.stack([field.velocity(problem.only(m), row) for m, row in enumerate(y)])
+    normalized = field.compiled_as == "normalized"
+    # A state is a value: it must not change with what the caller has given.
+    y = np.array(theta, dtype=np.float64)
     flow = CompiledFlow.start(
         problem,
         y,
-        velocity,
+        _velocities(problem, y, normalized),
         rtol=field.rtol,
         atol=field.atol,
         max_steps=field.max_steps,
-        normalized=field.compiled_as == "normalized",
+        normalized=normalized,
     )
     state = State.at(flow.parameters(problem, y), flow)
     return state.replace(rejected_steps=flow.tables.counts[:, 4].copy())
+
+
+def _velocities(problem: CountedProblem, y: Array, normalized: bool) -> Array:
+    """Return y', shape (M, P), at y, shape (M, P), for all trajectories at once: see `compiled_as`."""
+    if not normalized:
+        return -problem.gradient(y)
+    theta, rho = problem.network.polar(y)
+    return -problem.network.project(theta, problem.gradient(theta), rho)

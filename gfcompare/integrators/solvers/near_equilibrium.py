@@ -181,8 +181,12 @@ class Linearized:
         # So much at least is rounding, also where parameters are 0 and do not move at states near by.
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.sqrt(2.0 * float(problem.risk(theta)))
-            slopes = np.sqrt(self._modes.T**2 @ _slopes(problem, theta, hessian) ** 2)
-            noise = np.maximum(noise, _EPSILON * scale * np.minimum(slopes, np.sqrt(np.abs(self.spectrum))))
+            modal_derivatives = np.sqrt(
+                self._modes.T**2 @ _function_derivatives(problem, theta, hessian) ** 2
+            )
+            noise = np.maximum(
+                noise, _EPSILON * scale * np.minimum(modal_derivatives, np.sqrt(np.abs(self.spectrum)))
+            )
         known = np.abs(components.mean(axis=0)) > _SIGNIFICANT * noise
         self.speeds, self.noise = np.where(known, components[0], 0.0), np.where(known, 0.0, noise)
         # Eigenvalues are known up to this, shape (n,).
@@ -262,7 +266,7 @@ def _size(motion: Array, scale: Array) -> float:
         return float(np.sqrt(np.mean((motion / scale) ** 2)))
 
 
-def _slopes(problem: Derivatives, theta: Array, hessian: Array) -> Array:
+def _function_derivatives(problem: Derivatives, theta: Array, hessian: Array) -> Array:
     """Return sqrt(2) |df/dz_p| in L2 of the input measure, or more, shape (n,), at theta of shape (P,).
 
     The sum that makes a component of the gradient is at most sqrt(2 L) times this, by Cauchy and Schwarz. It

@@ -187,7 +187,7 @@ class DormandPrince5(_Tableau):
 
     def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
         """Make a step; `f0` is the velocity at its start."""
-        stages, end, stretch = self._stages(velocity, start, f0, size)
+        stages, end, stiffness = self._stages(velocity, start, f0, size)
         deviation = size * (RK45.E @ stages)
         error = tolerance.norm(deviation, start, end)
         return Step(
@@ -197,7 +197,7 @@ class DormandPrince5(_Tableau):
             size,
             deviation,
             error,
-            stretch,
+            stiffness,
             _POWERS,
             lambda: size * (RK45.P.T @ stages),
         )
@@ -216,7 +216,7 @@ class DormandPrince8(_Tableau):
 
     def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
         """Make a step; `f0` is the velocity at its start."""
-        stages, end, stretch = self._stages(velocity, start, f0, size)
+        stages, end, stiffness = self._stages(velocity, start, f0, size)
         fifth, third = size * (DOP853.E5 @ stages), size * (DOP853.E3 @ stages)
         large, small = tolerance.norm(fifth, start, end), tolerance.norm(third, start, end)
         error = large**2 / np.hypot(large, 0.1 * small) if large > 0.0 else 0.0
@@ -229,4 +229,4 @@ class DormandPrince8(_Tableau):
             cubic = hermite_terms(end - start, f0, stages[-1], size)
             return np.concatenate([cubic, size * (DOP853.D @ more)])
 
-        return Step(start, end, stages[-1], size, fifth, float(error), stretch, _SEVENTH, terms)
+        return Step(start, end, stages[-1], size, fifth, float(error), stiffness, _SEVENTH, terms)

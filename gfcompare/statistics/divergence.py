@@ -8,8 +8,8 @@ import xarray as xr
 
 from gfcompare.integrators.status import Status
 from gfcompare.results.reading import COMPLETE
+from gfcompare.statistics.final_values import groups
 from gfcompare.statistics.intervals import share
-from gfcompare.statistics.values import groups
 
 
 def diverged_shares(tree: xr.DataTree) -> pd.DataFrame:

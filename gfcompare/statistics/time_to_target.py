@@ -9,9 +9,9 @@ import xarray as xr
 from gfcompare.components.errors import unknown_name
 from gfcompare.results.clocks import CLOCKS, Clock
 from gfcompare.results.reading import by_samples
+from gfcompare.statistics.final_values import groups
 from gfcompare.statistics.intervals import FEWEST, Estimate, kaplan_meier
 from gfcompare.statistics.reaching import Targets, chosen_targets, first_reach
-from gfcompare.statistics.values import groups
 
 #: What clocks are called, with their units.
 CLOCK_NAMES: dict[Clock, str] = {

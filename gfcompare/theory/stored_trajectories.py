@@ -29,7 +29,7 @@ _ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class StoredTrajectory:
     """One trajectory: T saved states of one method on one problem from one seed.
 
     Attributes
@@ -134,7 +134,9 @@ class Case:
         return float(self.time[-1])
 
 
-def cases(tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None) -> Iterator[Case]:
+def stored_trajectories(
+    tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None
+) -> Iterator[StoredTrajectory]:
     """Yield every trajectory of a result, those of one method and problem after each other.
 
     Parameters
@@ -156,7 +158,7 @@ def cases(tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None) -> Iterator
             theta = parameters(one)
             for m, seed in enumerate(data["seed"].values.tolist()):
                 there = np.isfinite(theta[m]).all(axis=1)
-                yield Case(
+                yield StoredTrajectory(
                     problem_name=str(name),
                     method_name=str(label),
                     seed=int(seed),

@@ -1,0 +1,89 @@
+"""Where each public name lives: read by type checkers, and by `lazy_loader` when gfcompare is imported."""
+
+from . import (
+    critical_points,
+    diagnostics,
+    figures,
+    initializations,
+    measures,
+    piecewise,
+    statistics,
+    targets,
+    theory,
+    work_precision,
+)
+from .components.component import Component
+from .components.errors import InputError
+from .components.versions import __version__
+from .diagnostics import Diagnostic
+from .evaluators.applicability import Applicability
+from .evaluators.base import Evaluator
+from .evaluators.parts import ProblemParts
+from .evaluators.quadrature import Quadrature
+from .hooks.hookspecs import hookimpl
+from .hooks.registry import integrator
+from .initializations import Initialization
+from .integrators.base import Integrator, State
+from .integrators.counting import CountedProblem
+from .integrators.flow import FlowIntegrator
+from .integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize
+from .integrators.status import Array, Status
+from .integrators.steps import StepMethod
+from .measures import Measure
+from .network import ReLUNetwork
+from .problem import Problem
+from .results.integrated import integrate
+from .results.opening import open_study
+from .results.reading import parameters
+from .results.validation import validate
+from .study.diagnosing import diagnose
+from .study.limits import Limits
+from .study.study import Study
+from .study.times import Times
+from .targets import Target
+
+__all__ = [
+    "Applicability",
+    "Array",
+    "Component",
+    "CountedProblem",
+    "Diagnostic",
+    "Evaluator",
+    "FlowIntegrator",
+    "Initialization",
+    "InputError",
+    "Integrator",
+    "Limits",
+    "Measure",
+    "PiecewiseConstant",
+    "PolynomialDecay",
+    "Problem",
+    "ProblemParts",
+    "Quadrature",
+    "ReLUNetwork",
+    "State",
+    "Status",
+    "StepMethod",
+    "StepSize",
+    "Study",
+    "Target",
+    "Times",
+    "__version__",
+    "critical_points",
+    "diagnose",
+    "diagnostics",
+    "figures",
+    "hookimpl",
+    "initializations",
+    "integrate",
+    "integrator",
+    "measures",
+    "open_study",
+    "parameters",
+    "piecewise",
+    "statistics",
+    "targets",
+    "theory",
+    "validate",
+    "work_precision",
+]
