@@ -142,7 +142,7 @@ class ReLUNetwork:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Names of the groups of parameters: weight_1, bias_1, ..., weight_L, bias_L; and biases, all bias_k."""
+        """Names of groups of parameters: weight_1, bias_1, ..., weight_L, bias_L; and biases, all bias_k."""
         layers = range(1, self.depth + 1)
         return (*(f"{kind}_{k}" for k in layers for kind in ("weight", "bias")), "biases")
 
@@ -160,7 +160,7 @@ class ReLUNetwork:
         for group in groups:
             if group not in self.groups:
                 raise unknown_name("group of parameters", group, self.groups)
-            for k, (weight, bias) in enumerate(self._slices, start=1):
+            for k, (weight, bias, *_) in enumerate(self._slices, start=1):
                 result[weight] |= group == f"weight_{k}"
                 result[bias] |= group in ("biases", f"bias_{k}")
         return result

@@ -56,6 +56,7 @@ class Check:
     unit : of residual and tolerance
     reference : where it is proved, with DOI or arXiv number
     judge : looks at a trajectory
+    all_free : whether it is proved for networks all of whose parameters move
     """
 
     name: str
@@ -63,6 +64,7 @@ class Check:
     unit: str
     reference: str
     judge: Callable[[StoredTrajectory], CheckResult]
+    all_free: bool = False
 
 
 def worst(residuals: Array, tolerances: Array) -> int:

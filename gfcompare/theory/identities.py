@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov, lyapunov_slope
+from gfcompare.evaluators.frozen import conserved_neurons
 from gfcompare.theory.base import Check, CheckResult, inapplicable, judged, worst
 from gfcompare.theory.references import CONSTANT_TARGETS, DU_HU_LEE, JENTZEN_RIEKERT, REPLAY
 from gfcompare.theory.stored_trajectories import StoredTrajectory
@@ -191,6 +192,9 @@ def balancedness(trajectory: StoredTrajectory) -> CheckResult:
         return inapplicable(trajectory.no_flow)
     if trajectory.flow == "normalized":
         return inapplicable("the normalised flow conserves the norm of each row instead")
+    neurons = np.flatnonzero(conserved_neurons(trajectory.network, trajectory.frozen))
+    if not neurons.size:
+        return inapplicable(f"every neuron has frozen parameters: {', '.join(trajectory.frozen)}")
     if len(trajectory.time) < 2:
         return inapplicable("fewer than two states are saved")
     values = np.concatenate(trajectory.network.balancedness(trajectory.theta), axis=-1)
@@ -208,9 +212,9 @@ def balancedness(trajectory: StoredTrajectory) -> CheckResult:
     steps = (np.diff(trajectory.steps) + 1.0)[:, None]
     allowed = SAFETY * np.cumsum(steps * np.maximum(per_step[1:], per_step[:-1]), axis=0)
     allowed += 64 * np.finfo(np.float64).eps * np.linalg.norm(trajectory.theta[1:], axis=1)[:, None] ** 2
-    residuals = np.abs(values[1:] - values[0])
+    residuals, allowed = np.abs(values[1:] - values[0])[:, neurons], allowed[:, neurons]
     i, neuron = divmod(worst(residuals.ravel(), allowed.ravel()), residuals.shape[1])
-    place = f"hidden neuron {neuron + 1} at t = {trajectory.time[i + 1]:.4g}"
+    place = f"hidden neuron {neurons[neuron] + 1} at t = {trajectory.time[i + 1]:.4g}"
     detail = f"the change is largest by its tolerance for {place}"
     return judged(residuals[i, neuron], allowed[i, neuron], detail)
 
@@ -262,5 +266,6 @@ CHECKS = (
         "parameter^2",
         CONSTANT_TARGETS,
         lyapunov_identity,
+        all_free=True,
     ),
 )

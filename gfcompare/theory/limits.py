@@ -243,6 +243,7 @@ CHECKS = (
         "1",
         f"{NORMALIZED}; for a constant target {CONSTANT_TARGETS}",
         boundedness,
+        all_free=True,
     ),
     Check(
         "critical-point",
@@ -250,6 +251,7 @@ CHECKS = (
         "1",
         JENTZEN_RIEKERT,
         critical_point,
+        all_free=True,
     ),
     Check(
         "affine-target",
@@ -257,6 +259,7 @@ CHECKS = (
         "1",
         f"{JENTZEN_RIEKERT}; {CRITICAL_POINTS}",
         affine_target,
+        all_free=True,
     ),
     Check(
         "constant-target",
@@ -264,6 +267,7 @@ CHECKS = (
         "output^2",
         CONSTANT_TARGETS,
         constant_target,
+        all_free=True,
     ),
-    Check("rate", "the risk converges at rate 1 or faster", "1", RATES, rate),
+    Check("rate", "the risk converges at rate 1 or faster", "1", RATES, rate, all_free=True),
 )

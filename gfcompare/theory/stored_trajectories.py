@@ -14,7 +14,7 @@ from gfcompare.integrators.base import FlowName, Integrator
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
-from gfcompare.results.reading import network_of, parameters
+from gfcompare.results.reading import frozen_of, network_of, parameters
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.theory.replays import Replays
 from gfcompare.theory.tolerances import Sample, risk_change, step_error
@@ -37,6 +37,7 @@ class StoredTrajectory:
     problem_name, method_name : in the study
     seed : of its initial network
     network : the architecture
+    frozen : the groups of parameters that stayed where they were
     sample : the input measure as it is stored, on points
     problem : the problem; None if it could not be made again, for the reason `no_problem`
     method : the method; None if it could not be made again, for the reason `no_method`
@@ -55,6 +56,7 @@ class StoredTrajectory:
     method_name: str
     seed: int
     network: ReLUNetwork
+    frozen: tuple[str, ...]
     sample: Sample
     problem: Problem | None
     no_problem: str
@@ -163,6 +165,7 @@ def stored_trajectories(
                     method_name=str(label),
                     seed=int(seed),
                     network=network,
+                    frozen=frozen_of(data),
                     sample=sample,
                     problem=problem,
                     no_problem=no_problem,

@@ -106,4 +106,7 @@ def _accuracy_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 def _judge(check: Check, trajectory: StoredTrajectory) -> CheckResult:
     if not len(trajectory.time):
         return inapplicable("the trajectory has no states")
+    if check.all_free and trajectory.frozen:
+        frozen = ", ".join(trajectory.frozen)
+        return inapplicable(f"proved for networks without frozen parameters, here {frozen}")
     return check.judge(trajectory)
