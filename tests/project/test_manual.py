@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import typer
-from support import PATIENCE, ROOT, TINY, gfcompare
+from support import PATIENCE, ROOT, TINY, in_process
 
 import gfcompare as gfc
 from gfcompare.hooks.registry import registry
@@ -74,7 +74,7 @@ def commands(page):
 @pytest.mark.parametrize("command", dict.fromkeys(c.strip() for page in PAGES for c in commands(page)))
 def test_commands_of_the_pages_run(command, folder):
     # Figures are drawn by .ci/run.
-    result = gfcompare(
+    result = in_process(
         *command.split(), *(["--no-figures"] if command.startswith("run ") else []), cwd=folder
     )
     assert result.returncode == 0, result.stderr

@@ -16,7 +16,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
-from support import ROOT, assert_same_bits, examples, gfcompare, refused
+from support import ROOT, assert_same_bits, examples, gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
@@ -562,7 +562,7 @@ def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, 
     path = study_file(last="[integrators.standard-gf]\n[integrators.l-bfgs]\n")
     arguments = ("work-precision", path, "--output", tmp_path / "out", "--jobs", 1)
     arguments += ("--rtol", 1e-3, "--rtol", 1e-6)
-    first, second = gfcompare(*arguments), gfcompare(*arguments)
+    first, second = in_process(*arguments), in_process(*arguments)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert re.search(
         r"^sine +gd +step_size 0\.1 +\d\.\de-0\d +\d.* 0 % +10 +\S+ s +[01]\.\d\d", first.stdout, re.M
@@ -583,7 +583,7 @@ def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, 
 
 
 def test_help_of_the_command() -> None:
-    done = gfcompare("work-precision", "--help")
+    done = in_process("work-precision", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     for option in ("--output", "--jobs", "--rtol", "--force", "--traceback", "--plugin"):
         assert option in done.stdout
@@ -625,25 +625,27 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
     copy.mkdir()
     shutil.copy(folder / contents.FILE, copy)
     assert work_precision.located(copy) == copy / contents.FILE
-    by_folder, by_file = gfcompare("info", copy), gfcompare("info", copy / contents.FILE)
+    by_folder, by_file = in_process("info", copy), in_process("info", copy / contents.FILE)
     assert (by_folder.returncode, by_folder.stderr) == (0, "")
     assert by_folder.stdout == by_file.stdout
     assert "work-precision study, made" in by_folder.stdout
     assert "uncertainty of the reference for" in by_folder.stdout
-    drawn = gfcompare("plot", copy, "--figure", "work_precision_risk", "--format", "svg")
+    drawn = in_process("plot", copy, "--figure", "work_precision_risk", "--format", "svg")
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert [path.name for path in (copy / "figures").iterdir()] == ["work_precision_risk.svg"]
-    assert gfcompare("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
+    assert in_process("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
     assert len(list((tmp_path / "all").iterdir())) == 3
     refused(
-        gfcompare("plot", copy, "--figure", "work_precision_rsk"),
+        in_process("plot", copy, "--figure", "work_precision_rsk"),
         "unknown figure of a work-precision study 'work_precision_rsk'. Did you mean 'work_precision_risk'?",
     )
-    refused(gfcompare("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'")
-    refused(gfcompare("plot", copy, "--option", "size=column"), "a work-precision study have no options")
-    refused(gfcompare("table", copy / contents.FILE), "this is a work-precision study")
+    refused(
+        in_process("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'"
+    )
+    refused(in_process("plot", copy, "--option", "size=column"), "a work-precision study have no options")
+    refused(in_process("table", copy / contents.FILE), "this is a work-precision study")
     for command in ("table", "verify", "report"):
-        refused(gfcompare(command, copy), "it has a work-precision study, which gfcompare info and")
+        refused(in_process(command, copy), "it has a work-precision study, which gfcompare info and")
 
 
 def test_a_study_file_means_its_work_precision_study(
@@ -653,22 +655,22 @@ def test_a_study_file_means_its_work_precision_study(
     home = tmp_path / "results" / gfc.Study.from_toml(path).name
     home.mkdir(parents=True)
     shutil.copy(folder / contents.FILE, home)
-    drawn = gfcompare("plot", path, "--format", "svg", cwd=tmp_path)
+    drawn = in_process("plot", path, "--format", "svg", cwd=tmp_path)
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert len(list((home / "figures").glob("work_precision_*.svg"))) == 3
     here = home.relative_to(tmp_path)
-    said = gfcompare("info", path, cwd=tmp_path).stdout
+    said = in_process("info", path, cwd=tmp_path).stdout
     assert f"a work-precision study is there: gfcompare info {here / contents.FILE} shows it" in said
     shutil.copy(small_folder / "result.nc", home)
-    both = gfcompare("info", here, cwd=tmp_path)
+    both = in_process("info", here, cwd=tmp_path)
     assert (both.returncode, both.stderr) == (0, "")
-    assert both.stdout.endswith(gfcompare("info", here / contents.FILE, cwd=tmp_path).stdout)
+    assert both.stdout.endswith(in_process("info", here / contents.FILE, cwd=tmp_path).stdout)
     assert both.stdout.startswith(gfc.open_study(home).attrs["title"])
     shutil.rmtree(home / "figures")
-    one = gfcompare("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
+    one = in_process("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
     assert (one.returncode, one.stderr) == (0, "")
     assert [p.name for p in (home / "figures").iterdir()] == ["work_precision_risk.svg"]
-    run = gfcompare("plot", here, "--format", "png", cwd=tmp_path)
+    run = in_process("plot", here, "--format", "png", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert f"too: gfcompare plot {here / contents.FILE} draws it" in run.stdout
     assert (home / "figures" / "risk.png").is_file()
@@ -692,15 +694,15 @@ def test_force_traceback_and_the_exit_code_of_a_method_that_fails(
 ) -> None:
     path = study_file(last="[integrators.watched]\nact = 'raise'\n")
     command = ("work-precision", path, "--plugin", watched, "--output", tmp_path / "out", "--jobs", 1)
-    first = gfcompare(*command)
+    first = in_process(*command)
     assert first.returncode == 1
     assert "'watched' failed on every trajectory (--traceback shows where)." in first.stderr
     assert "0 found finished" in first.stdout
-    again, forced = gfcompare(*command), gfcompare(*command, "--force")
+    again, forced = in_process(*command), in_process(*command, "--force")
     assert "0 cells computed" in again.stdout
     assert (again.returncode, forced.returncode) == (1, 1)
     assert "0 found finished" in forced.stdout
-    traced = gfcompare(*command, "--traceback")
+    traced = in_process(*command, "--traceback")
     assert traced.returncode == 1
     assert "ArithmeticError: deliberately wrong" in traced.stderr
     assert 'watched.py", line' in traced.stderr
