@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 
 #: The factor of every time limit of a subprocess, for machines ten times slower: limits only end what hangs.
 PATIENCE = 10
+
+#: A function that makes a folder, by name, with what fills it; the fixture `once` is one.
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 #: The factor of the number of examples of property tests: one by default, more under the profile `thorough`.
 _MORE = 10 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1

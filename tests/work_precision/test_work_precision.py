@@ -16,7 +16,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
-from support import ROOT, assert_same_bits, examples, gfcompare, in_process, refused
+from support import ROOT, Once, assert_same_bits, examples, gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
@@ -58,10 +58,14 @@ def small() -> gfc.Study:
 
 
 @pytest.fixture(scope="module")
-def folder(small: gfc.Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("precision")
-    work_precision.run(small, path, jobs=1)
-    return path
+def folder(small: gfc.Study, once: Once) -> Path:
+    return once("work precision", lambda folder: work_precision.run(small, folder, jobs=1))
+
+
+@pytest.fixture
+def own_folder(folder: Path, tmp_path: Path) -> Path:
+    """A copy, in which a test may run the study again."""
+    return Path(shutil.copytree(folder, tmp_path / "precision"))
 
 
 @pytest.fixture
@@ -381,8 +385,8 @@ def test_the_table_has_medians_over_seeds(tree: xr.DataTree) -> None:
     assert row["seconds"] == np.median(one["wall_time"])
 
 
-def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -> None:
-    again = work_precision.run(small, folder, jobs=1)
+def test_a_second_run_computes_nothing_and_gives_the_same(small, own_folder, tree) -> None:
+    again = work_precision.run(small, own_folder, jobs=1)
     cells = 2 * (32 + 4)
     assert (again.computed, again.reused) == (0, cells)
     for name in ("sine", "step"):
@@ -391,14 +395,14 @@ def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -
 
 
 def test_progress_is_shown_unless_that_is_not_wanted(
-    small: gfc.Study, folder: Path, capsys: pytest.CaptureFixture[str]
+    small: gfc.Study, own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cells = 2 * sum(len(line.labels) for line in lines(small, ()))
-    work_precision.run(small, folder, jobs=1)
+    work_precision.run(small, own_folder, jobs=1)
     said = capsys.readouterr().err
     assert f"{cells} of {cells} cells are finished already" in said  # the settings
     assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
-    work_precision.run(small, folder, jobs=1, progress=False)
+    work_precision.run(small, own_folder, jobs=1, progress=False)
     assert capsys.readouterr().err == ""
 
 
@@ -648,9 +652,7 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
         refused(in_process(command, copy), "it has a work-precision study, which gfcompare info and")
 
 
-def test_a_study_file_means_its_work_precision_study(
-    study_file: Write, folder: Path, small_folder: Path, tmp_path: Path
-) -> None:
+def test_a_study_file_means_its_work_precision_study(study_file: Write, folder: Path, tmp_path: Path) -> None:
     path = study_file()
     home = tmp_path / "results" / gfc.Study.from_toml(path).name
     home.mkdir(parents=True)
@@ -661,12 +663,19 @@ def test_a_study_file_means_its_work_precision_study(
     here = home.relative_to(tmp_path)
     said = in_process("info", path, cwd=tmp_path).stdout
     assert f"a work-precision study is there: gfcompare info {here / contents.FILE} shows it" in said
+
+
+@pytest.mark.thorough
+def test_a_work_precision_study_beside_a_result(folder: Path, small_folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "results" / "both"
+    home.mkdir(parents=True)
+    here = home.relative_to(tmp_path)
+    shutil.copy(folder / contents.FILE, home)
     shutil.copy(small_folder / "result.nc", home)
     both = in_process("info", here, cwd=tmp_path)
     assert (both.returncode, both.stderr) == (0, "")
     assert both.stdout.endswith(in_process("info", here / contents.FILE, cwd=tmp_path).stdout)
     assert both.stdout.startswith(gfc.open_study(home).attrs["title"])
-    shutil.rmtree(home / "figures")
     one = in_process("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
     assert (one.returncode, one.stderr) == (0, "")
     assert [p.name for p in (home / "figures").iterdir()] == ["work_precision_risk.svg"]
