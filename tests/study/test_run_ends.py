@@ -129,9 +129,8 @@ def test_sys_exit_is_a_failure_and_not_the_end(tmp_path: Path, jobs: int) -> Non
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_traceback_of_sys_exit(tmp_path: Path, jobs: int) -> None:
-    traced = run(tmp_path, "exit", jobs, "--traceback")
+def test_the_traceback_of_sys_exit_in_a_worker(tmp_path: Path) -> None:
+    traced = run(tmp_path, "exit", 2, "--traceback")
     assert traced.returncode == 1
     assert "Traceback" in traced.stderr
     assert "ExitCalledError: sys.exit(0) was called" in traced.stderr
