@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import xarray as xr
 from hypothesis import settings
-from support import TINY, WATCHED
+from support import TINY, WATCHED, Once
 from threadpoolctl import threadpool_limits
 
 import gfcompare as gfc
 from gfcompare.hooks import plugin_files, registry
 from gfcompare.system import threads
 
+try:
+    import fcntl
+except ImportError:  # Windows: each worker makes its own folders
+    fcntl = None  # type: ignore[assignment]
+
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", deadline=None, derandomize=False, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+#: Minutes after which no property test begins any more, for random examples within a time that is given.
+_MINUTES = float(os.environ.get("HYPOTHESIS_MINUTES", "inf"))
+_begun = time.monotonic()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +43,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all cases of a sampled test but one as thorough; if time is short, put all in another order."""
+    mark_samples(items)
+    if float("inf") > _MINUTES:
+        # The same for all workers, another in each run: no test is always the one that is left out.
+        random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).shuffle(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out the property tests for which no time is left."""
+    if item.get_closest_marker("hypothesis") and time.monotonic() > _begun + 60.0 * _MINUTES:
+        pytest.skip(f"the {_MINUTES:g} minutes for property tests are over")
+
+
+def mark_samples(items: list[pytest.Item]) -> None:
     """Mark all cases of a sampled test but one as thorough: the named one, or the first."""
     fast: dict[str, str] = {}
     cases: dict[str, set[str]] = {}
@@ -103,11 +130,38 @@ def small_study() -> gfc.Study:
 
 
 @pytest.fixture(scope="session")
-def small_folder(small_study: gfc.Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder once for all workers: the first that needs it fills it, the others wait."""
+    root = tmp_path_factory.getbasetemp()
+    if fcntl is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = root / f"once-{name}", root / f"once-{name}.done"
+        with locked(root / f"once-{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that a process loses when it ends, however it ends."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_folder(small_study: gfc.Study, once: Once) -> Path:
     """The folder of the results of `small_study`; not to be changed."""
-    folder = tmp_path_factory.mktemp("small")
-    small_study.run(folder, jobs=1)
-    return folder
+    return once("small", lambda folder: small_study.run(folder, jobs=1))
 
 
 @pytest.fixture

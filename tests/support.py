@@ -1,23 +1,34 @@
-"""What several tests share: small studies, plugin sources and the command line as a subprocess."""
+"""What several tests share: small studies, plugin sources, and the command line, in a process or here."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 from hypothesis import settings
+
+from gfcompare import cli
+from gfcompare.cli import extending
+from gfcompare.hooks import registry
 
 #: The folder of the checkout.
 ROOT = Path(__file__).parent.parent
 
 #: The factor of every time limit of a subprocess, for machines ten times slower: limits only end what hangs.
 PATIENCE = 10
+
+#: A function that makes a folder, by name, with what fills it; the fixture `once` is one.
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 #: The factor of the number of examples of property tests: one by default, more under the profile `thorough`.
 _MORE = 10 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1
@@ -98,6 +109,53 @@ def gfcompare(
         timeout=timeout,
         check=False,
     )
+
+
+def in_process(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this process, without the seconds that a process takes to import everything.
+
+    For what says, draws or writes the same there; Ctrl-C, threads, `sys.exit` and crashes take a process:
+    `gfcompare`. Plugins that a command names are forgotten.
+    """
+    given = [str(argument) for argument in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        _plugins_forgotten()
+        if any("--plugin" in argument for argument in given)
+        else contextlib.nullcontext(),
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("default")  # they are shown, as in a process
+        try:
+            cli.main(given)
+        except SystemExit as end:
+            code = end.code
+    assert isinstance(code, int), code
+    return subprocess.CompletedProcess(given, code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _plugins_forgotten() -> Iterator[None]:
+    """Load plugins anew, as a process does, and leave nothing of those that a command names."""
+    modules, path = set(sys.modules), list(sys.path)
+    added = (cli.app.registered_commands, cli.app.registered_groups)
+    before = [list(commands) for commands in added]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_registry", None)
+        patch.setattr(registry, "_files", {})
+        patch.setattr(extending, "_found", {})
+        try:
+            yield
+        finally:
+            for now, then in zip(added, before, strict=True):
+                now[:] = then
+            sys.path[:] = path
+            for name in set(sys.modules) - modules:
+                if name.startswith("gfcompare_plugin_"):
+                    del sys.modules[name]
 
 
 def refused(result: subprocess.CompletedProcess[str], *parts: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import examples, gfcompare, refused
+from support import examples, in_process, refused
 
 import gfcompare as gfc
 
@@ -55,7 +55,7 @@ def test_a_quadrature_rule_is_refused_where_it_would_do_nothing(study_file: Call
     assert square.rule.nodes == 64
     path = study_file(last="[quadrature]\nnodes = 64")
     parts = ("study.toml", "problem 'sine'", "is integrated exactly", "Leave it out ([quadrature] in a study")
-    refused(gfcompare("validate", path), *parts)
+    refused(in_process("validate", path), *parts)
 
 
 @pytest.mark.sampled("validate")
@@ -63,7 +63,7 @@ def test_a_quadrature_rule_is_refused_where_it_would_do_nothing(study_file: Call
 def test_a_script_is_run_by_python(command: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import gfcompare\n")
-    refused(gfcompare(command, script), f"python {script}", "a Python script and not a study file")
+    refused(in_process(command, script), f"python {script}", "a Python script and not a study file")
 
 
 def study(**changes: Any) -> gfc.Study:

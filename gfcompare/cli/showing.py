@@ -132,7 +132,8 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
 def plugins(plugin: PluginFiles = None) -> None:
     """List the plugins that were found, what each supplies, and why one is not used."""
     load_plugins(plugin)
-    from gfcompare.hooks.announced import KINDS, registry
+    from gfcompare.hooks.announced import KINDS
+    from gfcompare.hooks.registry import registry
 
     found = registry()
     commands = add_commands()

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from support import PATIENCE, TINY, gfcompare, refused
+from support import PATIENCE, TINY, gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli
@@ -63,7 +63,7 @@ def test_help_lists_the_commands() -> None:
 @pytest.mark.sampled("list")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_prose(command: str) -> None:
-    done = gfcompare(command, "--help")
+    done = in_process(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^ Usage: .*" + command, done.stdout, flags=re.MULTILINE)
     assert re.search(r"^ [A-Z][^.]{20,}\.", done.stdout, flags=re.MULTILINE)  # a sentence
@@ -147,7 +147,7 @@ def test_progress_is_plain_lines_when_there_is_no_terminal(
 @pytest.mark.thorough
 def test_plot(ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     result = ran[0] / "out"
-    done = gfcompare("plot", result, "--figure", "risk", "--format", "png", "--output", tmp_path / "drawn")
+    done = in_process("plot", result, "--figure", "risk", "--format", "png", "--output", tmp_path / "drawn")
     assert done.returncode == 0, done.stderr
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["risk.png"]
     assert str(tmp_path / "drawn") in done.stdout
@@ -155,7 +155,7 @@ def test_plot(ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 
 @pytest.mark.thorough
 def test_info_of_a_result(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    done = gfcompare("info", ran[0] / "out" / "result.nc")
+    done = in_process("info", ran[0] / "out" / "result.nc")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"made 20\d\d-.* with gfcompare {re.escape(gfc.__version__)}, schema ", done.stdout)
     assert "a step: integrator 3, seed 2, time 4, neuron_1 3" in done.stdout
@@ -163,7 +163,7 @@ def test_info_of_a_result(ran: tuple[Path, subprocess.CompletedProcess[str]]) ->
 
 
 def test_info_of_a_study(study_file: Write) -> None:
-    done = gfcompare("info", study_file(("step_size = 0.1", "step_size = [0.1, 0.2]")))
+    done = in_process("info", study_file(("step_size = 0.1", "step_size = [0.1, 0.2]")))
     assert (done.returncode, done.stderr) == (0, "")
     out = done.stdout
     assert "4 save times from 0 to 1 (flow time)" in out
@@ -174,10 +174,10 @@ def test_info_of_a_study(study_file: Write) -> None:
 
 @pytest.mark.thorough
 def test_validate(ran: tuple[Path, subprocess.CompletedProcess[str]], study_file: Write) -> None:
-    done = gfcompare("validate", ran[0] / "out")
+    done = in_process("validate", ran[0] / "out")
     assert (done.returncode, done.stdout) == (0, f"{ran[0] / 'out'}: a valid result.\n")
     path = study_file()
-    done = gfcompare("validate", path)
+    done = in_process("validate", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{path}: a valid study with 1 problem and 1 method\.\n", done.stdout)
 
@@ -211,7 +211,7 @@ def test_list_one_with_something_required(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.thorough
 def test_plugins() -> None:
-    done = gfcompare("plugins")
+    done = in_process("plugins")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^gd +gfcompare +\S+ +gd \(integrators\)", done.stdout, re.MULTILINE)
     assert "NOT USED" not in done.stdout
@@ -310,13 +310,12 @@ def test_a_long_run_says_a_line_for_a_twentieth_or_a_minute(
 # ---------------------------------------------------------------------------------------------------
 
 
-def test_bad_input_to_every_command_as_a_process(study_file: Write, tmp_path: Path) -> None:
+def test_bad_input_as_a_process(study_file: Write, tmp_path: Path) -> None:
+    """In this process: below."""
     path = study_file(("[targets.sine]", "[targets.sinus]"))
     refused(
         gfcompare("run", path), f"error: {path}: targets.sinus: unknown target 'sinus'. Did you mean 'sine'?"
     )
-    refused(gfcompare("list", "integrator"), "unknown kind 'integrator'. Did you mean 'integrators'?")
-    refused(gfcompare("rnu", path), "No such command 'rnu'")
     assert not (tmp_path / "results").exists()
 
 
@@ -353,6 +352,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("plugins extra", ["unexpected extra argument", "extra"]),
     ("plugins --plugin none.py", ["no file 'none.py'"]),
     ("--verbose", ["No such option"]),
+    ("list integrator", ["unknown kind 'integrator'. Did you mean 'integrators'?"]),
     ("rnu {study}", ["No such command 'rnu'"]),
 ]
 
@@ -395,10 +395,10 @@ def test_an_error_of_the_system_is_one_message(
 @pytest.mark.thorough
 def test_names_with_brackets_are_printed_as_they_are(study_file: Write, tmp_path: Path) -> None:
     path = study_file(("[targets.sine]", "[targets.'x [bold] y']\nname = 'sine'"))
-    done = gfcompare("run", path, "--output", tmp_path / "[red]out", "--jobs", 1, "--no-figures")
+    done = in_process("run", path, "--output", tmp_path / "[red]out", "--jobs", 1, "--no-figures")
     assert done.returncode == 0, done.stderr
     assert "x [bold] y" in done.stdout
     assert "x [bold] y / gd" in done.stderr
     assert f"{tmp_path}/[red]out/result.nc" in done.stdout
-    message = refused(gfcompare("validate", tmp_path / "[red]none.toml"))
+    message = refused(in_process("validate", tmp_path / "[red]none.toml"))
     assert "[red]none.toml" in message

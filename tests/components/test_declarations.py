@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from support import gfcompare, refused
+from support import gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare.components.class_checks import check_declaration
@@ -213,7 +213,7 @@ def commands(tmp_path: Path) -> Path:
 
 
 def test_commands_are_listed_beside_what_else_a_plugin_supplies(commands: Path) -> None:
-    done = gfcompare("plugins", "--plugin", commands.name, cwd=commands.parent)
+    done = in_process("plugins", "--plugin", commands.name, cwd=commands.parent)
     assert done.returncode == 0, done.stderr
     for supplied in ("mine (integrators)", "say-hello (commands)", "more (commands)"):
         assert supplied in done.stdout
@@ -238,18 +238,18 @@ def test_a_command_of_a_plugin_file_can_be_called(
 
 @pytest.mark.thorough
 def test_a_group_of_a_plugin_file_and_its_help(commands: Path) -> None:
-    assert gfcompare("--plugin", commands, "more", "two").stdout == "two\n"
-    helped = gfcompare("--help", "--plugin", commands).stdout
+    assert in_process("--plugin", commands, "more", "two").stdout == "two\n"
+    helped = in_process("--help", "--plugin", commands).stdout
     assert "say-hello" in helped
     assert "A group." in helped
-    assert gfcompare("--plugin", commands, "list", "integrators", "mine").returncode == 0
-    refused(gfcompare("say-hello", "Ada"), "No such command 'say-hello'")
-    refused(gfcompare("say-hello", "Ada", "--plugin", "no.py"), "no file 'no.py'")
+    assert in_process("--plugin", commands, "list", "integrators", "mine").returncode == 0
+    refused(in_process("say-hello", "Ada"), "No such command 'say-hello'")
+    refused(in_process("say-hello", "Ada", "--plugin", "no.py"), "no file 'no.py'")
 
 
 def test_commands_that_cannot_be_added_do_not_take_the_rest_away(commands: Path) -> None:
     commands.write_text(commands.read_text().replace("def say_hello", "def run"))
-    done = gfcompare("plugins", "--plugin", commands)
+    done = in_process("plugins", "--plugin", commands)
     assert done.returncode == 0
     cause = "its commands cannot be added: the command 'run' exists already"
     assert cause in " ".join(done.stderr.split())
@@ -261,7 +261,7 @@ def test_commands_that_cannot_be_added_do_not_take_the_rest_away(commands: Path)
     "arguments", [["a\x1b[31mb"], ["run", "--a\x1b[31mb"], ["list", "figures", "a\u202eb"]]
 )
 def test_control_characters_in_arguments_are_shown_and_not_obeyed(arguments: list[str]) -> None:
-    said = refused(gfcompare(*arguments))
+    said = refused(in_process(*arguments))
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert "a\\x1b[31mb" in said or "a\\u202eb" in said

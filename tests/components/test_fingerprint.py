@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import shutil
 import subprocess
@@ -239,14 +240,12 @@ class Keys:
 @pytest.mark.sampled("script")
 @pytest.mark.parametrize("kind", ["plugin", "script"])
 def test_a_file_that_a_method_imports_changes_its_key(tmp_path: Path, kind: str) -> None:
-    keys = Keys(project(tmp_path / "one"))
-    before = getattr(keys, kind)()
-    # What no method imports, a result beside the package, and the same files elsewhere change nothing.
-    (keys.folder / "unrelated.py").write_text("1 / 0")
-    (keys.folder / "numbers_of_mine" / "results" / "cells").mkdir(parents=True)
-    (keys.folder / "numbers_of_mine" / "results" / "cells" / "x.nc").write_text("")
-    assert getattr(keys, kind)() == before
+    before = getattr(Keys(project(tmp_path / "one")), kind)()
+    # What no method imports, a result beside the package, and another folder change nothing.
     moved = Keys(project(tmp_path / "two" / "deeper"))
+    (moved.folder / "unrelated.py").write_text("1 / 0")
+    (moved.folder / "numbers_of_mine" / "results" / "cells").mkdir(parents=True)
+    (moved.folder / "numbers_of_mine" / "results" / "cells" / "x.nc").write_text("")
     assert getattr(moved, kind)() == before
     (moved.folder / "numbers_of_mine" / "sibling.py").write_text("ONE = 2.0")
     assert getattr(moved, kind)() != before
@@ -322,8 +321,6 @@ def test_a_file_of_a_projects_own_that_is_named_as_one_of_pythons(
 
 def test_a_loaded_module_is_hashed_as_it_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it is loaded again, an edited file is not the code that runs."""
-    import importlib
-
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     path = tmp_path / "edited_while_loaded.py"
     path.write_text("ONE = 1.0")
@@ -421,9 +418,9 @@ def test_classes_of_one_factory_have_numbers_of_their_own(tmp_path: Path) -> Non
     assert abs(float(risk.sel(integrator="once")[-1] / risk.sel(integrator="twice")[-1]) - 1) > 1e-2
 
 
-def test_keys_do_not_depend_on_the_process(tmp_path: Path) -> None:
+def test_keys_do_not_depend_on_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No address in solver_state, no order of a set, takes part."""
-    (tmp_path / "factory.py").write_text(
+    (tmp_path / "factory_of_methods.py").write_text(
         textwrap.dedent("""
             from dataclasses import dataclass
             from typing import ClassVar
@@ -450,9 +447,12 @@ def test_keys_do_not_depend_on_the_process(tmp_path: Path) -> None:
             Study = gfc.Study("s", targets={"t": gfc.targets.Sine()}, integrators={"m": method})
         """)
     )
-    keys = Keys(tmp_path)
-    command = "import factory; print(factory.Study.cells()[0].key)"
-    assert keys.of("-c", command) == keys.of("-c", command)
+    monkeypatch.syspath_prepend(tmp_path)
+    here = importlib.import_module("factory_of_methods").Study.cells()[0].key
+    monkeypatch.delitem(sys.modules, "factory_of_methods")
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    command = "import factory_of_methods; print(factory_of_methods.Study.cells()[0].key)"
+    assert Keys(tmp_path).of("-c", command).strip() == here
 
 
 def test_a_method_within_a_method_counts_with_its_code() -> None:

@@ -31,7 +31,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> xr.DataTree:
         },
         network=[gfc.ReLUNetwork((1, h, 1)) for h in (3, 12)],
         measure=[gfc.measures.Uniform(lower, 1.0) for lower in (0.0, -1.0)],
-        times=gfc.Times(start=0.1, end=1.0, count=3),
+        times=gfc.Times(start=0.05, end=0.2, count=3),
         seeds=3,
     ).run(tmp_path_factory.mktemp("grid"), jobs=1)
 

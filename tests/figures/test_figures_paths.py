@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from oracles import parameters
 from PIL import Image
 from sklearn.decomposition import PCA
-from support import ROOT, examples, gfcompare
+from support import ROOT, examples, in_process
 
 import gfcompare as gfc
 from gfcompare import figures
@@ -513,12 +513,12 @@ def test_plot_takes_options_and_says_what_is_left_out(results, tmp_path):
         "--option",
         "times=[0.1, 20]",
     )
-    done = gfcompare(*common, *chosen)
+    done = in_process(*common, *chosen)
     assert done.returncode == 0, done.stderr
     assert "left out cylinder (no problem has networks with widths 1-1-1 on an interval)" in done.stdout
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["fit.png"]
     for option, message in (("seed=a", "--option.seed: must be"), ("colour=red", "unknown option of these")):
-        refused = gfcompare(*common, "--figure", "fit", "--option", option)
+        refused = in_process(*common, "--figure", "fit", "--option", option)
         assert refused.returncode == 2
         assert message in " ".join(refused.stderr.split()), refused.stderr
 

@@ -534,9 +534,12 @@ def figures_of_gfcompare():
     return [cls for cls in known.all("figures") if known.origin("figures", cls.name).name == "figures"]
 
 
-def draw_all(tree):
+def draw_all(tree, names=None):
+    """Draw every figure that applies to a result, or those of them that are named."""
     found = {}
     for cls in figures_of_gfcompare():
+        if names is not None and cls.name not in names:
+            continue
         try:
             found[cls.name] = cls().draw(tree)
         except figures.NothingToDraw:
@@ -608,14 +611,22 @@ def test_somebody_elses_figure_is_asked_before_it_draws(table, cube, tmp_path, m
 # Every kind at once
 
 
-@pytest.fixture(scope="module")
-def drawn(mixed):
-    return draw_all(mixed)
+PARTED = ("risk", "final_risk", "fit", "breakpoints")
 
 
-def test_every_figure_of_a_mixed_result_is_drawn(drawn):
+@pytest.fixture(
+    scope="module", params=[PARTED, pytest.param(None, marks=pytest.mark.thorough)], ids=["some", "all"]
+)
+def drawn(mixed, request):
+    """Figures of all problems: those that show every kind of problem otherwise, and all."""
+    found = draw_all(mixed, request.param)
     others = ("cylinder", "distance_to_own_flow", "risk_by_option")
-    assert list(drawn) == [cls.name for cls in figures_of_gfcompare() if cls.name not in others]
+    assert list(found) == [
+        cls.name
+        for cls in figures_of_gfcompare()
+        if (cls.name not in others if request.param is None else cls.name in request.param)
+    ]
+    return found
 
 
 def test_mixed_figures_have_no_empty_panel_and_keep_clear_of_the_legend(drawn):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import xarray as xr
-from support import gfcompare, refused
+from support import in_process, refused
 
 import gfcompare as gfc
 from gfcompare.components.errors import ContractError
@@ -358,7 +358,7 @@ def gfcompare_diagnostics(): return [D]
 
 def test_the_command_refuses_before_anything_runs(study_file: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "plug.py").write_text(DIAGNOSTIC)
-    done = gfcompare("run", study_file(), "--plugin", tmp_path / "plug.py", "--output", tmp_path / "out")
+    done = in_process("run", study_file(), "--plugin", tmp_path / "plug.py", "--output", tmp_path / "out")
     refused(done, "D has the name 'weight_1', which the result file has for something else")
     assert not (tmp_path / "out").exists()
 

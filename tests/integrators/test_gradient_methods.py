@@ -138,20 +138,20 @@ def test_stochastic_steps_equal_a_loop(hidden, batch, outputs, normalize, measur
 SCHEDULES: list[gfc.StepSize] = [
     0.03,
     gfc.PolynomialDecay(0.1, power=0.5, scale=10.0),
-    gfc.PolynomialDecay(0.1, power=1.0),
+    gfc.PolynomialDecay(0.1, power=1.0, scale=2.0),
     gfc.PolynomialDecay(0.1, power=0.0),
     gfc.PiecewiseConstant([5, 20], [0.02, 0.1, 0.01]),
 ]
 
 
 def size_of(rule, n):
-    """Size of step n, by the formula in the documentation."""
+    """Size of step n, of a number or an array of steps, by the formula in the documentation."""
     if isinstance(rule, gfc.PolynomialDecay):
         return rule.initial / (1 + n / rule.scale) ** rule.power
     if isinstance(rule, gfc.PiecewiseConstant):
-        passed = sum(n >= boundary for boundary in rule.boundaries)
-        return rule.values[passed]
-    return rule
+        passed = sum((n >= boundary for boundary in rule.boundaries), start=0 * n)
+        return np.asarray(rule.values)[passed]
+    return rule + 0.0 * n
 
 
 @pytest.mark.parametrize("rule", SCHEDULES, ids=str)
@@ -185,16 +185,20 @@ def test_schedules_against_a_loop(rule):
             st.lists(st.floats(1e-3, 1.0), min_size=4, max_size=4),
         ),
     ),
-    time=st.floats(0, 3),
     first=st.integers(0, 30),
+    steps=st.integers(0, 40_000),
+    part=st.floats(-1.0, 1.0),
 )
-def test_the_last_step_ends_nearest_to_the_save_time(rule, time, first):
-    reached = float(sum(size_of(rule, n) for n in range(first)))
+def test_the_last_step_ends_nearest_to_the_save_time(rule, first, steps, part):
+    """Within a step of the end of some step: a given flow time may be more steps away than can be made."""
+    end = first + steps
+    reached = float(np.sum(size_of(rule, np.arange(first))))
+    time = float(np.sum(size_of(rule, np.arange(end))) + part * size_of(rule, end))
     n, clock = first, reached
     for sizes, after in steps_until(rule, first, reached, time):
-        assert np.allclose(sizes, [size_of(rule, n + j) for j in range(len(sizes))], rtol=1e-13)
+        assert np.allclose(sizes, size_of(rule, n + np.arange(len(sizes))), rtol=1e-13)
         n, clock = n + len(sizes), after
-    assert clock == pytest.approx(sum(size_of(rule, j) for j in range(n)), rel=1e-11, abs=1e-15)
+    assert clock == pytest.approx(np.sum(size_of(rule, np.arange(n))), rel=1e-11, abs=1e-15)
     # One step more would not come nearer, nor would one step less.
     gap = abs(clock - time)
     assert gap <= abs(clock + size_of(rule, n) - time) + 1e-9

@@ -108,7 +108,7 @@ def _ndf_steps(data, widths, settings, differences, order, size, count, work, me
     return True
 
 
-@pytest.mark.sampled("4")
+@pytest.mark.thorough  # compiles a kernel of its own
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 def test_order_of_numerical_differentiation_formulas(order):
     """Each with steps of one size and exact values to begin with."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracles import QUICK, Stream
 from scipy import stats
 from scipy.integrate import dblquad, quad
-from support import gfcompare, refused
+from support import in_process, refused
 
 import gfcompare as gfc
 from gfcompare import measures, targets
@@ -484,4 +484,4 @@ def test_wrong_study_files(tmp_path, text, change, parts):
     ("text", "change", "parts"), [WRONG[1], WRONG[6], WRONG[9], WRONG[12], WRONG[15], WRONG[18]]
 )
 def test_the_command_says_it_in_one_message(tmp_path, text, change, parts):
-    refused(gfcompare("validate", study(tmp_path, text, change)), *parts)
+    refused(in_process("validate", study(tmp_path, text, change)), *parts)

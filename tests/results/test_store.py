@@ -10,7 +10,7 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from support import assert_same_numbers, gfcompare, refused
+from support import assert_same_numbers, in_process, refused
 
 import gfcompare as gfc
 from gfcompare.results import schema, trees
@@ -338,7 +338,7 @@ def test_paths_where_nothing_is(tmp_path: Path) -> None:
 def test_the_command_lists_the_damage(small_tree: xr.DataTree, tmp_path: Path) -> None:
     path = tmp_path / "damaged.nc"
     rebuilt(rebuilt(small_tree, without("risk")), without("steps"), group="step").to_netcdf(path)
-    message = refused(gfcompare("validate", path), f"{path}: not valid:")
+    message = refused(in_process("validate", path), f"{path}: not valid:")
     assert "- problem 'sine': no variable 'risk'" in message
     assert "- problem 'step': no variable 'steps'" in message
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure as MatplotlibFigure
 from scipy import stats
-from support import PATIENCE, ROOT, examples, gfcompare, refused
+from support import PATIENCE, ROOT, examples, in_process, refused
 
 from gfcompare import figures, statistics
 from gfcompare.components.errors import InputError
@@ -714,7 +714,7 @@ def test_csv_has_every_digit(tmp_path, small_tree):
 
 
 def test_command_writes_and_shows_every_table(small_folder, tmp_path):
-    done = gfcompare("table", small_folder, "--output", tmp_path / "t")
+    done = in_process("table", small_folder, "--output", tmp_path / "t")
     assert done.returncode == 0, done.stderr
     names = ["final-risk-and-cost", *map(writing.slug, TITLES)]
     assert sorted(p.name for p in (tmp_path / "t").iterdir()) == sorted(
@@ -728,14 +728,16 @@ def test_command_writes_and_shows_every_table(small_folder, tmp_path):
 
 def test_command_writes_beside_the_result(small_folder, tmp_path):
     shutil.copy(small_folder / "result.nc", tmp_path / "result.nc")
-    done = gfcompare("table", tmp_path / "result.nc", "--format", "md")
+    done = in_process("table", tmp_path / "result.nc", "--format", "md")
     assert done.returncode == 0, done.stderr
     assert {p.suffix for p in (tmp_path / "tables").iterdir()} == {".md"}
 
 
 def test_command_refuses_wrong_input(small_folder, tmp_path):
-    refused(gfcompare("table", small_folder, "--format", "xls"), "unknown table format 'xls'", "csv, md, tex")
-    refused(gfcompare("table", tmp_path / "none"), "no result at")
+    refused(
+        in_process("table", small_folder, "--format", "xls"), "unknown table format 'xls'", "csv, md, tex"
+    )
+    refused(in_process("table", tmp_path / "none"), "no result at")
 
 
 # Figures
@@ -816,13 +818,13 @@ def test_plot_takes_the_options_of_statistics(small_folder, tmp_path):
     chosen = ["clock=wall_time", "size=column", "targets={sine=[0.1]}"]
     given = [part for option in chosen for part in ("--option", option)]
     common = ("plot", small_folder, "--figure", "time_to_target", "--format", "svg", "--output", tmp_path)
-    done = gfcompare(*common, *given)
+    done = in_process(*common, *given)
     assert done.returncode == 0, done.stderr
     drawn = (tmp_path / "time_to_target.svg").read_text(encoding="utf-8")
     assert "wall time of one core per trajectory" in drawn
     assert "sine: risk" in drawn
-    refused(gfcompare(*common, "--option", "clock=wal_time"), "--option.clock", "Did you mean 'wall_time'")
-    refused(gfcompare(*common, "--option", "targets=late"), "must be a number, a list of numbers or a table")
+    refused(in_process(*common, "--option", "clock=wal_time"), "--option.clock", "Did you mean 'wall_time'")
+    refused(in_process(*common, "--option", "targets=late"), "must be a number, a list of numbers or a table")
 
 
 def test_profiles_end_at_the_share_solved(small_tree):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import xarray as xr
-from support import assert_same_bits, gfcompare, refused
+from support import assert_same_bits, in_process, refused
 
 import gfcompare as gfc
 from gfcompare.hooks.chosen_diagnostics import diagnostics_of
@@ -77,7 +77,7 @@ def test_every_diagnostic_can_be_added_where_it_is_defined(little: Path, name: s
 def test_the_command_adds_to_the_file_and_keeps_the_rest(little: Path, tmp_path: Path) -> None:
     shutil.copytree(little, tmp_path / "out")
     before = gfc.open_study(tmp_path / "out")
-    done = gfcompare("diagnose", tmp_path / "out", "sharpness", "distance_to_flow")
+    done = in_process("diagnose", tmp_path / "out", "sharpness", "distance_to_flow")
     assert (done.returncode, done.stderr) == (0, "")
     assert "sine: sharpness (integrator 3, seed 3, time 5): largest eigenvalue of the Hessian" in done.stdout
     after = gfc.open_study(tmp_path / "out")
@@ -88,7 +88,7 @@ def test_the_command_adds_to_the_file_and_keeps_the_rest(little: Path, tmp_path:
         for variable in old.variables:
             assert_same_bits(old[variable].values, new[variable].values, str(variable))
     assert after.attrs == before.attrs
-    assert gfcompare("diagnose", tmp_path / "out" / "result.nc", "sharpness").returncode == 0  # once more
+    assert in_process("diagnose", tmp_path / "out" / "result.nc", "sharpness").returncode == 0  # once more
 
 
 @pytest.mark.thorough
@@ -96,11 +96,11 @@ def test_what_cannot_be_added_is_one_message(little: Path, tmp_path: Path) -> No
     file = little / "result.nc"
     size = file.stat().st_size, file.stat().st_mtime_ns
     refused(
-        gfcompare("diagnose", little, "sharpnes"), "unknown diagnostic 'sharpnes'. Did you mean 'sharpness'?"
+        in_process("diagnose", little, "sharpnes"), "unknown diagnostic 'sharpnes'. Did you mean 'sharpness'?"
     )
-    refused(gfcompare("diagnose", little, "test_risk"), "test_risk: it is not defined for any problem")
-    refused(gfcompare("diagnose", little), "Missing argument 'NAME...'")
-    refused(gfcompare("diagnose", tmp_path, "sharpness"), "no result at")
+    refused(in_process("diagnose", little, "test_risk"), "test_risk: it is not defined for any problem")
+    refused(in_process("diagnose", little), "Missing argument 'NAME...'")
+    refused(in_process("diagnose", tmp_path, "sharpness"), "no result at")
     assert (file.stat().st_size, file.stat().st_mtime_ns) == size
 
 
@@ -163,7 +163,7 @@ def test_a_diagnostic_that_raises_is_told_and_the_exit_code_is_1(little: Path, t
     shutil.copytree(little, tmp_path / "out")
     plugin = tmp_path / "raising.py"
     plugin.write_text(RAISING)
-    done = gfcompare("diagnose", tmp_path / "out", "raising", "sharpness", "--plugin", plugin)
+    done = in_process("diagnose", tmp_path / "out", "raising", "sharpness", "--plugin", plugin)
     assert done.returncode == 1
     assert "diagnostic 'raising' of 'raising.py' of" in done.stderr
     assert "ArithmeticError: no such luck" in done.stderr

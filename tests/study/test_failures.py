@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from support import WATCHED, gfcompare, refused
+from support import WATCHED, in_process, refused
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
@@ -234,7 +234,7 @@ def test_a_diagnostic_that_raises_is_said_wherever_it_was_computed(
 ) -> None:
     (tmp_path / "off.py").write_text(DIAGNOSTIC)
     path = study_file(("step_size = 0.1", "step_size = [0.1, 0.2]"))
-    done = gfcompare(
+    done = in_process(
         "run",
         path,
         "--plugin",
@@ -265,7 +265,7 @@ def test_exit_codes(study_file: Callable[..., Path], tmp_path: Path) -> None:
             ("[integrators.gd]\nstep_size = 0.1", f'[integrators.gd]\n[integrators.watched]\nact = "{act}"')
         )
         output = tmp_path / act.replace(" ", "-")
-        return gfcompare(
+        return in_process(
             "run", path, "--plugin", plugin, "--jobs", 1, "--no-figures", "--output", output, *more
         )
 
@@ -286,7 +286,7 @@ def test_exit_codes(study_file: Callable[..., Path], tmp_path: Path) -> None:
 
 
 def test_a_wrong_study_is_no_traceback(study_file: Callable[..., Path]) -> None:
-    refused(gfcompare("run", study_file(("sine", "sinus")), "--traceback"), "unknown target 'sinus'")
+    refused(in_process("run", study_file(("sine", "sinus")), "--traceback"), "unknown target 'sinus'")
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from support import assert_same_numbers, gfcompare, refused
+from support import assert_same_numbers, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli, theory
@@ -421,17 +421,17 @@ def test_the_commands_on_a_stopped_run(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "s"
     stopped(gfc.Study.from_toml(file), folder, 2)
     lines = "not finished: 2 of 4 cells are there; shown is\n  problem 'sine': 2 seeds of standard-gf, gd\n"
-    done = gfcompare("info", folder, cwd=tmp_path)
+    done = in_process("info", folder, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert lines in done.stdout
     assert "problem 'step': nothing yet" in done.stdout
-    assert "2 of 4 cells are finished in results/s" in gfcompare("info", file, cwd=tmp_path).stdout
-    done = gfcompare("plot", file, "--figure", "risk", "--format", "png", cwd=tmp_path)
+    assert "2 of 4 cells are finished in results/s" in in_process("info", file, cwd=tmp_path).stdout
+    done = in_process("plot", file, "--figure", "risk", "--format", "png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert lines in done.stdout
     assert (folder / "figures" / "risk.png").is_file()
     for command in ("verify", "table", "report"):
-        refused(gfcompare(command, folder, cwd=tmp_path), "the run is not finished")
+        refused(in_process(command, folder, cwd=tmp_path), "the run is not finished")
 
 
 def test_a_result_and_a_later_run_that_was_stopped(
@@ -524,10 +524,10 @@ def test_a_later_minor_version_is_read_with_a_word_and_not_written_to(tmp_path: 
     content = (tmp_path / "result.nc").read_bytes()
     with pytest.warns(opening.SchemaWarning, match=r"1\.99, later than .*: what is new in it is not shown"):
         gfc.open_study(tmp_path)
-    done = gfcompare("info", tmp_path)
+    done = in_process("info", tmp_path)
     assert done.returncode == 0
     assert "schema version 1.99" in done.stderr
-    refused(gfcompare("verify", tmp_path), "it is not written to")
+    refused(in_process("verify", tmp_path), "it is not written to")
     with pytest.raises(gfc.InputError, match="it is not written to"):
         study().run(tmp_path, jobs=1)
     assert (tmp_path / "result.nc").read_bytes() == content

@@ -8,7 +8,7 @@ from typing import Any
 
 import fuzzing
 import pytest
-from support import gfcompare, refused
+from support import in_process, refused
 
 import gfcompare as gfc
 from gfcompare.components.errors import LARGEST_INTEGER, is_full_name, is_name
@@ -111,7 +111,7 @@ def test_what_can_never_run_is_one_message(tmp_path: Path, case: str) -> None:
 def test_the_command_refuses_it(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(BASE.replace("seeds = 2", "seeds = 1000000000"))
     for command in ("run", "info", "validate", "work-precision"):
-        refused(gfcompare(command, tmp_path / "s.toml"), "would need 62,500,000 cells")
+        refused(in_process(command, tmp_path / "s.toml"), "would need 62,500,000 cells")
 
 
 def given(**changes: Any) -> gfc.Study:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import gfcompare, refused
+from support import in_process, refused
 
 import gfcompare as gfc
 
@@ -54,16 +54,16 @@ def test_wrong_parts_are_refused(study: gfc.Study) -> None:
 @pytest.mark.thorough
 def test_the_command_leaves_the_result_of_the_whole_alone(study_file: Write, tmp_path: Path) -> None:
     path = study_file(last="[integrators.standard-gf]")
-    whole = gfcompare("run", path, "--jobs", 1, "--no-figures", cwd=tmp_path)
+    whole = in_process("run", path, "--jobs", 1, "--no-figures", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     kept = (tmp_path / "results" / "tiny" / "result.nc").read_bytes()
     command = ("run", path, "--jobs", 1, "--no-figures", "--seeds", 3, "--only", "gd")
-    part = gfcompare(*command, cwd=tmp_path)
+    part = in_process(*command, cwd=tmp_path)
     assert part.returncode == 0, part.stderr
     assert (tmp_path / "results" / "tiny" / "result.nc").read_bytes() == kept
     tree = gfc.open_study(tmp_path / "results" / "tiny-seeds-3-only-gd")
     assert dict(tree["sine"].sizes)["seed"] == 3
     assert tree["sine"]["integrator"].values.tolist() == ["gd"]
-    assert "1 found finished" in gfcompare(*command, cwd=tmp_path).stdout
-    refused(gfcompare("run", path, "--only", "gb", cwd=tmp_path), "unknown method 'gb'. Did you mean 'gd'?")
-    refused(gfcompare("run", path, "--seeds", 0, cwd=tmp_path), "seeds must be at least 1, got 0.")
+    assert "1 found finished" in in_process(*command, cwd=tmp_path).stdout
+    refused(in_process("run", path, "--only", "gb", cwd=tmp_path), "unknown method 'gb'. Did you mean 'gd'?")
+    refused(in_process("run", path, "--seeds", 0, cwd=tmp_path), "seeds must be at least 1, got 0.")

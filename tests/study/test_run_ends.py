@@ -126,7 +126,11 @@ def test_sys_exit_is_a_failure_and_not_the_end(tmp_path: Path, jobs: int) -> Non
     assert "error: 'ending' failed on every trajectory" in done.stderr
     _, messages = check_complete(tmp_path / "out", Status.FAILED)
     assert all(m.startswith("sys.exit(0) was called (") and m.endswith(", in step)") for m in messages)
-    traced = run(tmp_path, "exit", jobs, "--traceback")
+
+
+@pytest.mark.thorough
+def test_the_traceback_of_sys_exit_in_a_worker(tmp_path: Path) -> None:
+    traced = run(tmp_path, "exit", 2, "--traceback")
     assert traced.returncode == 1
     assert "Traceback" in traced.stderr
     assert "ExitCalledError: sys.exit(0) was called" in traced.stderr

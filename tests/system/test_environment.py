@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 from rich.table import Table
-from support import PATIENCE, TINY, WATCHED
+from support import PATIENCE, TINY, WATCHED, in_process
 
 import gfcompare as gfc
 from gfcompare.cli import base
@@ -255,7 +255,7 @@ def test_names_hold_no_control_characters() -> None:
 
 def test_an_error_of_a_plugin_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(f"raise ValueError({HOSTILE!r})\n")
-    done = as_installed("list", "targets", "--plugin", "p.py", cwd=tmp_path, launcher=tmp_path / "bin")
+    done = in_process("list", "targets", "--plugin", "p.py", cwd=tmp_path)
     assert done.returncode == 2
     assert r"ValueError: a\x1b[31mb\x9b2Jc\u202ed" in done.stderr
     assert "\x1b" not in done.stderr
@@ -268,7 +268,10 @@ def test_an_error_of_a_plugin_is_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 @pytest.mark.sampled("")
 @pytest.mark.parametrize("content", [None, "", "Metadata-Version: 2.1\n"])
-def test_a_distribution_without_metadata(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.usefixtures("own_modules")
+def test_a_distribution_without_metadata(
+    tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     about = tmp_path / "broken_one-1.5.dist-info"
     about.mkdir()
     (about / "entry_points.txt").write_text("[gfcompare]\nbroken = brokenmod\n")
@@ -279,10 +282,11 @@ def test_a_distribution_without_metadata(tmp_path: Path, content: str | None) ->
     assert name_and_version(found) == ("broken_one", "1.5")
     assert name_and_version(None) == ("an unknown distribution", "")
     (tmp_path / "s.toml").write_text(TINY.replace("[integrators.gd]", "[integrators.watched]"))
+    monkeypatch.syspath_prepend(tmp_path)
     for command, said in (
         (("plugins",), "watched (integrators)"),
         (("info", "s.toml"), "watched (step_size"),
     ):
-        done = as_installed(*command, cwd=tmp_path, launcher=tmp_path / "bin", PYTHONPATH=str(tmp_path))
+        done = in_process(*command, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT, assert_same_bits, examples
+from support import ROOT, Once, assert_same_bits, examples
 
 import gfcompare as gfc
 from gfcompare import cli, measures, targets, theory
@@ -68,7 +68,7 @@ def failures(frame: pd.DataFrame) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def right(tmp_path_factory: pytest.TempPathFactory) -> tuple[gfc.Study, Path]:
+def right(once: Once) -> tuple[gfc.Study, Path]:
     """Flows, descent and stochastic descent on four targets."""
     study = make_study(
         targets=LINE,
@@ -80,14 +80,15 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> tuple[gfc.Study, Path]:
         },
         seeds=3,
     )
-    folder = tmp_path_factory.mktemp("right")
-    study.run(folder, jobs=1)
-    return study, folder
+    return study, once("right flows", lambda folder: study.run(folder, jobs=1))
 
 
 @pytest.fixture(scope="module")
-def frame(right: tuple[gfc.Study, Path]) -> pd.DataFrame:
-    return theory.verify(gfc.open_study(right[1]))
+def frame(right: tuple[gfc.Study, Path], once: Once) -> pd.DataFrame:
+    def verify(folder: Path) -> None:
+        theory.verify(gfc.open_study(right[1])).to_pickle(folder / "frame.pkl")
+
+    return pd.read_pickle(once("checks of right flows", verify) / "frame.pkl")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -218,8 +219,8 @@ def test_right_flows_pass_at_every_tolerance(tmp_path: Path, method: str, rtol: 
         targets=LINE | {"kink": targets.AbsoluteValue(0.4)},
         integrators=flows(method=method, rtol=rtol),
         network=[gfc.ReLUNetwork((1, h, 1)) for h in (1, 4, 16)],
-        times=gfc.Times(start=0.01, end=1000.0, count=31),
-        seeds=3,
+        times=gfc.Times(start=0.01, end=1000.0, count=13),
+        seeds=2,
     )
     assert failures(verified(study, tmp_path)) == []
 
@@ -343,13 +344,17 @@ WRONG: dict[type[gfc.FlowIntegrator], set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def wrong(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def wrong(once: Once) -> pd.DataFrame:
     study = make_study(
         integrators={cls.name: cls() for cls in [*WRONG, Right]},
         times=gfc.Times(start=0.01, end=100.0, count=17),
         targets={"sine": LINE["sine"], "constant": LINE["constant"]},
     )
-    return verified(study, tmp_path_factory.mktemp("wrong"))
+
+    def verify(folder: Path) -> None:
+        verified(study, folder / "study").to_pickle(folder / "frame.pkl")
+
+    return pd.read_pickle(once("wrong flows", verify) / "frame.pkl")
 
 
 @pytest.mark.parametrize("cls", WRONG, ids=lambda cls: cls.name)

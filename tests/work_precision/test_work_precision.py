@@ -16,7 +16,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
-from support import ROOT, assert_same_bits, examples, gfcompare, refused
+from support import ROOT, Once, assert_same_bits, examples, gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli, work_precision
@@ -58,10 +58,14 @@ def small() -> gfc.Study:
 
 
 @pytest.fixture(scope="module")
-def folder(small: gfc.Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("precision")
-    work_precision.run(small, path, jobs=1)
-    return path
+def folder(small: gfc.Study, once: Once) -> Path:
+    return once("work precision", lambda folder: work_precision.run(small, folder, jobs=1))
+
+
+@pytest.fixture
+def own_folder(folder: Path, tmp_path: Path) -> Path:
+    """A copy, in which a test may run the study again."""
+    return Path(shutil.copytree(folder, tmp_path / "precision"))
 
 
 @pytest.fixture
@@ -381,8 +385,8 @@ def test_the_table_has_medians_over_seeds(tree: xr.DataTree) -> None:
     assert row["seconds"] == np.median(one["wall_time"])
 
 
-def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -> None:
-    again = work_precision.run(small, folder, jobs=1)
+def test_a_second_run_computes_nothing_and_gives_the_same(small, own_folder, tree) -> None:
+    again = work_precision.run(small, own_folder, jobs=1)
     cells = 2 * (32 + 4)
     assert (again.computed, again.reused) == (0, cells)
     for name in ("sine", "step"):
@@ -391,14 +395,14 @@ def test_a_second_run_computes_nothing_and_gives_the_same(small, folder, tree) -
 
 
 def test_progress_is_shown_unless_that_is_not_wanted(
-    small: gfc.Study, folder: Path, capsys: pytest.CaptureFixture[str]
+    small: gfc.Study, own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cells = 2 * sum(len(line.labels) for line in method_sweeps(small, ()))
-    work_precision.run(small, folder, jobs=1)
+    work_precision.run(small, own_folder, jobs=1)
     said = capsys.readouterr().err
     assert f"{cells} of {cells} cells are finished already" in said  # the settings
     assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
-    work_precision.run(small, folder, jobs=1, progress=False)
+    work_precision.run(small, own_folder, jobs=1, progress=False)
     assert capsys.readouterr().err == ""
 
 
@@ -562,7 +566,7 @@ def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, 
     path = study_file(last="[integrators.standard-gf]\n[integrators.l-bfgs]\n")
     arguments = ("work-precision", path, "--output", tmp_path / "out", "--jobs", 1)
     arguments += ("--rtol", 1e-3, "--rtol", 1e-6)
-    first, second = gfcompare(*arguments), gfcompare(*arguments)
+    first, second = in_process(*arguments), in_process(*arguments)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert re.search(
         r"^sine +gd +step_size 0\.1 +\d\.\de-0\d +\d.* 0 % +10 +\S+ s +[01]\.\d\d", first.stdout, re.M
@@ -583,7 +587,7 @@ def test_the_command_prints_a_table_and_goes_on_where_it_was(study_file: Write, 
 
 
 def test_help_of_the_command() -> None:
-    done = gfcompare("work-precision", "--help")
+    done = in_process("work-precision", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     for option in ("--output", "--jobs", "--rtol", "--force", "--traceback", "--plugin"):
         assert option in done.stdout
@@ -625,50 +629,57 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
     copy.mkdir()
     shutil.copy(folder / contents.FILE, copy)
     assert work_precision.located(copy) == copy / contents.FILE
-    by_folder, by_file = gfcompare("info", copy), gfcompare("info", copy / contents.FILE)
+    by_folder, by_file = in_process("info", copy), in_process("info", copy / contents.FILE)
     assert (by_folder.returncode, by_folder.stderr) == (0, "")
     assert by_folder.stdout == by_file.stdout
     assert "work-precision study, made" in by_folder.stdout
     assert "uncertainty of the reference for" in by_folder.stdout
-    drawn = gfcompare("plot", copy, "--figure", "work_precision_risk", "--format", "svg")
+    drawn = in_process("plot", copy, "--figure", "work_precision_risk", "--format", "svg")
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert [path.name for path in (copy / "figures").iterdir()] == ["work_precision_risk.svg"]
-    assert gfcompare("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
+    assert in_process("plot", copy, "--format", "png", "--output", tmp_path / "all").returncode == 0
     assert len(list((tmp_path / "all").iterdir())) == 3
     refused(
-        gfcompare("plot", copy, "--figure", "work_precision_rsk"),
+        in_process("plot", copy, "--figure", "work_precision_rsk"),
         "unknown figure of a work-precision study 'work_precision_rsk'. Did you mean 'work_precision_risk'?",
     )
-    refused(gfcompare("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'")
-    refused(gfcompare("plot", copy, "--option", "size=column"), "a work-precision study have no options")
-    refused(gfcompare("table", copy / contents.FILE), "this is a work-precision study")
+    refused(
+        in_process("plot", copy, "--format", "gif"), "unknown format of a figure that does not move 'gif'"
+    )
+    refused(in_process("plot", copy, "--option", "size=column"), "a work-precision study have no options")
+    refused(in_process("table", copy / contents.FILE), "this is a work-precision study")
     for command in ("table", "verify", "report"):
-        refused(gfcompare(command, copy), "it has a work-precision study, which gfcompare info and")
+        refused(in_process(command, copy), "it has a work-precision study, which gfcompare info and")
 
 
-def test_a_study_file_means_its_work_precision_study(
-    study_file: Write, folder: Path, small_folder: Path, tmp_path: Path
-) -> None:
+def test_a_study_file_means_its_work_precision_study(study_file: Write, folder: Path, tmp_path: Path) -> None:
     path = study_file()
     home = tmp_path / "results" / gfc.Study.from_toml(path).name
     home.mkdir(parents=True)
     shutil.copy(folder / contents.FILE, home)
-    drawn = gfcompare("plot", path, "--format", "svg", cwd=tmp_path)
+    drawn = in_process("plot", path, "--format", "svg", cwd=tmp_path)
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert len(list((home / "figures").glob("work_precision_*.svg"))) == 3
     here = home.relative_to(tmp_path)
-    said = gfcompare("info", path, cwd=tmp_path).stdout
+    said = in_process("info", path, cwd=tmp_path).stdout
     assert f"a work-precision study is there: gfcompare info {here / contents.FILE} shows it" in said
+
+
+@pytest.mark.thorough
+def test_a_work_precision_study_beside_a_result(folder: Path, small_folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "results" / "both"
+    home.mkdir(parents=True)
+    here = home.relative_to(tmp_path)
+    shutil.copy(folder / contents.FILE, home)
     shutil.copy(small_folder / "result.nc", home)
-    both = gfcompare("info", here, cwd=tmp_path)
+    both = in_process("info", here, cwd=tmp_path)
     assert (both.returncode, both.stderr) == (0, "")
-    assert both.stdout.endswith(gfcompare("info", here / contents.FILE, cwd=tmp_path).stdout)
+    assert both.stdout.endswith(in_process("info", here / contents.FILE, cwd=tmp_path).stdout)
     assert both.stdout.startswith(gfc.open_study(home).attrs["title"])
-    shutil.rmtree(home / "figures")
-    one = gfcompare("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
+    one = in_process("plot", here, "--figure", "work_precision_risk", "--format", "svg", cwd=tmp_path)
     assert (one.returncode, one.stderr) == (0, "")
     assert [p.name for p in (home / "figures").iterdir()] == ["work_precision_risk.svg"]
-    run = gfcompare("plot", here, "--format", "png", cwd=tmp_path)
+    run = in_process("plot", here, "--format", "png", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert f"too: gfcompare plot {here / contents.FILE} draws it" in run.stdout
     assert (home / "figures" / "risk.png").is_file()
@@ -692,15 +703,15 @@ def test_force_traceback_and_the_exit_code_of_a_method_that_fails(
 ) -> None:
     path = study_file(last="[integrators.watched]\nact = 'raise'\n")
     command = ("work-precision", path, "--plugin", watched, "--output", tmp_path / "out", "--jobs", 1)
-    first = gfcompare(*command)
+    first = in_process(*command)
     assert first.returncode == 1
     assert "'watched' failed on every trajectory (--traceback shows where)." in first.stderr
     assert "0 found finished" in first.stdout
-    again, forced = gfcompare(*command), gfcompare(*command, "--force")
+    again, forced = in_process(*command), in_process(*command, "--force")
     assert "0 cells computed" in again.stdout
     assert (again.returncode, forced.returncode) == (1, 1)
     assert "0 found finished" in forced.stdout
-    traced = gfcompare(*command, "--traceback")
+    traced = in_process(*command, "--traceback")
     assert traced.returncode == 1
     assert "ArithmeticError: deliberately wrong" in traced.stderr
     assert 'watched.py", line' in traced.stderr
