@@ -85,8 +85,8 @@ class FlowSettings(NamedTuple):
     ----------
     rtol, atol : tolerances of a step, the absolute one relative to sizes (`tolerances`)
     most_steps : steps after which a trajectory ends
-    patience : rejected steps after which direct linear algebra takes over
-    longest : step size from which on it does, in units of 1 / the fastest rate of the flow
+    max_rejected : rejected steps after which direct linear algebra takes over
+    max_step_size : step size from which on it does, in units of 1 / the fastest rate of the flow
     normalize : the normalised flow
     dense : whether there is an exact Hessian, and it is small enough
     bound : the largest |y|
@@ -95,8 +95,8 @@ class FlowSettings(NamedTuple):
     rtol: float
     atol: float
     most_steps: int
-    patience: int
-    longest: float
+    max_rejected: int
+    max_step_size: float
     normalize: bool
     dense: bool
     bound: float
@@ -465,7 +465,8 @@ def _advance(
         order = counts[0]
         if counts[2] >= settings.most_steps:
             return STEP_LIMIT
-        if settings.dense and (counts[4] >= settings.patience or clock[1] * clock[5] > settings.longest):
+        too_long = clock[1] * clock[5] > settings.max_step_size
+        if settings.dense and (counts[4] >= settings.max_rejected or too_long):
             return DENSE
         if counts[2] - counts[6] >= _GROWTH_STEPS:
             clock[4] = np.inf

@@ -366,7 +366,7 @@ def test_risks_near_rounding():
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_direct_linear_algebra_against_bdf(name, monkeypatch):
     """The solver for late flows, from the start on: the same trajectory as every other method."""
-    monkeypatch.setattr(compiled_flow, "_PATIENCE", 0)
+    monkeypatch.setattr(compiled_flow, "_MAX_REJECTED", 0)
     problem = line_problem(hidden=4)
     theta = np.random.default_rng(4).normal(size=(3, problem.network.parameter_count))
     times = [0.0, 7.0, 900.0]

@@ -19,7 +19,7 @@ from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
 # errors are no longer small. They push the state along valleys of minima.
-_PATIENCE, _LATE = 250, 1e7
+_MAX_REJECTED, _MAX_STEP_SIZE = 250, 1e7
 
 # Near where a dormant neuron is put back at the latest: ln of its distance from the end.
 _NEAR = float(np.log(1e-5))
@@ -93,8 +93,8 @@ class CompiledFlow:
             rtol=float(rtol),
             atol=float(absolute),
             most_steps=int(max_steps),
-            patience=_PATIENCE,
-            longest=_LATE,
+            max_rejected=_MAX_REJECTED,
+            max_step_size=_MAX_STEP_SIZE,
             normalize=normalized,
             dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
@@ -173,7 +173,8 @@ class CompiledFlow:
             return None, Status(end)
         at = self.parameters(problem, tables.differences[m : m + 1, 0])[0]
         if end == ndf.DENSE:
-            if tables.counts[m, 4] >= self.settings.patience or self._is_late(problem.only(m), tables, m, at):
+            rejected = tables.counts[m, 4] >= self.settings.max_rejected
+            if rejected or self._is_late(problem.only(m), tables, m, at):
                 tables.counts[m, 5], tables.counts[m, 6] = 1, tables.counts[m, 2]
             return None, Status.RUNNING
         if end == ndf.GROWTH:
@@ -194,7 +195,7 @@ class CompiledFlow:
         rates = np.linalg.eigvalsh(hessian)
         clock = tables.clocks[m]
         clock[5] = float(np.abs(rates).max())
-        return bool(clock[1] * clock[5] > self.settings.longest)
+        return bool(clock[1] * clock[5] > self.settings.max_step_size)
 
     def _respect_growth(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> None:
         """Shorten the next step of a trajectory that seems to leave a saddle, if it does."""
