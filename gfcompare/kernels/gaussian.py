@@ -33,6 +33,8 @@ SATURATED = 64.0
 _HALF_PI_INVERSE = 1.0 / (2.0 * np.pi)
 _DENSITY = 1.0 / np.sqrt(2.0 * np.pi)
 _ROOT_HALF = math.sqrt(0.5)
+# Below minus this alpha a neuron is inactive: Phi(-39) = 0.
+_SILENT = 39.0
 # Correlations from which on 1 - |rho| is taken from the difference of the directions.
 _NEAR = 0.9
 _TINY = 1e-300
@@ -295,7 +297,7 @@ def pairs_with_biases(normal, scalars, owen, i, first, last, pairs):
             normal, owen[k], scalars[BEYOND, k], alphas[k], scalars[PHI, k], z_2
         )
         p = (0.5 - _HALF_PI_INVERSE * angles[k]) + 0.5 * (phi + scalars[PHI, k]) + share + share_back
-        p = max(p, 0.0)
+        p = max(p, 0.0) if min(alpha, alphas[k]) > -_SILENT else 0.0
         t, b, rho = scalars[NORM, k], scalars[BIAS, k], rhos[k]
         active, active_back = density * (0.5 + mass), scalars[DENSITY, k] * (0.5 + mass_back)
         both = _HALF_PI_INVERSE * sigmas[k] * math.exp(-0.5 * (alpha * alpha + z_1 * z_1))
