@@ -70,7 +70,8 @@ def _pairs(normal, directions, scalars, owen, pairs, biased, repeats):
 @bare_entry
 def _neurons(table, directions, scalars, owen):
     for i in range(directions.shape[0]):
-        gaussian.set_neuron(table, directions, scalars, owen, i)
+        gaussian.set_neuron(directions, scalars, i)
+        gaussian.set_owen(table, scalars, owen, i)
 
 
 def pair_times(count: int = 64, inputs: int = 16) -> dict[str, float]:

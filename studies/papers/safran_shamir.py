@@ -1,9 +1,9 @@
 """Spurious minima of student and teacher, by gradient descent on the exact population risk.
 
 I. Safran, O. Shamir, "Spurious local minima are common in two-layer ReLU neural networks", ICML 2018,
-arXiv:1712.08968. A student of H neurons without biases learns f(x) = s(x_1) + ... + s(x_k) for standard normal
-x of k components; every outgoing weight is 1 and stays so. How often does it end in a minimum with a
-positive risk, and is that one?
+arXiv:1712.08968. A student of H neurons without biases learns f(x) = s(x_1) + ... + s(x_k) for standard
+normal x of k components; every outgoing weight is 1 and stays so. How often does it end at rest with a
+positive risk, and is that a minimum?
 
     python studies/papers/safran_shamir.py [folder for the figures]
 """
@@ -89,12 +89,16 @@ def spurious_minima(sizes: tuple[int, ...] = SIZES, runs: int = RUNS) -> tuple[F
     for found, colour, name, shift in ((exact, BLUE, "H = k", -0.1), (wider, ORANGE, "H = k + 1", 0.1)):
         shares = np.array([ends.spurious.mean() for ends in found.values()])
         counts = [int(ends.spurious.sum()) for ends in found.values()]
-        bounds = np.array(
-            [binomtest(c, runs).proportion_ci(0.95, "wilson") for c in counts]
-        ).T
+        bounds = np.array([binomtest(c, runs).proportion_ci(0.95, "wilson") for c in counts]).T
         spread = np.maximum(np.stack([shares - bounds[0], bounds[1] - shares]), 0.0)
         left.errorbar(
-            np.array(sizes) + shift, 100 * shares, 100 * spread, fmt="o", color=colour, markersize=3, label=name
+            np.array(sizes) + shift,
+            100 * shares,
+            100 * spread,
+            fmt="o",
+            color=colour,
+            markersize=3,
+            label=name,
         )
     left.set(xlabel="neurons of the teacher k", ylabel="spurious minima, % of runs", ylim=(-2, 102))
     left.legend(loc="upper left")
@@ -107,16 +111,17 @@ def spurious_minima(sizes: tuple[int, ...] = SIZES, runs: int = RUNS) -> tuple[F
     right.set(xlabel="smallest eigenvalue of the Hessian", ylabel="spurious ends, H = k")
     assert all((ends.gradients < REST).mean() > 0.9 for ends in exact.values())
     minima = int((curvatures > 1e-6).sum())
-    claim = """For 6 <= k <= 20 and H = k the risk of a student with standard normal inputs, orthonormal teacher and
-    all outgoing weights 1 has local minima that are not global; gradient descent finds them more often the
-    larger k is, and hardly with H = k + 1 or more (theorem 1 and section 5 of arXiv:1712.08968)."""
+    claim = """For 6 <= k <= 20 and H = k the risk of a student with standard normal inputs, orthonormal
+    teacher and all outgoing weights 1 has local minima that are not global; gradient descent finds them more
+    often the larger k is, and hardly with H = k + 1 or more (theorem 1 and section 5 of
+    arXiv:1712.08968)."""
     listed = ", ".join(f"{100 * ends.spurious.mean():.3g} % at k = {k}" for k, ends in exact.items())
     one_more = ", ".join(f"{100 * ends.spurious.mean():.3g} %" for ends in wider.values())
-    shown = f"""{runs} runs each, rows of variance 1 / k at the start, steps of {STEP} on the exact risk, until the
-    gradient is below {REST:g}. Left: runs that end at rest at a risk above {POSITIVE:g}, with Wilson intervals of 95
-    %: {listed}; with one neuron more {one_more}. Middle: final risks for the largest k. Right: the smallest eigenvalue of the
-    exact Hessian by the hidden rows at each spurious end with H = k: {minima} of {len(curvatures)} are above
-    1e-6, so that these are strict minima to rounding."""
+    shown = f"""{runs} runs each, rows of variance 1 / k at the start, steps of {STEP} on the exact risk,
+    until the gradient is below {REST:g}. Left: runs that end at rest at a risk above {POSITIVE:g}, with
+    Wilson intervals of 95 %: {listed}; with one neuron more {one_more}. Middle: final risks for the largest
+    k. Right: the smallest eigenvalue of the exact Hessian by the hidden rows at each spurious end with H = k:
+    {minima} of {len(curvatures)} are above 1e-6, so that these are strict minima to rounding."""
     return figure, claim, shown
 
 

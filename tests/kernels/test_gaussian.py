@@ -20,8 +20,9 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 @entry
 def evaluate_pair(table, normal, directions, scalars, owen, pairs, biased, result):
     """P, q, q back, E[1_u s_v], E[1_v s_u], E[s_u s_v] of neurons 0 and 1."""
-    gaussian.set_neuron(table, directions, scalars, owen, 0)
-    gaussian.set_neuron(table, directions, scalars, owen, 1)
+    for i in range(2):
+        gaussian.set_neuron(directions, scalars, i)
+        gaussian.set_owen(table, scalars, owen, i)
     gaussian.correlate(directions, 0, 1, 2, pairs)
     if biased:
         gaussian.pairs_with_biases(normal, scalars, owen, 0, 1, 2, pairs)
