@@ -10,6 +10,7 @@ SCRIPTS = ROOT / "studies" / "papers"
 FIGURES = {
     "jentzen_riekert": ["convergence", "affine_target", "one_neuron"],
     "eberle_jentzen_riekert_weiss": ["shallow", "deep", "on_manifold", "bounded"],
+    "safran_shamir": ["spurious_minima"],
 }
 
 
