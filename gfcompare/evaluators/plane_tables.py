@@ -1,10 +1,10 @@
 """Tables of the half-plane moments of a smooth function on a square, for targets that are no polynomials.
 
 Where a line crosses the square S = [-1, 1]^2, it enters on one edge and leaves on another, at coordinates
-(s, t) in [-1, 1]^2. On each of the 12 pairs of edges the integrals of f, x_1 f and x_2 f over the part of S on one
-side are smooth functions of (s, t) if f is smooth: Chebyshev series, the coefficients of which are tabulated. So
-are the integrals along the chord, which the Hessian needs. The part of S is put together of triangles with a
-corner in 0, over which f is integrated by Gauss-Legendre quadrature.
+(s, t) in [-1, 1]^2. On each of the 12 pairs of edges the integrals of f, x_1 f and x_2 f over the part of S on
+one side are smooth functions of (s, t) if f is smooth: Chebyshev series, the coefficients of which are
+tabulated. So are the integrals along the chord, which the Hessian needs. The part of S is put together of
+triangles with a corner in 0, over which f is integrated by Gauss-Legendre quadrature.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class MomentTables:
 
     Attributes
     ----------
-    tables : shape (16, K, 6, n, n), coefficients for the pair 4 a + b of edges, entered and left: integrals of
-        f, x_1 f, x_2 f over the part of S to the left of the chord from where it leaves to where it enters; and
-        along that chord, with a place in [0, 1], of f times 1, the place, and its square
+    tables : shape (16, K, 6, n, n), coefficients for the pair 4 a + b of edges, entered and left: integrals
+        of f, x_1 f, x_2 f over the part of S to the left of the chord from where it leaves to where it
+        enters; and along that chord, with a place in [0, 1], of f times 1, the place, and its square
     total : shape (K, 3), integrals of f, x_1 f, x_2 f over S
     squares : shape (K,), integrals of f^2 over S
     error : the largest that was found, relative to the largest value
