@@ -485,6 +485,8 @@ def risks(data, values, thetas, results, order):
         risk, size = _plain_risk(data, values, thetas[m], hidden, work)
         if not size < 1e150:  # no number, or its square overflows
             risk = size * size
+        elif data.smooth.shape[0] > 0:  # the tables have no more digits
+            risk = max(risk, 0.0)
         elif not risk >= CANCELLATION * size * size:
             risk = _exact_risk(data, values, thetas[m], hidden, exact, points)
         results[m] = risk

@@ -147,6 +147,60 @@ def test_targets_that_are_exact(target: gfc.Target, kinks) -> None:
     assert problem.risk(theta) == pytest.approx(risk, rel=1e-12)
 
 
+SMOOTH = {
+    "bump": targets.RadialBump([0.6, 0.3], width=0.35),
+    "sines": targets.ProductOfSines([0.5, 1.0], phase=[0.3, 0.1]),
+    "sine ridge": targets.Ridge(targets.Sine(frequency=0.7), [0.8, 0.6]),
+    "function": targets.Function(lambda x: np.exp(x[:, 0] - x[:, 1] ** 2), dimension=2),
+    "stack": targets.Stack([targets.RadialBump([0.4, 0.4], width=[0.3, 0.5]), polynomial(3)]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_targets_by_tables(name: str) -> None:
+    target = SMOOTH[name]
+    problem = plane(target, 6)
+    assert "tables" in problem.evaluation.accuracy
+    outputs = target.outputs
+    for seed in range(4):
+        theta = random_theta(np.random.default_rng(seed), 6, outputs)
+        theta[:2], theta[12] = [0.0, 1.0], 10.0  # fully active
+        w, b = theta[:12].reshape(6, 2), theta[12:18]
+        # Squares of the rule's size resolve what is smooth: cells are cut by lines that nothing depends on.
+        grid = [(np.eye(2)[axis], -place) for axis in range(2) for place in (0.25, 0.5, 0.75)]
+        risk, gradient = cell_risk_and_gradient(
+            UNIT, target.at, theta, (2, 6, outputs), [*zip(w, b, strict=True), *grid]
+        )
+        assert off(problem.gradient(theta), gradient) < 2e-12
+        assert problem.risk(theta) == pytest.approx(risk, rel=1e-11)
+
+
+def test_hessian_with_tables() -> None:
+    target = SMOOTH["stack"]
+    problem = plane(target, 3)
+    theta = random_theta(np.random.default_rng(3), 3, target.outputs)
+    columns = []
+    for p in range(theta.size):
+        step = 1e-5 * np.eye(theta.size)[p]
+        columns.append((problem.gradient(theta + step) - problem.gradient(theta - step)) / 2e-5)
+    assert off(problem.hessian(theta), np.array(columns)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        targets.RadialBump([0.5, 0.5], width=0.02),
+        targets.Function(lambda x: np.abs(x[:, 0] - x[:, 1] ** 2 - 0.1), dimension=2),
+        targets.Ridge(targets.Step(), [1.0, 0.5]),
+    ],
+    ids=["narrow", "bent", "step"],
+)
+def test_what_tables_do_not_reach_stays_with_preintegration(target: gfc.Target) -> None:
+    problem = gfc.Problem(gfc.ReLUNetwork((2, 3, 1)), target, measures.Box())
+    assert problem.evaluation.name == "preintegration"
+    assert "tables of its half-plane moments do not reach 1e-12" in problem.evaluation.passed_over[0][1]
+
+
 # ---------------------------------------------------------------------------------------------------
 # Degenerate networks
 # ---------------------------------------------------------------------------------------------------
