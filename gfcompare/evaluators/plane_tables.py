@@ -1,8 +1,8 @@
 """Tables of the half-plane moments of a smooth function on a square, for targets that are no polynomials.
 
 Where a line crosses the square S = [-1, 1]^2, it enters on one edge and leaves on another, at coordinates
-(s, t) in [-1, 1]^2. On each of the 12 pairs of edges the integrals of f, x_1 f and x_2 f over the part of S on
-one side are smooth functions of (s, t) if f is smooth: Chebyshev series, the coefficients of which are
+(s, t) in [-1, 1]^2. On each of the 12 pairs of edges the integrals of f, x_1 f and x_2 f over the part of S
+on one side are smooth functions of (s, t) if f is smooth: Chebyshev series, the coefficients of which are
 tabulated. So are the integrals along the chord, which the Hessian needs. The part of S is put together of
 triangles with a corner in 0, over which f is integrated by Gauss-Legendre quadrature.
 """

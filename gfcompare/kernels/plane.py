@@ -377,8 +377,8 @@ def _chord(count, wx, wy, b, g, h, x, y, dx, dy):
     """Return the fluxes of all crossing neurons through the chord from (x, y) to (x + dx, y + dy).
 
     With P, Q and phi as above, and z > 0 from the share t = max(-p, 0) / (|p| + |q|) on if p < 0, the
-    integrals along the chord are phi (P^2 + P Q + Q^2) / 3 of s(z)^2, phi (P + Q) (P^2 + Q^2) / 4 of s(z)^3, and
-    phi [t (P^2 + P Q + Q^2) / 3 + phi (P^2 + 2 P Q + 3 Q^2) / 12] of s(z)^2 times the place on it.
+    integrals along the chord are phi (P^2 + P Q + Q^2) / 3 of s(z)^2, phi (P + Q) (P^2 + Q^2) / 4 of s(z)^3,
+    and phi [t (P^2 + P Q + Q^2) / 3 + phi (P^2 + 2 P Q + 3 Q^2) / 12] of s(z)^2 times the place on it.
     """
     one, first, cx, cy = 0.0, 0.0, 0.0, 0.0
     ex, ey = x + dx, y + dy
