@@ -98,6 +98,10 @@ class Problem:
                 f"use widths {[*network.widths[:-1], outputs]}, or another target."
             )
 
+    def __getstate__(self) -> dict[str, object]:
+        # How the evaluator is built may be a function of any kind: it is found again when needed.
+        return {key: value for key, value in self.__dict__.items() if key != "_choice"}
+
     @cached_property
     def _choice(self) -> tuple[Applicability, Evaluation]:
         """The evaluator, unbuilt, and what is to be said of it; found when first needed."""
@@ -155,7 +159,7 @@ class Problem:
         """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
         return self._evaluator.rule
 
-    @property
+    @cached_property
     def evaluation(self) -> Evaluation:
         """Which evaluator the problem has, how exact it is, and why not one that is tried before it."""
         return self._choice[1]
@@ -213,6 +217,10 @@ class Problem:
         """Return the risk, shape (...), at theta, shape (..., P), in units of output squared."""
         rows, leading = self._network.rows(theta)
         return self._evaluator.risks(rows).reshape(leading)
+
+    def load_risk(self) -> None:
+        """Compile, or load from the cache, all that `risk` may need, so that no clock sees it."""
+        self._evaluator.load_risks()
 
     def gradient(self, theta: ArrayLike) -> Array:
         """Return the generalised gradient of the risk, shape (..., P), at theta, shape (..., P)."""
@@ -281,7 +289,8 @@ class Problem:
         if not self.has_hessian:
             raise InputError(
                 "the exact Hessian is known for widths [1, H, K] and a measure with a density, and for "
-                "[2, H, K] where the evaluator is 'shallow-plane'; hessian_product and curvature work for every problem."
+                "[2, H, K] where the evaluator is 'shallow-plane'; "
+                "hessian_product and curvature work for every problem."
             )
         rows, leading = self._network.rows(theta)
         count = self._network.parameter_count

@@ -797,3 +797,70 @@ def square_points(
     table, mass = np.concatenate(points), np.concatenate(weights)
     mass = mass * density(table)
     return table, target(table), mass / mass.sum()
+
+
+# ---------------------------------------------------------------------------------------------------
+# The plane: the cells of an arrangement of lines
+# ---------------------------------------------------------------------------------------------------
+
+
+def cut(polygon: list[np.ndarray], w: np.ndarray, b: float) -> list[np.ndarray]:
+    """Return the part of a convex polygon where w.x + b >= 0."""
+    kept: list[np.ndarray] = []
+    for p, q in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        before, after = w @ p + b, w @ q + b
+        if before >= 0:
+            kept.append(p)
+        if before * after < 0:
+            kept.append(p + before / (before - after) * (q - p))
+    return kept
+
+
+def cell_points(box: np.ndarray, rows: Sequence[tuple[np.ndarray, float]], degree: int = 12):
+    """Yield nodes, weights of mass 1 in all, and a point inside, of each triangle of each cell.
+
+    The cells are those of an arrangement of lines, given by w.x + b = 0. The nodes are exact for polynomials
+    up to `degree` and a few more.
+    """
+    (left, right), (low, high) = box
+    corners = [np.array(c, dtype=float) for c in ((left, low), (right, low), (right, high), (left, high))]
+    cells = [corners]
+    for w, b in rows:
+        parts = []
+        for cell in cells:
+            z = [w @ corner + b for corner in cell]
+            whole = min(z) >= 0 or max(z) <= 0
+            parts += [cell] if whole else [cut(cell, side * w, side * b) for side in (1.0, -1.0)]
+        cells = [part for part in parts if len(part) > 2]
+    s, u = np.polynomial.legendre.leggauss(degree // 2 + 3)
+    s, u = 0.5 * (s + 1.0), 0.5 * u
+    first, second = (g.ravel() for g in np.meshgrid(s, s, indexing="ij"))
+    weights = np.outer(u, u).ravel() * first  # a square collapsed to a triangle
+    area = (right - left) * (high - low)
+    for cell in cells:
+        for p, q in pairwise(cell[1:]):
+            a, c = p - cell[0], q - cell[0]
+            size = abs(a[0] * c[1] - a[1] * c[0]) / area
+            places = cell[0] + first[:, None] * ((1.0 - second[:, None]) * a + second[:, None] * c)
+            yield places, weights * size, (cell[0] + p + q) / 3.0
+
+
+def cell_risk_and_gradient(box: np.ndarray, target, theta: np.ndarray, widths: Sequence[int], kinks=()):
+    """Return risk and gradient of a 2-H-K network under the uniform measure on a rectangle.
+
+    On each cell of the arrangement of the neurons' lines, and of `kinks` of the target, everything is smooth.
+    """
+    hidden, outputs = widths[1], widths[2]
+    w, b = theta[: 2 * hidden].reshape(hidden, 2), theta[2 * hidden : 3 * hidden]
+    v, c = theta[3 * hidden : -outputs].reshape(outputs, hidden), theta[-outputs:]
+    rows = [*zip(w, b, strict=True), *kinks]
+    risk, parts = 0.0, [np.zeros_like(w), np.zeros_like(b), np.zeros_like(v), np.zeros_like(c)]
+    for x, mass, inside in cell_points(box, rows):
+        active = (w @ inside + b > 0).astype(float)
+        z = (x @ w.T + b) * active
+        weighted = mass[:, None] * (z @ v.T + c - target(x))
+        risk += float(((z @ v.T + c - target(x)) * weighted).sum())
+        back = weighted @ v * active
+        for part, term in zip(parts, (back.T @ x, back.sum(0), weighted.T @ z, weighted.sum(0)), strict=True):
+            part += 2.0 * term
+    return risk, np.concatenate([part.ravel() for part in parts])

@@ -122,6 +122,10 @@ class Evaluator(abc.ABC):
     def risks(self, thetas: Array) -> Array:
         """Return the risk at each row, shape (M,)."""
 
+    def load_risks(self) -> None:
+        """Compile, or load from the cache, all that `risks` may need."""
+        self.risks(np.zeros((1, self.network.parameter_count)))
+
     @abc.abstractmethod
     def gradients(self, thetas: Array) -> Array:
         """Return the generalised gradient at each row, shape (M, P)."""

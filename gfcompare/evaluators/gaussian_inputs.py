@@ -87,6 +87,12 @@ class GaussianInputs(Evaluator):
                 results[m] = self._small_risk(thetas[m])
         return results
 
+    def load_risks(self) -> None:
+        """Compile, or load from the cache, what risks of any size need."""
+        theta = np.zeros((1, self.network.parameter_count))
+        self.risks(theta)
+        self._small_risk(theta[0])
+
     def _small_risk(self, theta: Array) -> float:
         """Return the risk at theta, shape (P,), by arithmetic with twice the digits."""
         inputs, (outputs, rank) = self.network.inputs, self._data.linear.shape

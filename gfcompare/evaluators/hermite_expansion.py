@@ -22,11 +22,11 @@ from gfcompare.targets import (
     Constant,
     HermitePolynomial,
     MultivariatePolynomial,
+    NetworkTarget,
     Polynomial,
     Ridge,
     Stack,
     Target,
-    Teacher,
 )
 from gfcompare.targets.base import Array, broadcast, coefficient_rows
 
@@ -200,7 +200,7 @@ def _add(builder: _Builder, target: Target, first: int) -> None:
         for component in target.components:
             _add(builder, component, first)
             first += component.outputs
-    elif isinstance(target, Teacher):
+    elif isinstance(target, NetworkTarget):
         _add_teacher(builder, target, place, np.ones(1) if target.dimension == 1 else None)
     elif isinstance(target, Constant | Affine):
         _add_affine(builder, target, place)
@@ -228,7 +228,7 @@ def _add_affine(builder: _Builder, target: Constant | Affine, place: Array) -> N
         builder.add_linear(place.T @ target.coefficients()[0])
 
 
-def _add_teacher(builder: _Builder, target: Teacher, place: Array, direction: Array | None) -> None:
+def _add_teacher(builder: _Builder, target: NetworkTarget, place: Array, direction: Array | None) -> None:
     """Add the neurons of a teacher, along a direction if it is the profile of a ridge function."""
     if target.network.depth != 2:
         raise NotExpandedError(
@@ -256,7 +256,7 @@ def _add_polynomial(builder: _Builder, target: MultivariatePolynomial, place: Ar
 
 
 def _add_ridge(builder: _Builder, profile: Target, direction: Array, place: Array) -> None:
-    if isinstance(profile, Teacher):
+    if isinstance(profile, NetworkTarget):
         _add_teacher(builder, profile, place, direction)
     elif isinstance(profile, AbsoluteValue):
         centre, slope, offset = broadcast(centre=profile.centre, slope=profile.slope, offset=profile.offset)

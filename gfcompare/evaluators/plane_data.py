@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import roots_legendre
 
+from gfcompare.evaluators.plane_tables import ACCURACY, MomentTables, moment_tables
 from gfcompare.kernels.plane import NODES, PlaneData
 from gfcompare.kernels.plane_risk import PlaneValues
+from gfcompare.targets import Stack, Target
 from gfcompare.targets.terms import Polynomial, Terms, moved
 
 Array = NDArray[np.float64]
@@ -24,14 +27,58 @@ _LINEAR = ((0, 0), (1, 0), (0, 1))
 _EDGES = (((0, -1), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (-1, 0)), ((-1, 0), (0, -1)))
 
 
-def plane_data(box: Array, terms: Terms) -> tuple[PlaneData, PlaneValues]:
+@dataclass(frozen=True)
+class PlaneTarget:
+    """A target on a rectangle: outputs that are polynomials plus neurons, and outputs that are tabulated.
+
+    Attributes
+    ----------
+    terms : of all outputs, 0 for those that are tabulated
+    smooth : numbers of those outputs
+    tables : their half-plane moments, in the coordinates of the square
+    """
+
+    terms: Terms
+    smooth: tuple[int, ...] = ()
+    tables: MomentTables | None = None
+
+
+def plane_target(target: Target, box: Array) -> PlaneTarget | str:
+    """Return a target on a rectangle, or why it is not one that is integrated exactly.
+
+    Outputs that are no polynomials plus neurons are tabulated if they are smooth.
+    """
+    parts = list(target.components) if isinstance(target, Stack) else [target]
+    found = [part.terms(box) for part in parts]
+    degree = max((terms.degree for terms in found if terms is not None), default=0)
+    if degree > MOST_DEGREE:
+        return f"the target is a polynomial of degree {degree}, the highest is {MOST_DEGREE}"
+    zero = [Terms.polynomial(2, [{}] * part.outputs) for part in parts]
+    terms = Terms.stacked([known or other for known, other in zip(found, zero, strict=True)])
+    rest = [part for part, known in zip(parts, found, strict=True) if known is None]
+    if not rest:
+        return PlaneTarget(terms)
+    middle, half = box.mean(axis=1), 0.5 * np.ptp(box, axis=1)
+    tables = moment_tables(lambda s: np.concatenate([part.at(middle + half * s) for part in rest], axis=1))
+    if tables is None:
+        names = ", ".join(repr(part.name) for part in rest)
+        return (
+            f"the target {names} is no polynomial, no teacher with one hidden layer, no piecewise linear "
+            f"ridge, and tables of its half-plane moments do not reach {ACCURACY:g}"
+        )
+    known = [index for part, k in zip(parts, found, strict=True) for index in [k is None] * part.outputs]
+    return PlaneTarget(terms, tuple(np.flatnonzero(known).tolist()), tables)
+
+
+def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]:
     """Return the data of a target on a rectangle with the uniform measure, and what the risk needs besides.
 
     Parameters
     ----------
     box : ends of the rectangle, shape (2, 2)
-    terms : the target there, of a total degree of at most `MOST_DEGREE`
+    target : the target there
     """
+    terms, smooth = target.terms, list(target.smooth)
     middles, halves = _frame(box)
     degree = max(terms.degree, 1)
     negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
@@ -47,6 +94,8 @@ def plane_data(box: Array, terms: Terms) -> tuple[PlaneData, PlaneValues]:
         _split([[_integral(_times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
         _split([[_integral(_times(q, q)) for q in curved]])[0],
     )
+    tables = target.tables or MomentTables(np.empty((16, 0, 6, 2, 2)), np.empty((0, 3)), np.empty(0), 0.0)
+    values.moments[smooth, :, 0], values.squares[smooth, 0] = -tables.total, tables.squares
     nodes, weights = roots_legendre(NODES if degree <= 3 else 2 * NODES)
     data = PlaneData(
         np.append(values.frame[:, 0], values.frame[::2, 1]),
@@ -57,6 +106,9 @@ def plane_data(box: Array, terms: Terms) -> tuple[PlaneData, PlaneValues]:
         _edge_fluxes(curved, degree),
         np.stack([0.5 * (nodes + 1.0), 0.5 * weights]),
         degree,
+        np.array(smooth, dtype=np.int64),
+        np.negative(tables.tables),
+        np.negative(tables.total),
     )
     return data, values
 

@@ -10,7 +10,7 @@ import numpy as np
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.evaluators.plane_data import MOST_DEGREE, plane_data
+from gfcompare.evaluators.plane_data import plane_data, plane_target
 from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import plane, plane_descent, plane_hessian, plane_risk
 from gfcompare.kernels.plane import PlaneData
@@ -29,7 +29,7 @@ class _Memory(threading.local):
 
 
 class ShallowPlane(Evaluator):
-    """Exact evaluation of a 2-H-K network on a rectangle, against polynomials and sums of neurons.
+    """Exact evaluation of a 2-H-K network on a rectangle: polynomials, sums of neurons, smooth targets.
 
     Parameters
     ----------
@@ -65,23 +65,20 @@ class ShallowPlane(Evaluator):
             return Applicability.no(f"the network has {parts.network.depth - 1} hidden layers, it is for one")
         if isinstance(measure, Product) and not all(isinstance(f, Uniform) for f in measure.factors):
             return Applicability.no("the inputs are not uniform")
-        terms = target.terms(measure.box)
-        if terms is None:
-            return Applicability.no(
-                f"the target {target.name!r} is no polynomial, no teacher with one hidden layer and no "
-                "piecewise linear ridge"
-            )
-        if terms.degree > MOST_DEGREE:
-            return Applicability.no(
-                f"the target is a polynomial of degree {terms.degree}, the highest is {MOST_DEGREE}"
-            )
+        found = plane_target(target, measure.box)
+        if isinstance(found, str):
+            return Applicability.no(found)
 
         def build() -> ShallowPlane:
             sampler = OfTarget(measure, target)
-            return ShallowPlane(parts.network, sampler, *plane_data(measure.box, terms))
+            return ShallowPlane(parts.network, sampler, *plane_data(measure.box, found))
 
         return Applicability.yes(
-            "two inputs, uniform on a rectangle, one hidden layer", "exact to rounding", build
+            "two inputs, uniform on a rectangle, one hidden layer",
+            "exact to rounding"
+            if found.tables is None
+            else f"exact but for tables of the target's moments, whose error is {found.tables.error:.0e}",
+            build,
         )
 
     def __getstate__(self) -> dict[str, object]:

@@ -31,6 +31,7 @@ def gfcompare_targets() -> list[type[Target]]:
         targets.Ridge,
         targets.ProductOfSines,
         targets.Teacher,
+        targets.Network,
         targets.Function,
         targets.Stack,
         targets.Labels,

@@ -33,6 +33,8 @@ SATURATED = 64.0
 _HALF_PI_INVERSE = 1.0 / (2.0 * np.pi)
 _DENSITY = 1.0 / np.sqrt(2.0 * np.pi)
 _ROOT_HALF = math.sqrt(0.5)
+# Below minus this alpha a neuron is inactive: Phi(-39) = 0.
+_SILENT = 39.0
 # Correlations from which on 1 - |rho| is taken from the difference of the directions.
 _NEAR = 0.9
 _TINY = 1e-300
@@ -132,7 +134,7 @@ def unit_vector(vector):
 
 
 @cold_leaf
-def set_neuron(table, directions, scalars, owen, i):
+def set_neuron(directions, scalars, i):
     """Set all that follows of neuron i from its direction, which is a vector of any length yet, and its bias.
 
     A neuron without a direction is a constant; s'(0) = 0, so that for a bias 0 it is inactive.
@@ -149,8 +151,14 @@ def set_neuron(table, directions, scalars, owen, i):
     scalars[DENSITY, i] = _DENSITY * math.exp(-0.5 * alpha * alpha)
     scalars[PHI, i] = 0.5 * math.erf(_ROOT_HALF * alpha)
     scalars[EXCESS, i] = excess
-    place = 2.0 * abs(alpha)
     scalars[BEYOND, i] = 1.0
+
+
+@cold_leaf
+def set_owen(table, scalars, owen, i):
+    """Set S(alpha, .) of neuron i, which pairs with biases need."""
+    alpha = scalars[ALPHA, i]
+    place = 2.0 * abs(alpha)
     if place < CELLS:
         cell = int(place)
         scalars[BEYOND, i] = 0.0
@@ -245,7 +253,7 @@ def correlate(directions, i, first, last, pairs):
 
 @cold_leaf
 def pairs_without_biases(scalars, i, first, last, pairs):
-    """As `pairs_with_biases` for biases 0: arc-cosine kernels (Y. Cho, L. K. Saul, NIPS 2009)."""
+    """As `pairs_with_biases` for biases and alpha 0: arc-cosine kernels (Y. Cho, L. K. Saul, NIPS 2009)."""
     rhos, sigmas, angles, norms = pairs[CORRELATION], pairs[SIGMA], pairs[ANGLE], scalars[NORM]
     p, q, q_back, mean, mean_back = pairs[P], pairs[Q], pairs[Q_BACK], pairs[MEAN], pairs[MEAN_BACK]
     s = norms[i]
@@ -295,7 +303,7 @@ def pairs_with_biases(normal, scalars, owen, i, first, last, pairs):
             normal, owen[k], scalars[BEYOND, k], alphas[k], scalars[PHI, k], z_2
         )
         p = (0.5 - _HALF_PI_INVERSE * angles[k]) + 0.5 * (phi + scalars[PHI, k]) + share + share_back
-        p = max(p, 0.0)
+        p = max(p, 0.0) if min(alpha, alphas[k]) > -_SILENT else 0.0
         t, b, rho = scalars[NORM, k], scalars[BIAS, k], rhos[k]
         active, active_back = density * (0.5 + mass), scalars[DENSITY, k] * (0.5 + mass_back)
         both = _HALF_PI_INVERSE * sigmas[k] * math.exp(-0.5 * (alpha * alpha + z_1 * z_1))

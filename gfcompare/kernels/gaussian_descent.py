@@ -9,7 +9,7 @@ from gfcompare.kernels.manifold import retract_rows, tangent
 @merged
 def _descend_row(data, widths, theta, gradient, step_sizes, normalize, bound, work, norms):
     for n in range(step_sizes.shape[0]):
-        gaussian_gradient_into(data, theta, gradient, work)
+        gaussian_gradient_into(data, theta, gradient, work, False)
         if normalize:
             tangent(widths, theta, gradient)
         square = move(theta, gradient, step_sizes[n])

@@ -37,6 +37,7 @@ from gfcompare.kernels.gaussian import (
     pairs_without_biases,
     product_mean,
     set_neuron,
+    set_owen,
     square_mean,
 )
 
@@ -133,7 +134,8 @@ def allocated_gaussian_work(data, hidden, outputs):
 def set_neurons(table, directions, scalars, owen):
     """Set N neurons from vectors (N, r), and biases in a row of `scalars`; see `gaussian.set_neuron`."""
     for i in range(directions.shape[0]):
-        set_neuron(table, directions, scalars, owen, i)
+        set_neuron(directions, scalars, i)
+        set_owen(table, scalars, owen, i)
 
 
 @cold_leaf
@@ -163,8 +165,11 @@ def unwhiten(factor, vector, result):
 
 
 @cold_leaf
-def set_student(data, theta, work):
-    """Set the student's neurons from theta; return whether any neuron has a bias."""
+def set_student(data, theta, work, exact):
+    """Set the student's neurons from theta; return whether any neuron has a bias.
+
+    If none has, S is left out unless `exact`, for pairs that take no notice.
+    """
     inputs, outputs = data.mean.shape[0], data.constant.shape[0]
     hidden = work.mix.shape[0]
     biased = False
@@ -174,9 +179,12 @@ def set_student(data, theta, work):
         work.scalars[BIAS, i] = theta[hidden * inputs + i] + dot(data.mean, row)
         for k in range(outputs):
             work.columns[k, i] = theta[hidden * (inputs + 1 + k) + i]
-        set_neuron(data.table, work.directions, work.scalars, work.owen, i)
+        set_neuron(work.directions, work.scalars, i)
     for i in range(work.scalars.shape[1]):
-        biased = biased or work.scalars[BIAS, i] != 0.0
+        biased = biased or work.scalars[ALPHA, i] != 0.0
+    if biased or exact:
+        for i in range(hidden):
+            set_owen(data.table, work.scalars, work.owen, i)
     return biased
 
 
@@ -330,11 +338,11 @@ def _row_gradient(data, work, i, vector):
 
 
 @merged
-def gaussian_gradient_into(data, theta, gradient, work):
-    """Write the gradient at theta, (P,), and sums that give the risk into `work`."""
+def gaussian_gradient_into(data, theta, gradient, work, exact):
+    """Write the gradient at theta, (P,), and sums that give the risk into `work`; see `set_student`."""
     hidden, count = work.mix.shape
     outputs, inputs, rank = work.columns.shape[0], data.mean.shape[0], data.linear.shape[1]
-    biased = set_student(data, theta, work)
+    biased = set_student(data, theta, work, exact)
     first = hidden * (inputs + 1 + outputs)
     for m in range(outputs):
         work.means[0, m] = theta[first + m]
@@ -409,6 +417,6 @@ def evaluate(data, thetas, risks, gradients, work):
     work : see `gaussian_work`
     """
     for m in range(thetas.shape[0]):
-        gaussian_gradient_into(data, thetas[m], gradients[m], work)
+        gaussian_gradient_into(data, thetas[m], gradients[m], work, False)
         risks[m, 0] = _risk(data, thetas[m], work)
         risks[m, 1] = _terms(data, work)

@@ -310,7 +310,7 @@ def _hessian_into(data, theta, gradient, result, work, block, half, vectors, wei
     """Write the Hessian at theta, (P,), into `result`, (P, P), symmetric to the bit."""
     hidden, count = work.mix.shape
     outputs, inputs = work.columns.shape[0], data.mean.shape[0]
-    gaussian_gradient_into(data, theta, gradient, work)
+    gaussian_gradient_into(data, theta, gradient, work, True)
     for m in range(outputs):  # without the neurons, as `add_expansion` needs them
         work.means[1, m] = theta[hidden * (inputs + 1 + outputs) + m] + data.constant[m]
     for a in range(result.shape[0]):

@@ -60,6 +60,9 @@ class PlaneData(NamedTuple):
     )  # (4, 3 K, D + 3): antiderivatives of the fluxes of terms of degree >= 2 on each edge, descending
     rule: np.ndarray  # (2, n): Gauss-Legendre on [0, 1], n a multiple of 3
     degree: int  # D
+    smooth: np.ndarray  # (S,) int64: outputs of -f that are tabulated instead, by their half-plane moments
+    tables: np.ndarray  # (16, S, 6, n, n): Chebyshev coefficients, see `evaluators.plane_tables`
+    smooth_total: np.ndarray  # (S, 3): integrals over S of -f, x_1 (-f), x_2 (-f)
 
 
 class PlaneWork(NamedTuple):
@@ -76,6 +79,7 @@ class PlaneWork(NamedTuple):
     running: np.ndarray  # (K, 14): fluxes on an edge, see `_start_edge`
     sums: np.ndarray  # (3 K, 2 W): flux through the perimeter up to each end
     total: np.ndarray  # (3 K,): through all of it
+    powers: np.ndarray  # (2, n): Chebyshev polynomials at both ends of a chord
     moments: np.ndarray  # (3 K, W): integrals of r, x_1 r and x_2 r where each neuron is active
 
 
@@ -99,6 +103,7 @@ def plane_work(data, hidden):
         np.empty((outputs, 14)),
         np.empty((3 * outputs, 2 * neurons)),
         np.empty(3 * outputs),
+        np.empty((2, data.tables.shape[3])),
         np.empty((3 * outputs, neurons)),
     )
 
@@ -371,9 +376,9 @@ def sweep(data, count, factor, work):
 def _chord(count, wx, wy, b, g, h, x, y, dx, dy):
     """Return the fluxes of all crossing neurons through the chord from (x, y) to (x + dx, y + dy).
 
-    With P, Q and phi as above, and z > 0 from the share t = max(-p, 0) / (|p| + |q|) on if p < 0, the integrals
-    along the chord are phi (P^2 + P Q + Q^2) / 3 of s(z)^2, phi (P + Q) (P^2 + Q^2) / 4 of s(z)^3, and
-    phi [t (P^2 + P Q + Q^2) / 3 + phi (P^2 + 2 P Q + 3 Q^2) / 12] of s(z)^2 times the place on it.
+    With P, Q and phi as above, and z > 0 from the share t = max(-p, 0) / (|p| + |q|) on if p < 0, the
+    integrals along the chord are phi (P^2 + P Q + Q^2) / 3 of s(z)^2, phi (P + Q) (P^2 + Q^2) / 4 of s(z)^3,
+    and phi [t (P^2 + P Q + Q^2) / 3 + phi (P^2 + 2 P Q + 3 Q^2) / 12] of s(z)^2 times the place on it.
     """
     one, first, cx, cy = 0.0, 0.0, 0.0, 0.0
     ex, ey = x + dx, y + dy
@@ -440,6 +445,57 @@ def chord_of(work, i):
     return x, y, ex - x, ey - y
 
 
+@leaf_sum
+def bilinear(table, first, second):
+    """Return sum_ab first_a table_ab second_b."""
+    total = 0.0
+    for a in range(first.shape[0]):
+        row, inner = table[a], 0.0
+        for b in range(second.shape[0]):
+            inner += row[b] * second[b]
+        total += first[a] * inner
+    return total
+
+
+@leaf
+def _chebyshev(t, values):
+    """Write the Chebyshev polynomials at t."""
+    values[0] = 1.0
+    values[1] = t
+    for j in range(2, values.shape[0]):
+        values[j] = 2.0 * t * values[j - 1] - values[j - 2]
+
+
+@leaf
+def chord_table(work, i):
+    """Prepare for tables at the ends of the chord of neuron i; return which pair of edges they are on."""
+    enter, leave = work.keys[2, 2 * i], work.keys[2, 2 * i + 1]
+    _chebyshev(work.keys[3, 2 * i], work.powers[0])
+    _chebyshev(work.keys[3, 2 * i + 1], work.powers[1])
+    return 4 * np.int64(0.5 * enter) + np.int64(0.5 * leave)
+
+
+@cold_leaf
+def _add_smooth(data, wanted, factor, work):
+    """Add the moments of the outputs that are tabulated."""
+    total, moments = work.total, work.moments
+    for s in range(data.smooth.shape[0]):
+        for j in range(3):
+            total[3 * data.smooth[s] + j] += factor * data.smooth_total[s, j]
+    for i in range(wanted):
+        kind = work.kinds[0, i]
+        if kind == DEAD:
+            continue
+        pair = chord_table(work, i) if kind == CROSSING else 0
+        for s in range(data.smooth.shape[0]):
+            for j in range(3):
+                if kind == ACTIVE:
+                    value = data.smooth_total[s, j]
+                else:
+                    value = bilinear(data.tables[pair, s, j], work.powers[0], work.powers[1])
+                moments[3 * data.smooth[s] + j, i] += factor * value
+
+
 @leaf
 def _sort(work):
     keys, order = work.keys[0], work.order
@@ -502,6 +558,8 @@ def moments_into(data, theta, hidden, wanted, factor, work):
         for j in range(3 * outputs):
             arc = work.sums[j, 2 * i + 1] - work.sums[j, 2 * i]
             moments[j, i] += arc + total[j] if wrapped else arc
+    if data.smooth.shape[0] > 0:
+        _add_smooth(data, wanted, factor, work)
 
 
 @cold_leaf

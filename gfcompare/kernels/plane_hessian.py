@@ -25,7 +25,9 @@ from gfcompare.kernels.plane import (
     CROSSING,
     DEAD,
     PlaneWork,
+    bilinear,
     chord_of,
+    chord_table,
     moments_into,
     perimeter_point,
     plane_work,
@@ -281,6 +283,11 @@ def _own(data, theta, hidden, i, count, work, hessian):
             count, crossing[0], crossing[1], crossing[2], crossing[3 + m], x, y, x + dx, y + dy, along
         )
         _polynomial_along(plane.affine[m], data.flux[m], data.rule, data.degree, x, y, dx, dy, along)
+        for s in range(data.smooth.shape[0]):
+            if data.smooth[s] == m:
+                pair = chord_table(plane, i)
+                for q in range(3):
+                    along[q] += bilinear(data.tables[pair, s, 3 + q], plane.powers[0], plane.powers[1])
         v = theta[3 * hidden + m * hidden + i]
         r0, r1, r2 = v * along[0], v * along[1], v * along[2]
         areas[0] += r0

@@ -217,7 +217,7 @@ def _gaussian_velocity(data, widths, y, result, memory, normalize):
     if normalize:
         theta = memory.retracted
         _retract(widths, y, memory)
-    gaussian_gradient_into(data, theta, result, memory.gradient)
+    gaussian_gradient_into(data, theta, result, memory.gradient, False)
     _turned(widths, theta, result, memory, normalize)
 
 

@@ -22,6 +22,8 @@ Covariance = float | Sequence[float] | Sequence[Sequence[float]]
 _REACH = 8.0
 # Rounding that a covariance matrix may have, relative to its largest entry: of symmetry, and of eigenvalues.
 _ROUNDING = 1e-12
+# Eigenvalues below this, times their number and relative to the largest entry, are rounding of 0.
+_NOTHING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,6 @@ def _factor(matrix: Array) -> Array:
         bool(values[0] >= -_ROUNDING * len(scaled)),
         f"covariance must be positive semidefinite, its smallest eigenvalue is {largest * values[0]:g}.",
     )
-    kept = values > _ROUNDING * len(scaled)
-    if kept.all():
-        return np.asarray(np.sqrt(largest) * np.linalg.cholesky(scaled))
+    # The largest first: Sobol points are the more even the earlier a coordinate comes.
+    kept = np.flatnonzero(values > _NOTHING * len(scaled))[::-1]
     return np.asarray(np.sqrt(largest * values[kept]) * vectors[:, kept])

@@ -101,7 +101,7 @@ def load_kernels_of(cell: Cell) -> None:
         _load_solver(cell.integrator, problem)
     if problem.kind not in _loaded:
         _load_descent(problem)
-        problem.risk(np.zeros(problem.network.parameter_count))
+        problem.load_risk()
         _loaded.add(problem.kind)
 
 

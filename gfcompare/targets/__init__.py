@@ -13,7 +13,7 @@ from gfcompare.targets.line import (
     Table,
 )
 from gfcompare.targets.space import MultivariatePolynomial, ProductOfSines, RadialBump, Ridge
-from gfcompare.targets.teacher import Teacher
+from gfcompare.targets.teacher import Network, NetworkTarget, Teacher
 
 __all__ = [
     "AbsoluteValue",
@@ -23,6 +23,8 @@ __all__ = [
     "HermitePolynomial",
     "Labels",
     "MultivariatePolynomial",
+    "Network",
+    "NetworkTarget",
     "PiecewiseLinear",
     "PiecewisePolynomial",
     "Polynomial",

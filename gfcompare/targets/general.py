@@ -126,7 +126,7 @@ class Affine(SpaceTarget):
 
     def terms(self, box: Array) -> Terms | None:
         """Return the polynomials of degree 1."""
-        slope, intercept = self._fields()
+        slope, intercept = self.coefficients()
         unit = np.eye(len(box), dtype=int).tolist()
         return Terms.polynomial(
             len(box),

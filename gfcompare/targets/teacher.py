@@ -1,7 +1,8 @@
-"""The function of a random ReLU network as a target, exact along every line."""
+"""The function of a ReLU network as a target, random or given, exact along every line."""
 
 from __future__ import annotations
 
+import abc
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,47 +15,22 @@ from gfcompare import piecewise
 from gfcompare.components.component import require
 from gfcompare.network import Layer, ReLUNetwork
 from gfcompare.piecewise.segments import Lines
-from gfcompare.targets.base import Array, SpaceTarget, inner_knots
+from gfcompare.targets.base import Array, SpaceTarget, inner_knots, numbers
 from gfcompare.targets.terms import Terms
 
 
-@dataclass(frozen=True)
-class Teacher(SpaceTarget):
-    """The function of a random ReLU network: every parameter is normal, hidden rows of norm about 1.
-
-    Parameters
-    ----------
-    widths : sizes of the network's layers, from the number of inputs to the number of outputs
-    seed : chooses the network
-    scale : factor on the function
-    """
-
-    name: ClassVar[str] = "teacher"
-    widths: Sequence[int] = (1, 4, 1)
-    seed: int = 0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        _ = self.network
-        require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")
-        require(bool(np.isfinite(self.scale)), f"scale must be finite, got {self.scale}.")
+class NetworkTarget(SpaceTarget):
+    """The function of a ReLU network; a subclass writes `network` and `theta`."""
 
     @property
+    @abc.abstractmethod
     def network(self) -> ReLUNetwork:
         """The network."""
-        return ReLUNetwork(tuple(self.widths))
 
     @property
+    @abc.abstractmethod
     def theta(self) -> Array:
-        """The parameters, shape (P,): variance 1 / (fan in + 1) below, 2 / fan in on top."""
-        rng = np.random.Generator(np.random.PCG64(self.seed))
-        layers: list[tuple[Array, Array]] = []
-        widths = self.network.widths
-        for before, after in itertools.pairwise(widths):
-            last = len(layers) == len(widths) - 2
-            deviation = self.scale * np.sqrt(2.0 / before) if last else np.sqrt(1.0 / (before + 1))
-            layers.append((deviation * rng.normal(size=(after, before)), deviation * rng.normal(size=after)))
-        return self.network.join(layers)
+        """The parameters, shape (P,)."""
 
     @property
     def outputs(self) -> int:
@@ -101,6 +77,87 @@ class Teacher(SpaceTarget):
         inner = [b.position for b in self.network.breakpoints(self.theta, lower, upper)]
         knots = inner_knots(lower, upper, np.array(inner))
         return piecewise.from_values(knots, self.network.realize(self.theta, knots))
+
+
+@dataclass(frozen=True)
+class Teacher(NetworkTarget):
+    """The function of a random ReLU network: every parameter is normal, hidden rows of norm about 1.
+
+    Parameters
+    ----------
+    widths : sizes of the network's layers, from the number of inputs to the number of outputs
+    seed : chooses the network
+    scale : factor on the function
+    """
+
+    name: ClassVar[str] = "teacher"
+    widths: Sequence[int] = (1, 4, 1)
+    seed: int = 0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _ = self.network
+        require(self.seed >= 0, f"seed must not be negative, got {self.seed}.")
+        require(bool(np.isfinite(self.scale)), f"scale must be finite, got {self.scale}.")
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The network."""
+        return ReLUNetwork(tuple(self.widths))
+
+    @property
+    def theta(self) -> Array:
+        """The parameters, shape (P,): variance 1 / (fan in + 1) below, 2 / fan in on top."""
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        layers: list[tuple[Array, Array]] = []
+        widths = self.network.widths
+        for before, after in itertools.pairwise(widths):
+            last = len(layers) == len(widths) - 2
+            deviation = self.scale * np.sqrt(2.0 / before) if last else np.sqrt(1.0 / (before + 1))
+            layers.append((deviation * rng.normal(size=(after, before)), deviation * rng.normal(size=after)))
+        return self.network.join(layers)
+
+
+@dataclass(frozen=True)
+class Network(NetworkTarget):
+    """The function of a ReLU network with given parameters.
+
+    Parameters
+    ----------
+    widths : sizes of the network's layers, from the number of inputs to the number of outputs
+    parameters : each layer's weights row by row, then its biases, layer by layer: P numbers
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.targets.Network((1, 2, 1), [1, -1, 0, 0, 1, 1, 0]).at([[-3.0], [2.0]])  # |x|
+    array([[3.],
+           [2.]])
+    """
+
+    name: ClassVar[str] = "network"
+    widths: Sequence[int]
+    parameters: Sequence[float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(np.asarray(self.parameters).tolist()))
+        theta = numbers(self.parameters, "parameters")
+        count = self.network.parameter_count
+        require(
+            theta.shape == (count,),
+            f"parameters must be {count} numbers for widths {list(self.widths)}, got {theta.size}.",
+        )
+        require(bool(np.isfinite(theta).all()), "parameters must be finite.")
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The network."""
+        return ReLUNetwork(tuple(self.widths))
+
+    @property
+    def theta(self) -> Array:
+        """The parameters, shape (P,)."""
+        return np.array(self.parameters, dtype=np.float64)
 
 
 #: Segments that are refined at the same time: what is in memory grows with it.

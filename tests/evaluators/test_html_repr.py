@@ -45,7 +45,8 @@ def test_problem():
 @pytest.mark.parametrize(
     ("widths", "measure", "how"),
     [
-        ((2, 4, 1), gfc.measures.Box(lower=0.0, upper=1.0, dimension=2), "preintegrated"),
+        ((2, 4, 1), gfc.measures.Box(lower=0.0, upper=1.0, dimension=2), "integrated exactly"),
+        ((2, 4, 3, 1), gfc.measures.Box(lower=0.0, upper=1.0, dimension=2), "preintegrated"),
         ((2, 4, 1), gfc.measures.Points([[0.0, 1.0], [1.0, 0.5], [0.2, 0.3]]), "sums over 3 points"),
     ],
 )

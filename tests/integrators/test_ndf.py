@@ -24,9 +24,10 @@ _SQUARE = gfc.measures.Box(0.0, 1.0, dimension=2)
 _SADDLE = gfc.targets.MultivariatePolynomial([[2, 1], [1, 0]], [1.0, -1.0])
 _BOTH = gfc.targets.MultivariatePolynomial([[1, 1], [0, 1]], [[1.0, -1.0], [0.5, 2.0]])
 _FEW = gfc.Quadrature(nodes=48)
-#: Deep on the line; one hidden layer, two outputs, in the plane; deep in the plane.
+#: Deep on the line; one hidden layer, two outputs, in the plane, exactly and by a rule; deep in the plane.
 OTHERS = {
     "deep": gfc.Problem(gfc.ReLUNetwork((1, 4, 3, 1)), TARGETS["sine"], gfc.measures.Uniform()),
+    "exact plane": gfc.Problem(gfc.ReLUNetwork((2, 5, 2)), _BOTH, _SQUARE),
     "plane": gfc.Problem(gfc.ReLUNetwork((2, 5, 2)), _BOTH, _SQUARE, _FEW),
     "deep plane": gfc.Problem(gfc.ReLUNetwork((2, 3, 3, 1)), _SADDLE, _SQUARE, _FEW),
 }

@@ -58,3 +58,13 @@ def test_the_script_on_convergence_draws_every_figure(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     check_drawn(tmp_path, "convergence", "affine_target", "one_neuron")
+
+
+@pytest.mark.thorough
+def test_the_script_on_spurious_minima_draws_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
+    script = importlib.import_module("safran_shamir")
+    with script.context():
+        script.writing.write(tmp_path, "spurious_minima", *script.spurious_minima((6, 8), 12))
+    check_drawn(tmp_path, "spurious_minima")

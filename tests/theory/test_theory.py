@@ -858,3 +858,15 @@ def test_every_check_is_documented() -> None:
         ]
         for word in identifiers:
             assert word in row, (check.name, word)
+
+
+def test_what_holds_under_normal_inputs(tmp_path):
+    study = make_study(
+        targets={"teacher": targets.Teacher((3, 2, 1)), "constant": targets.Constant(0.7)},
+        network=gfc.ReLUNetwork((3, 4, 1)),
+        measure=measures.Gaussian(0.2, [1.0, 2.0, 0.5], 3),
+    )
+    frame = verified(study, tmp_path)
+    assert not failures(frame)
+    checked = set(frame[frame["outcome"] == "pass"]["check"])
+    assert {*INVARIANTS, "lyapunov", "balancedness", "manifold"} <= checked
