@@ -61,7 +61,9 @@ def test_the_script_on_convergence_draws_every_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_the_script_on_spurious_minima_draws_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_on_spurious_minima_draws_its_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(SCRIPTS)
     monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
     script = importlib.import_module("safran_shamir")
