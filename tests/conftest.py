@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,6 +107,14 @@ def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test load plugins that no other test sees."""
     monkeypatch.setattr(registry, "_registry", None)
     monkeypatch.setattr(plugin_files, "_files", {})
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let Ctrl-C be heard here and in subprocesses: a shell has jobs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -463,14 +462,6 @@ def test_a_script_is_told_of_threads_that_keep_it(tmp_path: Path, monkeypatch: p
     finally:
         end.set()
         started[0].join()
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Let Ctrl-C be heard here and in subprocesses: a shell has jobs in the background ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.sampled

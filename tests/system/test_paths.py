@@ -54,7 +54,7 @@ def test_every_path_of_the_command_line() -> None:
         hints = typing.get_type_hints(command.callback, include_extras=True)
         for name, hint in hints.items():
             if "Path" in str(typing.get_args(hint)[:1]):
-                given = next(m for m in typing.get_args(hint) if hasattr(m, "parser"))
+                given = next(m for m in typing.get_args(hint)[1:] if hasattr(m, "parser"))
                 assert given.parser is a_path, f"{command.callback.__name__}: {name}"
                 found.append(name)
     assert {"study", "result", "path", "output", "plugin"} <= set(found)
