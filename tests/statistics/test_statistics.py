@@ -5,7 +5,6 @@ import itertools
 import math
 import shutil
 import subprocess
-from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
