@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from types import ModuleType
 
 import pytest
 from support import PATIENCE, ROOT
+
+import gfcompare as gfc
 
 SCRIPTS = ROOT / "studies" / "papers"
 SEEDS = 3
@@ -31,6 +34,7 @@ def flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
     script = importlib.import_module("eberle_jentzen_riekert_weiss")
     run = script.run
+    monkeypatch.setattr(gfc.Study, "run", functools.partialmethod(gfc.Study.run, jobs=1))
     monkeypatch.setattr(script, "run", lambda *given: run(*given[:4], SEEDS, given[5]))
     return script
 

@@ -385,23 +385,20 @@ def test_the_table_has_medians_over_seeds(tree: xr.DataTree) -> None:
     assert row["seconds"] == np.median(one["wall_time"])
 
 
-def test_a_second_run_computes_nothing_and_gives_the_same(small, own_folder, tree) -> None:
+def test_a_second_run_computes_nothing_and_gives_the_same(
+    small: gfc.Study, own_folder: Path, tree: xr.DataTree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And shows its progress, unless that is not wanted."""
     again = work_precision.run(small, own_folder, jobs=1)
     cells = 2 * (32 + 4)
+    assert cells == 2 * sum(len(line.labels) for line in method_sweeps(small, ())) + 8
     assert (again.computed, again.reused) == (0, cells)
+    said = capsys.readouterr().err
+    assert f"{cells - 8} of {cells - 8} cells are finished already" in said  # the settings
+    assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
     for name in ("sine", "step"):
         for key, value in tree[name].to_dataset().variables.items():
             assert_same_bits(again.tree[name][key].values, value.values, f"{name}/{key}")
-
-
-def test_progress_is_shown_unless_that_is_not_wanted(
-    small: gfc.Study, own_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cells = 2 * sum(len(line.labels) for line in method_sweeps(small, ()))
-    work_precision.run(small, own_folder, jobs=1)
-    said = capsys.readouterr().err
-    assert f"{cells} of {cells} cells are finished already" in said  # the settings
-    assert "8 of 8 cells are finished already" in said  # two references off M and on M, two problems
     work_precision.run(small, own_folder, jobs=1, progress=False)
     assert capsys.readouterr().err == ""
 
