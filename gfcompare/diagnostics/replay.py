@@ -93,7 +93,7 @@ class Flow:
         name: FlowName = "normalized" if self.normalized else "standard"
         output_size = float(output_sizes(counted, theta[None])[0])
         conserved = WithIntegrals(
-            Conserved.along(self.problem.network, name, np.array(theta), output_size), 2
+            Conserved.along(self.problem.network, name, np.array(theta), output_size, self.problem.frozen), 2
         )
         tolerance = Tolerance(rtol, rtol / 100)
         if self.problem.smooth:

@@ -77,5 +77,5 @@ def _largest_curvature(problem: Problem, theta: Array, on_manifold: bool) -> flo
 def _sizes_of_components(problem: Problem, theta: Array, on_manifold: bool) -> Array:
     """Return what part of |theta| each component has, shape (P,): less for small neurons."""
     flow: Literal["standard", "normalized"] = "normalized" if on_manifold else "standard"
-    sizes = Conserved.along(problem.network, flow, theta, 0.0).sizes(theta)
+    sizes = Conserved.along(problem.network, flow, theta, 0.0, problem.frozen).sizes(theta)
     return np.asarray(float(np.linalg.norm(theta)) * sizes / sizes.max())

@@ -57,7 +57,8 @@ def committee(neurons: int, inputs: int) -> tuple[gfc.Problem, int]:
     unit = gfc.ReLUNetwork((inputs, inputs, 1))
     theta = unit.join([(np.eye(inputs), np.zeros(inputs)), (np.ones((1, inputs)), np.zeros(1))])
     target = gfc.targets.Network(unit.widths, theta)
-    return gfc.Problem(network, target, gfc.measures.Gaussian(dimension=inputs)), neurons * inputs
+    measure = gfc.measures.Gaussian(dimension=inputs)
+    return gfc.Problem(network, target, measure, frozen=("biases", "weight_2")), neurons * inputs
 
 
 def descend(neurons: int, inputs: int, runs: int) -> Ends:

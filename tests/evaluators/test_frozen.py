@@ -158,10 +158,16 @@ def test_a_study_freezes_and_its_result_says_so(tmp_path) -> None:
     assert problem_of(group).frozen == ("weight_2", "biases")
     assert (group["weight_2"] == group["weight_2"].isel(time=0)).all()
     assert "balancedness_drift" not in group
-    checked = verify(tree)
-    assert set(np.unique(checked["sine"]["theory_outcome"].sel(check="balancedness"))) == {0}
+    checked = verify(tree).set_index(["integrator", "check"])
     for check in ("flow", "energy", "displacement"):
-        assert checked["sine"]["theory_outcome"].sel(check=check, integrator="standard-gf").values.min() > 0
+        assert set(checked.loc[("standard-gf", check), "outcome"]) == {"pass"}
+    for check, reason in (
+        ("balancedness", "every neuron has frozen parameters"),
+        ("rate", "proved for networks without"),
+    ):
+        found = checked.loc[("standard-gf", check)]
+        assert set(found["outcome"]) == {"does not apply"}
+        assert found["detail"].str.startswith(reason).all()
     file.write_text(file.read_text() + "[integrators.normalized-gf]\n")
     with pytest.raises(gfc.InputError, match="only bias_2 may be frozen there"):
         gfc.Study.from_toml(file)

@@ -149,7 +149,7 @@ def test_restoring_keeps_the_function(inputs, after, data):
     count = network.parameter_count
     theta = np.array(data.draw(st.lists(SCALES, min_size=count, max_size=count)))
     before = theta * (1.0 + 1e-3 * np.sin(np.arange(count)))
-    conserved = Conserved.along(network, "standard", before, 1.0)
+    conserved = Conserved.along(network, "standard", before, 1.0, ())
     restored = conserved.restored(theta)
     x = np.random.default_rng(0).normal(size=(5, inputs))
     values, size = network.realize(theta, x), network.realize(np.abs(theta), np.abs(x))

@@ -69,7 +69,7 @@ class Conserved:
         flow: Literal["standard", "normalized"] | None,
         y: Array,
         output_size: float,
-        frozen: Sequence[str] = (),
+        frozen: Sequence[str],
     ) -> Conserved:
         """Return what is conserved from y, shape (P,), on, with groups of parameters frozen."""
         with np.errstate(over="ignore", invalid="ignore"):
