@@ -1,6 +1,7 @@
 """Run the benchmarks, print one table and write it as JSON: python -m benchmarks [part ...].
 
-python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`.
+python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks tails times
+single flows over many seeds, see `benchmarks.tails`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import store, truth
+from benchmarks import store, tails, truth
 from benchmarks.aims import aims
 from benchmarks.cases import ALL
 from benchmarks.measure import Result, text
@@ -45,9 +46,10 @@ def _error(value: float | None) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["truth"]:
-        truth.main(sys.argv[2:])
-        return
+    for name, alone in (("truth", truth.main), ("tails", tails.main)):
+        if sys.argv[1:2] == [name]:
+            alone(sys.argv[2:])
+            return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(ALL)}; by default all of them")
     parts = parser.parse_args().parts or list(ALL)
