@@ -118,7 +118,7 @@ class Problem:
     def _evaluator(self) -> Evaluator:
         return FrozenParameters(self._whole, self.free) if self._frozen else self._whole
 
-    @property
+    @cached_property
     def frozen(self) -> tuple[str, ...]:
         """The groups of parameters that stay where they are."""
         return self._frozen
@@ -400,7 +400,7 @@ class Problem:
         """Whether `hessian` is there: with one hidden layer and an evaluator that is exact, mostly."""
         return self._evaluator.has_hessian
 
-    @property
+    @cached_property
     def has_dense_flow(self) -> bool:
         """Whether `advance_flow` solves linear systems directly too, with the exact Hessian."""
         return self._evaluator.has_dense_flow

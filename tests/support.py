@@ -19,7 +19,7 @@ from hypothesis import settings
 
 from gfcompare import cli
 from gfcompare.cli import extending
-from gfcompare.hooks import registry
+from gfcompare.hooks import plugin_files, registry
 
 #: The folder of the checkout.
 ROOT = Path(__file__).parent.parent
@@ -145,7 +145,7 @@ def _plugins_forgotten() -> Iterator[None]:
     before = [list(commands) for commands in added]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_registry", None)
-        patch.setattr(registry, "_files", {})
+        patch.setattr(plugin_files, "_files", {})
         patch.setattr(extending, "_found", {})
         try:
             yield

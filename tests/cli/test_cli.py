@@ -339,7 +339,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("plot {result} --format jpeg", ["unknown figure format 'jpeg'", "Allowed: gif, mp4, pdf, png, svg"]),
     ("plot", ["Missing argument 'RESULT|STUDY'"]),
     ("list", ["Missing argument 'KIND'"]),
-    ("list target", ["unknown kind 'target'. Did you mean 'targets'? Allowed: diagnostics, figures,"]),
+    ("list target", ["unknown kind 'target'. Did you mean 'targets'? Allowed: diagnostics, evaluators,"]),
     ("list targets sinus", ["unknown target 'sinus'. Did you mean 'sine'?"]),
     ("info none", ["none: cannot be read"]),
     ("info none.nc", ["no result at 'none.nc'"]),

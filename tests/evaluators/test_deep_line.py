@@ -203,7 +203,7 @@ def test_the_deep_kernel_on_one_hidden_layer(outputs, interval):
     rng = np.random.default_rng(8)
     theta = np.stack([random_theta(rng, 9, outputs, *interval) for _ in range(4)])
     lines = single_line(problem.density, problem.target_pieces)
-    one_line = AlongLines(network, problem._evaluator._sampler, lines)
+    one_line = AlongLines(network, problem._evaluator.sampler, lines)
     risks, gradients = np.empty(4), np.empty_like(theta)
     deep_line.evaluate(lines, np.array(network.widths), theta, risks, gradients, True)
     for found in (gradients, one_line.gradients(theta)):

@@ -12,7 +12,9 @@ from support import ROOT
 import gfcompare as gfc
 from gfcompare.evaluators import order
 from gfcompare.evaluators.base import Evaluator
+from gfcompare.hooks import plugin_files
 from gfcompare.hooks import registry as plugins
+from gfcompare.hooks.announced import KINDS, Kind
 from gfcompare.measures import LineMeasure
 
 LINE = gfc.measures.Uniform(-1.0, 2.0)
@@ -97,14 +99,14 @@ def segment(monkeypatch: pytest.MonkeyPatch) -> type[gfc.Measure]:
     """Load the example of a plugin with its own exact measure, into a registry of its own."""
     loaded = plugins.Registry()
     for plugin in (p for p in plugins.registry().plugins if not p.error):
-        loaded.adopt(plugin, {kind: _of(plugin, kind) for kind in plugins.KINDS})
+        loaded.adopt(plugin, {kind: _of(plugin, kind) for kind in KINDS})
     monkeypatch.setattr(plugins, "_registry", loaded)
-    monkeypatch.setattr(plugins, "_files", {})
-    plugins.load_file(ROOT / "studies" / "own_measure.py")
+    monkeypatch.setattr(plugin_files, "_files", {})
+    plugin_files.load_file(ROOT / "studies" / "own_measure.py")
     return plugins.registry().get("measures", "segment")
 
 
-def _of(plugin: plugins.Plugin, kind: plugins.Kind) -> list[type[object]]:
+def _of(plugin: plugins.Plugin, kind: Kind) -> list[type[object]]:
     found = plugins.registry()
     return [c for c in found.all(kind) if found.origin(kind, c.name) == plugin]
 
@@ -164,7 +166,7 @@ def test_a_broken_evaluator_is_refused(body: str, cause: str, tmp_path: Path) ->
         "@gfc.hookimpl\ndef gfcompare_evaluators(): return [Theirs]\n"
     )
     with pytest.raises(gfc.InputError, match=cause):
-        plugins.load_file(file)
+        plugin_files.load_file(file)
 
 
 def test_evaluators_of_the_line_are_for_line_measures() -> None:

@@ -706,7 +706,7 @@ def test_steps_equal_a_loop(kind, normalize, batch):
     every, drawn = rows.copy(), states.copy()
     for n, size in enumerate(sizes):
         if batch:
-            x, y = problem._evaluator._sampler(drawn, batch)
+            x, y = problem._evaluator.sampler(drawn, batch)
             mass = np.full(batch, 1 / batch)
             parts = zip(every, x, y, strict=True)
             gradient = np.array([any_backprop(network.widths, *part, mass)[1] for part in parts])

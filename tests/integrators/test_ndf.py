@@ -111,6 +111,7 @@ def test_is_not_for_points():
                 np.zeros((0, 5)),
                 np.zeros((0, 8), dtype=np.int64),
                 np.zeros((0, 3)),
+                np.zeros((0, 2, 3)),
                 np.zeros(0),
             ),
             1.0,

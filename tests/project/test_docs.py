@@ -85,7 +85,10 @@ def test_study_page_lists_every_component_and_option(kind, heading):
 
 def test_study_page_examples_are_the_same_study(tmp_path):
     page = DOCS / "study-file.md"
-    toml, quadrature, schedules, limits = code_blocks(page, "toml")
+    toml, quadrature, frozen, schedules, limits = code_blocks(page, "toml")
+    assert gfc.Problem(
+        gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(), **tomllib.loads(frozen)
+    ).frozen == ("weight_2", "biases")
     assert gfc.Limits(**tomllib.loads(limits)["limits"]) == gfc.Limits()
     assert gfc.Quadrature(**tomllib.loads(quadrature)["quadrature"]).nodes == 64
     path = tmp_path / "example.toml"

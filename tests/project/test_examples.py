@@ -70,15 +70,26 @@ def test_the_example_is_there_and_right(name: str) -> None:
 def test_every_public_function_and_value_has_an_example() -> None:
     """Those that are no bases, errors or what the core makes itself."""
     made_by_the_core = {
+        "Applicability",
         "Array",
         "CountedProblem",
         "InputError",
+        "ProblemParts",
         "State",
         "StepSize",
         "__version__",
         "hookimpl",
     }
-    bases = {"Component", "Diagnostic", "FlowIntegrator", "Initialization", "Integrator", "Measure", "Target"}
+    bases = {
+        "Component",
+        "Diagnostic",
+        "Evaluator",
+        "FlowIntegrator",
+        "Initialization",
+        "Integrator",
+        "Measure",
+        "Target",
+    }
     modules = {name for name in gfc.__all__ if isinstance(getattr(gfc, name), ModuleType)}
     rest = set(gfc.__all__) - made_by_the_core - bases - modules
     assert rest <= set(SHOWN)

@@ -52,15 +52,14 @@ class Conserved:
     balance : ndarray, shape (1, sum of hidden), at the start
     output_size : size of what the network has to represent, negative for absolute tolerances that are
         absolute
-    neurons : ndarray of bool, shape (sum of hidden,), which conserve their balancedness: those without frozen
-        parameters
+    frozen : groups of parameters that stay where they are
     """
 
     network: ReLUNetwork
     flow: Literal["standard", "normalized"] | None
     balance: Array
     output_size: float
-    neurons: NDArray[np.bool_]
+    frozen: Sequence[str]
 
     @classmethod
     def along(
@@ -75,7 +74,7 @@ class Conserved:
         with np.errstate(over="ignore", invalid="ignore"):
             balance = np.concatenate(network.balancedness(y))[None]
         known = output_size if flow is not None else -1.0
-        return cls(network, flow, balance, known, conserved_neurons(network, frozen))
+        return cls(network, flow, balance, known, frozen)
 
     def sizes(self, y: Array) -> Array:
         """Return the size that the absolute tolerance of each parameter is relative to, shape (P,)."""
@@ -99,6 +98,11 @@ class Conserved:
             balancedness.rebalance_rows(self.network.shape, whole[None], self.balance)
             return np.where(self._of_neurons, whole, result)
         return result
+
+    @cached_property
+    def neurons(self) -> NDArray[np.bool_]:
+        """Which hidden neurons conserve their balancedness, shape (sum of hidden,)."""
+        return conserved_neurons(self.network, self.frozen)
 
     @cached_property
     def _of_neurons(self) -> NDArray[np.bool_]:
