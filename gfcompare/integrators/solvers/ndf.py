@@ -26,6 +26,9 @@ _NEAR = float(np.log(1e-5))
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
+# The least rate of a dormant neuron that is told from rounding, relative to the flow's fastest rate.
+_KNOWN = 1e3 * _EPSILON
+
 _REASONS = {
     Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
     Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
@@ -235,8 +238,11 @@ class CompiledFlow:
         # All else rests, so that these rates are constant.
         logs = tables.dormant[m, :1].copy()
         rates = problem.only(m).dormant_rates(row, logs[0], normalize=self.settings.normalize)
-        logs += np.where(logs < 0.0, rates * duration, 0.0)
-        if (logs > _NEAR).any():
+        # At rest the residual at the end may be rounding alone, and a rate what that makes of it.
+        rates = np.where(np.abs(rates) > _KNOWN * np.abs(near.spectrum).max(initial=0.0), rates, 0.0)
+        dormant = logs < 0.0
+        logs += np.where(dormant, rates * duration, 0.0)
+        if (logs[dormant] > _NEAR).any():
             return None
         theta[m] = near.after(duration if verdict == "settled" else 0.0)
         problem.restore_dormant(theta[m : m + 1], logs)
