@@ -143,6 +143,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--widths", nargs="*", type=int, default=list(WIDTHS))
     parser.add_argument("--figure", action="store_true", help=f"draw {FIGURE.name}")
     options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {options.seeds}")
     before = threads.thread_count()
     threads.set_thread_count(1)
     found = []

@@ -13,26 +13,17 @@ from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.results import opened
 from gfcompare.cli.tables import print_component, print_study, print_summary
 from gfcompare.components.errors import InputError, unknown_name
+from gfcompare.hooks.hookspecs import KINDS
 
 if TYPE_CHECKING:
     from gfcompare.study.study import Study
-
-_KINDS = (
-    "integrators",
-    "targets",
-    "measures",
-    "evaluators",
-    "initializations",
-    "diagnostics",
-    "figures",
-)
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help=f"What to list: {', '.join(_KINDS)}.", show_default=False),
+        typer.Argument(metavar="KIND", help=f"What to list: {', '.join(KINDS)}.", show_default=False),
     ],
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Show the options of this one.", show_default=False)
@@ -43,14 +34,14 @@ def list_(
     load_plugins(plugin)
     from gfcompare.hooks.registry import registry
 
-    if kind not in _KINDS:
-        raise unknown_name("kind", kind, _KINDS)
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
     if name is not None:
-        print_component(registry().get(kind, name))  # type: ignore[arg-type]
+        print_component(registry().get(kind, name))
         return
     rows = []
-    for component in sorted(registry().all(kind), key=lambda c: c.name):  # type: ignore[arg-type]
-        origin = registry().origin(kind, component.name)  # type: ignore[arg-type]
+    for component in sorted(registry().all(kind), key=lambda c: c.name):
+        origin = registry().origin(kind, component.name)
         rows.append(
             (component.name, plain(component.summary()), plain(f"{origin.distribution} {origin.version}"))
         )
@@ -132,7 +123,6 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
 def plugins(plugin: PluginFiles = None) -> None:
     """List the plugins that were found, what each supplies, and why one is not used."""
     load_plugins(plugin)
-    from gfcompare.hooks.announced import KINDS
     from gfcompare.hooks.registry import registry
 
     found = registry()

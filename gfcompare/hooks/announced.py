@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import pluggy
 
@@ -17,6 +17,7 @@ from gfcompare.diagnostics import Quantity
 from gfcompare.diagnostics.base import check_quantity
 from gfcompare.evaluators.base import Evaluator
 from gfcompare.hooks import hookspecs
+from gfcompare.hooks.hookspecs import KINDS, Kind
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.base import Integrator, check_follows
 from gfcompare.integrators.steps import StepMethod, check_step_method
@@ -27,20 +28,6 @@ GROUP = "gfcompare"
 
 # A name is a key of a study file and, for a figure, a file's name.
 _NAME = re.compile(r"\w[\w.+-]*")
-
-#: The kinds of component, each with the hook `gfcompare_<kind>`.
-Kind = Literal[
-    "integrators", "targets", "measures", "evaluators", "initializations", "diagnostics", "figures"
-]
-KINDS: tuple[Kind, ...] = (
-    "integrators",
-    "targets",
-    "measures",
-    "evaluators",
-    "initializations",
-    "diagnostics",
-    "figures",
-)
 
 # Figures are looked at by name only: gfcompare.figures lies above this module.
 _BASES: dict[str, type[Any]] = {

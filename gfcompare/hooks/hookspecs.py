@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pluggy
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from gfcompare.integrators.base import Integrator
     from gfcompare.measures import Measure
     from gfcompare.targets import Target
+
+#: The kinds of component, each with the hook `gfcompare_<kind>`.
+Kind = Literal[
+    "integrators", "targets", "measures", "evaluators", "initializations", "diagnostics", "figures"
+]
+KINDS: tuple[Kind, ...] = (
+    "integrators",
+    "targets",
+    "measures",
+    "evaluators",
+    "initializations",
+    "diagnostics",
+    "figures",
+)
 
 hookspec = pluggy.HookspecMarker("gfcompare")
 

@@ -29,7 +29,7 @@ from gfcompare.components.type_hints import (
     takes_table,
     types_in,
 )
-from gfcompare.hooks.announced import Kind
+from gfcompare.hooks.hookspecs import Kind
 from gfcompare.hooks.registry import registry
 from gfcompare.initializations import Initialization
 from gfcompare.integrators.base import Integrator

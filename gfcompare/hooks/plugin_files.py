@@ -13,7 +13,8 @@ from typing import Any
 from gfcompare.components import fingerprint
 from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError
-from gfcompare.hooks.announced import GROUP, Kind
+from gfcompare.hooks.announced import GROUP
+from gfcompare.hooks.hookspecs import Kind
 from gfcompare.hooks.registry import Plugin, PluginWarning, message_of, registry
 from gfcompare.system.module_path import add_folder
 from gfcompare.system.paths import user_path

@@ -11,7 +11,8 @@ from typing import Any
 from gfcompare.components import fingerprint
 from gfcompare.components.component import Component, class_identity, without_addresses
 from gfcompare.components.versions import versions
-from gfcompare.hooks.announced import GROUP, KINDS
+from gfcompare.hooks.announced import GROUP
+from gfcompare.hooks.hookspecs import KINDS
 from gfcompare.hooks.registry import Plugin, registry
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from gfcompare.components import fingerprint
 from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of, known_name, unknown_name
-from gfcompare.hooks.announced import GROUP, KINDS, Kind, announced, check_class
+from gfcompare.hooks.announced import GROUP, announced, check_class
+from gfcompare.hooks.hookspecs import KINDS, Kind
 from gfcompare.integrators.base import Integrator
 
 

@@ -12,6 +12,7 @@ from gfcompare.kernels.line_batch import (
     to_quantiles,
 )
 from gfcompare.kernels.line_dense import dense_gradient_into, prefers_dense
+from gfcompare.kernels.manifold import retract_rows, tangent
 from gfcompare.kernels.random import fill_uniform
 
 
@@ -32,6 +33,21 @@ def square_norm(theta):
     for p in range(theta.shape[0]):
         square += theta[p] * theta[p]
     return square
+
+
+@leaf
+def step(widths, theta, gradient, step_size, normalize, bound, norms):
+    """Make one step of a network of any shape; return whether theta stayed within the bound.
+
+    `normalize` projects the gradient, then renormalises the hidden rows; it overwrites `norms`.
+    """
+    if normalize:
+        tangent(widths, theta, gradient)
+    square = move(theta, gradient, step_size)
+    if normalize:
+        retract_rows(widths, theta, norms)
+        square = square_norm(theta)
+    return square <= bound * bound
 
 
 @leaf

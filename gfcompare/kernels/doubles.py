@@ -42,3 +42,24 @@ def multiply(a_high, a_low, b_high, b_low):
     """Return a b."""
     p, e = two_product(a_high, b_high)
     return two_sum(p, e + (a_high * b_low + a_low * b_high))
+
+
+@leaf_exact
+def scale(high, low, factor):
+    """Return a times a float64."""
+    p, e = two_product(high, factor)
+    return two_sum(p, e + low * factor)
+
+
+@leaf_exact
+def divide(a_high, a_low, b_high, b_low):
+    """Return a / b."""
+    first = a_high / b_high
+    p, e = scale(b_high, b_low, -first)
+    r, rest = add(a_high, a_low, p, e)
+    second = r / b_high
+    p, e = scale(b_high, b_low, -second)
+    r, rest = add(r, rest, p, e)
+    third = r / b_high
+    s, e = two_sum(first, second)
+    return add(s, e, third, 0.0)

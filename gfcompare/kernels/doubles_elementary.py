@@ -3,7 +3,7 @@
 import math
 
 from gfcompare.kernels.compiled import cold_leaf_exact, leaf_exact
-from gfcompare.kernels.doubles import add, multiply, two_product, two_sum
+from gfcompare.kernels.doubles import add, divide, multiply, scale, two_product, two_sum
 
 #: 1 / (2 pi) and 1 / sqrt(2 pi), high and low parts.
 HALF_PI_INVERSE = (0.15915494309189535, -9.839338337591243e-18)
@@ -11,27 +11,6 @@ DENSITY = (0.3989422804014327, -2.49232720227773e-17)
 _LN_2 = (0.6931471805599453, 2.3190468138462996e-17)
 # Halvings of the argument of the exponential function, quarterings of that of sine and cosine, terms.
 _HALVINGS, _TERMS = 6, 13
-
-
-@leaf_exact
-def scale(high, low, factor):
-    """Return a times a float64."""
-    p, e = two_product(high, factor)
-    return two_sum(p, e + low * factor)
-
-
-@leaf_exact
-def divide(a_high, a_low, b_high, b_low):
-    """Return a / b."""
-    first = a_high / b_high
-    p, e = scale(b_high, b_low, -first)
-    r, rest = add(a_high, a_low, p, e)
-    second = r / b_high
-    p, e = scale(b_high, b_low, -second)
-    r, rest = add(r, rest, p, e)
-    third = r / b_high
-    s, e = two_sum(first, second)
-    return add(s, e, third, 0.0)
 
 
 @leaf_exact

@@ -1,22 +1,15 @@
 """Many steps of gradient descent in one call, for one hidden layer under a normal input measure."""
 
 from gfcompare.kernels.compiled import bare_entry, merged
-from gfcompare.kernels.descent import move, square_norm
+from gfcompare.kernels.descent import step
 from gfcompare.kernels.gaussian_gradient import gaussian_gradient_into
-from gfcompare.kernels.manifold import retract_rows, tangent
 
 
 @merged
 def _descend_row(data, widths, theta, gradient, step_sizes, normalize, bound, work, norms):
     for n in range(step_sizes.shape[0]):
         gaussian_gradient_into(data, theta, gradient, work, False)
-        if normalize:
-            tangent(widths, theta, gradient)
-        square = move(theta, gradient, step_sizes[n])
-        if normalize:
-            retract_rows(widths, theta, norms)
-            square = square_norm(theta)
-        if not square <= bound * bound:
+        if not step(widths, theta, gradient, step_sizes[n], normalize, bound, norms):
             return n + 1
     return step_sizes.shape[0]
 

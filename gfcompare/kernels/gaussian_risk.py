@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import bare_entry, cold_leaf_exact
-from gfcompare.kernels.doubles import add, multiply, two_product, two_sum
+from gfcompare.kernels.doubles import add, divide, multiply, scale, two_product, two_sum
 from gfcompare.kernels.doubles_elementary import (
     DENSITY,
     HALF_PI_INVERSE,
     arcsine,
-    divide,
     exponential,
-    scale,
     square_root,
 )
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry
-from gfcompare.kernels.descent import move, square_norm
-from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.descent import step
 from gfcompare.kernels.plane import plane_gradient_into, plane_work
 
 
@@ -12,13 +11,7 @@ from gfcompare.kernels.plane import plane_gradient_into, plane_work
 def _descend_row(data, widths, theta, gradient, step_sizes, normalize, bound, work, norms):
     for n in range(step_sizes.shape[0]):
         plane_gradient_into(data, theta, gradient, work)
-        if normalize:
-            tangent(widths, theta, gradient)
-        square = move(theta, gradient, step_sizes[n])
-        if normalize:
-            retract_rows(widths, theta, norms)
-            square = square_norm(theta)
-        if not square <= bound * bound:
+        if not step(widths, theta, gradient, step_sizes[n], normalize, bound, norms):
             return n + 1
     return step_sizes.shape[0]
 

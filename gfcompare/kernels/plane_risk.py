@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_exact
-from gfcompare.kernels.doubles import add, multiply, two_sum
+from gfcompare.kernels.doubles import add, divide, multiply
 from gfcompare.kernels.plane import ACTIVE, CROSSING, moments_into, plane_work
 from gfcompare.kernels.sorting import sort_pairs
 
@@ -48,15 +48,6 @@ class ExactWork(NamedTuple):
     affine: np.ndarray  # (K, 3, 2)
     sums: np.ndarray  # (2 W, K, 3, 2): flux through the perimeter up to each end
     flux: np.ndarray  # (2, K, 3, 2): through one segment, and up to a point
-
-
-@leaf_exact
-def _divide(a, a_low, b, b_low):
-    """Return a / b."""
-    q = a / b
-    p, e = multiply(q, 0.0, b, b_low)
-    r, r_low = add(a, a_low, -p, -e)
-    return two_sum(q, (r + r_low) / b)
 
 
 @leaf_exact
@@ -118,7 +109,7 @@ def _place(work, i):
             end = 2 * i + (1 if z > 0.0 else 0)
             p, p_low = add(z, z_low, u, u_low)
             q, q_low = add(z, z_low, -u, -u_low)
-            t, t_low = _divide(p, p_low, q, q_low)
+            t, t_low = divide(p, p_low, q, q_low)
             _point(edge, t, t_low, work.ends[end])
             keys[end] = min(2.0 * edge + 1.0 + t, 2.0 * edge + 2.0 - 8.9e-16)
 
@@ -141,10 +132,10 @@ def _set_outgoing(row, v, result):
     p, e = multiply(row[0, 0], row[0, 1], row[0, 0], row[0, 1])
     q, d = multiply(row[1, 0], row[1, 1], row[1, 0], row[1, 1])
     square, low = add(p, e, q, d)
-    p, e = _divide(0.5 * v, 0.0, square, low)
+    p, e = divide(0.5 * v, 0.0, square, low)
     result[0, 0], result[0, 1] = p, e
-    p, e = _divide(p, e, square, low)
-    result[1, 0], result[1, 1] = _divide(p, e, 3.0, 0.0)
+    p, e = divide(p, e, square, low)
+    result[1, 0], result[1, 1] = divide(p, e, 3.0, 0.0)
 
 
 @leaf_exact
@@ -210,12 +201,12 @@ def _add_neuron(row, outgoing, begin, end, flux):
     share, share_low, before, before_low = 1.0, 0.0, 0.0, 0.0
     if p < 0.0:
         d, d_low = add(q, q_low, -p, -p_low)
-        share, share_low = _divide(q, q_low, d, d_low)
-        before, before_low = _divide(-p, -p_low, d, d_low)
+        share, share_low = divide(q, q_low, d, d_low)
+        before, before_low = divide(-p, -p_low, d, d_low)
         p, p_low = 0.0, 0.0
     elif q < 0.0:
         d, d_low = add(p, p_low, -q, -q_low)
-        share, share_low = _divide(p, p_low, d, d_low)
+        share, share_low = divide(p, p_low, d, d_low)
         q, q_low = 0.0, 0.0
     dx, dx_low = add(end[0, 0], end[0, 1], -begin[0, 0], -begin[0, 1])
     dy, dy_low = add(end[1, 0], end[1, 1], -begin[1, 0], -begin[1, 1])
@@ -233,8 +224,8 @@ def _add_neuron(row, outgoing, begin, end, flux):
     rest, rest_low = multiply(rest, rest_low, 0.25 * share, 0.25 * share_low)
     moment, moment_low = multiply(before, before_low, square, square_low)
     moment, moment_low = add(moment, moment_low, rest, rest_low)
-    square, square_low = _divide(square, square_low, 3.0, 0.0)
-    moment, moment_low = _divide(moment, moment_low, 3.0, 0.0)
+    square, square_low = divide(square, square_low, 3.0, 0.0)
+    moment, moment_low = divide(moment, moment_low, 3.0, 0.0)
     square, square_low = multiply(square, square_low, n, n_low)
     moment, moment_low = multiply(moment, moment_low, n, n_low)
     cube, cube_low = add(p, p_low, q, q_low)
@@ -286,8 +277,8 @@ def _affine(affine, x, x_low, y, y_low, constant, linear):
     p, e = multiply(affine[1, 0], affine[1, 1], x, x_low)
     q, d = multiply(affine[2, 0], affine[2, 1], y, y_low)
     p, e = add(p, e, q, d)
-    p, e = _divide(p, e, linear, 0.0)
-    q, d = _divide(affine[0, 0], affine[0, 1], constant, 0.0)
+    p, e = divide(p, e, linear, 0.0)
+    q, d = divide(affine[0, 0], affine[0, 1], constant, 0.0)
     return add(p, e, q, d)
 
 
@@ -390,7 +381,7 @@ def _square_of_polynomial(affine, moments, square):
     for j in range(3):
         p, e = multiply(affine[j, 0], affine[j, 1], 4.0, 0.0)
         if j > 0:
-            p, e = _divide(p, e, 3.0, 0.0)
+            p, e = divide(p, e, 3.0, 0.0)
         p, e = add(p, e, 2.0 * moments[j, 0], 2.0 * moments[j, 1])
         p, e = multiply(p, e, affine[j, 0], affine[j, 1])
         total, low = add(total, low, p, e)

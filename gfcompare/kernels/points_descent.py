@@ -3,8 +3,7 @@
 import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry
-from gfcompare.kernels.descent import move, square_norm
-from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.descent import step
 from gfcompare.kernels.points import add_gradient, points_work
 
 
@@ -20,13 +19,7 @@ def _descend_row(
         add_gradient(
             widths, theta, gradient, work, x[first:last], y[first:last], weights, nothing, nothing, True
         )
-        if normalize:
-            tangent(widths, theta, gradient)
-        square = move(theta, gradient, step_sizes[n])
-        if normalize:
-            retract_rows(widths, theta, norms)
-            square = square_norm(theta)
-        if not square <= bound * bound:
+        if not step(widths, theta, gradient, step_sizes[n], normalize, bound, norms):
             return n + 1
     return step_sizes.shape[0]
 

@@ -10,7 +10,7 @@ from typing import Any
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError, unknown_name
 from gfcompare.evaluators.quadrature import Quadrature
-from gfcompare.hooks.announced import Kind
+from gfcompare.hooks.hookspecs import Kind
 from gfcompare.hooks.plain_data import Reader
 from gfcompare.network import ReLUNetwork
 from gfcompare.study.limits import Limits, check_count

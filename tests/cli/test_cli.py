@@ -17,7 +17,7 @@ from support import PATIENCE, TINY, gfcompare, in_process, refused
 
 import gfcompare as gfc
 from gfcompare import cli
-from gfcompare.hooks import announced, registry
+from gfcompare.hooks import hookspecs, registry
 from gfcompare.system import progress
 
 Write = Callable[..., Path]
@@ -182,8 +182,8 @@ def test_validate(ran: tuple[Path, subprocess.CompletedProcess[str]], study_file
     assert re.fullmatch(rf"{path}: a valid study with 1 problem and 1 method\.\n", done.stdout)
 
 
-@pytest.mark.parametrize("kind", announced.KINDS)
-def test_list(kind: announced.Kind, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", hookspecs.KINDS)
+def test_list(kind: hookspecs.Kind, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["list", kind])
     assert not caught.value.code

@@ -15,7 +15,7 @@ from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.option_types import check_options
-from gfcompare.hooks.announced import KINDS
+from gfcompare.hooks.hookspecs import KINDS
 from gfcompare.hooks.registry import registry
 
 CLASSES: list[type[Any]] = [

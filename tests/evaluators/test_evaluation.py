@@ -14,7 +14,7 @@ from gfcompare.evaluators import order
 from gfcompare.evaluators.base import Evaluator
 from gfcompare.hooks import plugin_files
 from gfcompare.hooks import registry as plugins
-from gfcompare.hooks.announced import KINDS, Kind
+from gfcompare.hooks.hookspecs import KINDS, Kind
 from gfcompare.measures import LineMeasure
 
 LINE = gfc.measures.Uniform(-1.0, 2.0)

@@ -19,7 +19,7 @@ import pytest
 from support import WATCHED, gfcompare
 
 import gfcompare as gfc
-from gfcompare.hooks import announced, hookspecs, plugin_files
+from gfcompare.hooks import hookspecs, plugin_files
 from gfcompare.hooks import registry as plugins
 from gfcompare.hooks.registry import Plugin, PluginWarning, Registry
 
@@ -85,8 +85,8 @@ def test_nothing_built_in_is_refused() -> None:
     assert [plugin for plugin in plugins.registry().plugins if plugin.error] == []
 
 
-@pytest.mark.parametrize("kind", announced.KINDS)
-def test_every_kind_has_a_hook_and_something_built_in(kind: announced.Kind) -> None:
+@pytest.mark.parametrize("kind", hookspecs.KINDS)
+def test_every_kind_has_a_hook_and_something_built_in(kind: hookspecs.Kind) -> None:
     assert f"gfcompare_{kind}" in dir(hookspecs)
     assert plugins.registry().names(kind)
     for component in plugins.registry().all(kind):
@@ -96,7 +96,7 @@ def test_every_kind_has_a_hook_and_something_built_in(kind: announced.Kind) -> N
 
 def test_every_hook_is_documented_and_of_a_known_kind() -> None:
     hooks = {name for name in dir(hookspecs) if name.startswith("gfcompare_")}
-    assert hooks == {f"gfcompare_{kind}" for kind in announced.KINDS} | {"gfcompare_commands"}
+    assert hooks == {f"gfcompare_{kind}" for kind in hookspecs.KINDS} | {"gfcompare_commands"}
     assert all(getattr(hookspecs, hook).__doc__ for hook in hooks)
 
 

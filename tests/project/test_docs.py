@@ -107,6 +107,13 @@ def test_study_page_examples_are_the_same_study(tmp_path):
         assert cls(**rule).step_sizes(0, 3).shape == (3,)
 
 
+def test_the_page_on_evaluation_shows_what_is_printed(capsys):
+    page = DOCS / "evaluation.md"
+    exec(code_blocks(page, "python")[0], {})
+    (shown,) = code_blocks(page, "text")
+    assert " ".join(capsys.readouterr().out.split()) == " ".join(shown.split())
+
+
 def test_plugin_page_example_is_short_and_works(tmp_path):
     source = code_blocks(DOCS / "writing-a-plugin.md", "python")[0]
     lines = [line for line in source.splitlines() if line.strip()]
