@@ -35,6 +35,9 @@ NOTHING = np.empty((0, 0))
 # Sampled points that a thread holds at a time while steps are made: they stay in its cache.
 _POINTS_HELD = 32_768
 
+# Slices of a batch of flows for each thread: one trajectory may take twenty times as long as another.
+_FLOW_PIECES = 8
+
 
 @dataclass(frozen=True)
 class FlowTables:
@@ -185,7 +188,7 @@ class Evaluator(abc.ABC):
                 *stage.scratch(data, self._widths, parameters, settings),
             )
 
-        self._share(len(results), 1000 * self.cost, work)
+        self._share(len(results), 1000 * self.cost, work, pieces=_FLOW_PIECES)
         return results
 
     def growth_rate(self, y: Array, bound: float, normalize: bool) -> tuple[float, int]:
@@ -275,12 +278,12 @@ class Evaluator(abc.ABC):
         self._share(len(thetas), cost, work)
         return taken
 
-    def _share(self, rows: int, cost: float, work: Callable[[slice], None]) -> None:
+    def _share(self, rows: int, cost: float, work: Callable[[slice], None], pieces: int = 1) -> None:
         """Call `work` on slices of the rows, on threads if a row's cost, in operations, is worth it."""
         if rows == 1 or rows * cost < 200_000:
             work(slice(0, rows))
         else:
-            threads.share_rows(rows, work)
+            threads.share_rows(rows, work, pieces=pieces)
 
 
 def _within(thetas: Array, bound: float) -> NDArray[np.bool_]:

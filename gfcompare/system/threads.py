@@ -43,15 +43,26 @@ def set_thread_count(count: int | None) -> None:
     _threads = count
 
 
-def share_rows(rows: int, work: Callable[[slice], None], *, threads: int | None = None) -> None:
+def share_rows(
+    rows: int, work: Callable[[slice], None], *, threads: int | None = None, pieces: int = 1
+) -> None:
     """Call `work` on slices that make up range(rows), on several threads at once.
 
     `work` must release the GIL to gain anything, as the compiled kernels do.
+
+    Parameters
+    ----------
+    rows : to share out
+    work : called with a slice
+    threads : at most so many at once; None is `thread_count`
+    pieces : slices for each thread. A thread that is free takes the next slice: where the rows' times
+        differ much, more slices keep a slow row from holding up the others
     """
     count = min(rows, threads or thread_count())
     if count <= 1:
         work(slice(0, rows))
         return
-    edges = [rows * i // count for i in range(count + 1)]
+    slices = min(rows, count * pieces)
+    edges = [rows * i // slices for i in range(slices + 1)]
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(work, [slice(a, b) for a, b in itertools.pairwise(edges)]))
