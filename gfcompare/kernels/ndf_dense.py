@@ -51,6 +51,9 @@ _ITERATIONS = 6
 # Velocities that Newton's method may take; the rate from which on it takes a new Hessian; and the slope along
 # a direction, relative to that at its beginning, from which on its end is not where the minimum is.
 _NEWTON, _SLOW, _TOO_FAR = 20, 0.5, 0.5
+# What is added to the diagonal of a matrix that is not positive definite, until it is: the first, by what
+# factor the next is larger, and how often.
+_SHIFT, _NEXT_SHIFT, _SHIFTS = 0.25, 4.0, 12
 # The largest product of `leading` and a growth rate.
 _GROWTH = 0.3
 
@@ -189,22 +192,27 @@ def scratch(data, widths, parameters, settings):
 def _prepare(data, theta, here, leading, normalize, work):
     """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
 
-    Return whether it is positive definite.
+    Where it is not positive definite, a multiple of I is added that makes it so. Return whether one does.
     """
     full, factor = work.full, work.factor
-    work.smallest[0] = 1.0
     hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines, work.spans))
-    if normalize:
-        _fill(theta, here, leading, work)
-    else:
+    shift = 0.0
+    for _ in range(_SHIFTS):
+        if normalize:
+            _fill(theta, here, leading, work)
+        else:
+            for i in range(factor.shape[0]):
+                for j in range(i + 1):
+                    factor[i, j] = leading * full[i, j]
+                factor[i, i] += 1.0
         for i in range(factor.shape[0]):
-            for j in range(i + 1):
-                factor[i, j] = leading * full[i, j]
-            factor[i, i] += 1.0
-    if not _factorize(factor):
-        return False
-    work.smallest[0] = _smallest_eigenvalue(work)
-    return True
+            factor[i, i] += shift
+        if _factorize(factor):
+            work.smallest[0] = _smallest_eigenvalue(work) - shift
+            return True
+        shift = max(_SHIFT, _NEXT_SHIFT * shift)
+    work.smallest[0] = 1.0
+    return False
 
 
 @cold_leaf
@@ -281,7 +289,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
         correction[p] = 0.0
     allowed = NEWTON_SHARE / ERROR[order]
     before, descent, bracket = 0.0, 0.0, work.bracket
-    moved, renew, fresh, searching, matters = True, True, False, False, False
+    moved, renew, fresh, searching, matters, confirmed = True, True, False, False, False, False
     for iteration in range(_NEWTON):
         if moved:
             line_velocity(data, widths, y, here, memory, normalize)
@@ -330,7 +338,12 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
             if length * left <= allowed and not leaves_risk(
                 descent, here, left, clock[1], order, output_size
             ):
-                return True
+                if work.smallest[0] > 0.0:
+                    return True
+                # A minimum needs a matrix that is positive definite there, if not on the way.
+                if confirmed:
+                    return False
+                confirmed, renew = True, True
         elif length == 0.0:
             return True
         before = length

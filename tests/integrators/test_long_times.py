@@ -130,6 +130,23 @@ def test_a_flow_that_never_ends(flow, seed, risk, norm):
     assert str(data["message"].values[0])
 
 
+@pytest.mark.parametrize("seed", [6, 8])
+def test_several_neurons_on_the_way_to_infinity(seed):
+    """Neurons whose breakpoints nearly coincide are left to the tolerance of their size, not held to less.
+
+    The risk tends to an infimum that is not attained, as t^(-1/2). Held to an absolute tolerance, seed 6
+    took a million steps to 10^10.
+    """
+    problem = line(8, gfc.targets.Step())
+    draws = (gfc.initializations.He(), gfc.initializations.Normal())
+    theta = draw(problem, [seed], draws[seed % 2])
+    data = gfc.integrate(problem, gfc.integrator("standard-gf"), theta, [1e6, 1e8, 1e10])
+    risk = data["risk"].values[0]
+    assert data["status"].item() == gfc.Status.REACHED_END
+    assert risk[:-1] / risk[1:] == pytest.approx(10.0, rel=0.02)
+    assert data["steps"].values[0, -1] < 20_000
+
+
 def test_narrow_valleys_at_loose_tolerance():
     """The same at rtol = 1e-4: errors far below the tolerance drove the motion along the valley."""
     problem = line(2, gfc.targets.Step())
