@@ -29,6 +29,8 @@ import platformdirs
 from numba.core import caching
 from numba.core.serialize import dumps
 
+from gfcompare.kernels import deferred
+
 # Every change of a kernel's source makes a new folder, of some megabytes. One that a process has used is
 # younger than this.
 _UNUSED_DAYS = 30
@@ -178,6 +180,12 @@ class _Form(caching.CompileResultCacheImpl):
         file = inspect.getfile(function)
         self._locator = _Locator(file, self._lineno, folder)
         self._filename_base = self.get_filename_base(f"{Path(file).stem}.{function.__qualname__}", "")
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """Return the result of a compilation from what is kept of it."""
+        if deferred.is_for_linking(payload):
+            return deferred.rebuilt(target_context, payload)
+        return super().rebuild(target_context, payload)
 
 
 class _Files(caching.IndexDataCacheFile):

@@ -6,6 +6,7 @@ from typing import Any
 import numba
 
 from gfcompare.kernels.cache import keep
+from gfcompare.kernels.deferred import KernelCompiler
 
 # Of the fast-math freedoms only contraction (fused multiply-add) is allowed by default: results are
 # the same to the bit from run to run, and NaN and infinity keep their meaning, which the detection
@@ -27,10 +28,7 @@ def entry(function: Callable[..., Any]) -> Any:
 
 
 def bare_entry(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that Python calls, with its scratch memory, and that must not allocate.
-
-    Without reference counting, so that what it calls once may be `merged` into it.
-    """
+    """Compile a kernel that Python calls, with its scratch memory, and that must not allocate."""
     return _compile(function, fastmath=set(_CONTRACT), _nrt=False, no_cfunc_wrapper=True)
 
 
@@ -54,15 +52,8 @@ def cold_leaf(function: Callable[..., Any]) -> Any:
 
 
 def merged(function: Callable[..., Any]) -> Any:
-    """Have a function with one call site compiled as a part of its caller.
-
-    What a function calls is optimised again with the function itself: without this, code that is called
-    through five functions would be optimised five times, most of the time of a cold start. Only for
-    callers that do not count references: merged into an `entry`, they corrupted memory (Numba 0.68). Of a
-    kernel that is compiled for itself too, this is another one.
-    """
-    function = getattr(function, "py_func", function)
-    return _compile(function, fastmath=set(_CONTRACT), inline="always", _nrt=False)
+    """Compile a leaf with one call site. Of a kernel that is compiled for itself too, this is another one."""
+    return leaf(getattr(function, "py_func", function))
 
 
 def leaf_sum(function: Callable[..., Any]) -> Any:
@@ -86,6 +77,6 @@ def cold_leaf_exact(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    kernel = numba.njit(nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options)(function)
     keep(kernel)
     return kernel

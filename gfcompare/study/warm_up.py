@@ -35,9 +35,7 @@ def warm_up(todo: Sequence[Cell], shown: Progress) -> None:
     if shallow and is_cold() and threads.available_cores() > 1:
         flow = any(_is_compiled_flow(cell) for cell in shallow)
         with _compiled_meanwhile(flow):
-            _load_descent(shallow[0].problem.problem)
-            if flow:
-                load_kernels(CountedProblem(shallow[0].problem.problem, 1), dense=True)
+            _load_half(shallow[0].problem.problem, flow)
     for cell in todo:
         load_kernels_of(cell)
     shown.note(f"kernels ready after {time.perf_counter() - began:.1f} s")
@@ -69,12 +67,27 @@ def _compiled_meanwhile(flow: bool) -> Iterator[None]:
             process.kill()
 
 
+def _load_half(problem: Problem, flow: bool) -> None:
+    """Call the kernels that `compile_half` does not, in the time that it takes.
+
+    What has much in common is on one side: the direct linear algebra of a flow, the Hessian and the gradient.
+    """
+    if flow:
+        origin = np.zeros(problem.network.parameter_count)
+        problem.gradient(origin)
+        problem.hessian(origin)
+        load_kernels(CountedProblem(problem, 1), dense=True)
+    else:
+        _load_descent(problem)
+
+
 def compile_half(flow: bool) -> None:
-    """Compile the risk and, if wanted, the flows of networks with one input and one hidden layer."""
+    """Compile the risk and, if wanted, GMRES for flows and descent of networks with one hidden layer."""
     problem = Problem(ReLUNetwork((1, 1, 1)), Constant(), Uniform())
     problem.risk(np.zeros(4))
     if flow:
         load_kernels(CountedProblem(problem, 1), dense=False)
+        _load_descent(problem)
 
 
 def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
@@ -88,6 +101,7 @@ def _load_solver(integrator: FlowIntegrator, problem: Problem) -> None:
         integrator.advance(counted, integrator.start(counted, origin, []), 1e-6)
         if problem.has_dense_flow:
             load_kernels(counted, dense=True)
+            problem.hessian(origin[0])  # what is near rest, and its sharpness, are told by it
         _loaded.add(loaded)
 
 

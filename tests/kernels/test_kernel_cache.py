@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -14,11 +15,18 @@ import numba
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.codegen import JITCodeLibrary
 from oracles import QUICK
 
 import gfcompare
 from gfcompare.kernels import cache, sorting
 from gfcompare.kernels.cache import KernelCache
+from gfcompare.kernels.compiled import INTERNAL
+from gfcompare.kernels.deferred import KernelCompiler, LinkedLibrary
+
+# Kernels that a test compiles anew.
+triple_kernel: Any = None
+triple_and_one_kernel: Any = None
 
 
 def triple(x):
@@ -44,6 +52,35 @@ def test_code_is_kept_for_each_signature(tmp_path: Path) -> None:
     again._cache.flush()
     empty = kept(tmp_path)
     assert (empty(2), hits(empty)) == (6, 0)
+
+
+def triple_and_one(x):
+    return triple_kernel(x) + 1
+
+
+def difference(x):
+    return triple_and_one_kernel(x) - triple_kernel(2 * x)
+
+
+def test_what_kernels_call_is_linked_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(function: Any, **options: Any) -> Any:
+        kernel = numba.njit(pipeline_class=KernelCompiler, **options)(function)
+        kernel._cache = KernelCache(function, tmp_path)
+        monkeypatch.setitem(globals(), function.__name__ + "_kernel", kernel)
+        return kernel
+
+    def chain() -> tuple[Any, Any, Any]:
+        return compiled(triple, **INTERNAL), compiled(triple_and_one, **INTERNAL), compiled(difference)
+
+    first = chain()
+    assert first[2](5.0) == 3 * 5 + 1 - 30
+    kinds = [type(kernel.overloads[kernel.signatures[0]].library) for kernel in first]
+    assert kinds == [LinkedLibrary, LinkedLibrary, JITCodeLibrary]
+    again = chain()
+    again[2]._cache.flush()
+    assert again[2](5.0) == 3 * 5 + 1 - 30
+    assert [hits(kernel) for kernel in again] == [1, 1, 0]
+    assert gc.isenabled()
 
 
 @pytest.fixture(scope="module")
