@@ -7,7 +7,8 @@ neighbours apart, an error may be carried as far: measured by tight runs from st
 and, where that does not explain an end that is off, from states on the way that are off by the tolerance: a
 flow may come near a saddle, as of two equal neurons, and leave it again (`at a saddle`). Counted is what is
 wrong without a word: a trajectory that ends with a status or a message that says what it could not do is a
-result.
+result. Of those whose message says that where they go is not determined (`undetermined`) it is counted how
+many end where the tight run does (`needless`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ _COLUMNS = (
     "drift",
     "false status",
     "left",
+    "undetermined",
+    "needless",
     "said so",
 )
 
@@ -128,11 +131,15 @@ def setting(number: int, seeds: int) -> Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """Trajectories of one method: states (M, T, P), risks (M, T), statuses (M,)."""
+    """Trajectories of one method: states (M, T, P), risks (M, T), statuses and whether it is said (M,).
+
+    What is said is that a saddle was passed within the tolerance: what comes later is not determined.
+    """
 
     theta: np.ndarray
     risk: np.ndarray
     status: np.ndarray
+    undetermined: np.ndarray
 
 
 def _run(case: Setting, flow: str, theta: np.ndarray, end: float, **options: object) -> Run:
@@ -140,7 +147,8 @@ def _run(case: Setting, flow: str, theta: np.ndarray, end: float, **options: obj
     options = {"max_steps": _STEPS, **options}
     data = gfc.integrate(case.problem, gfc.integrator(flow, **options), theta, times)
     states = parameters(data)
-    return Run(states, data["risk"].values, data["status"].values)
+    undetermined = np.array(["not determined" in str(message) for message in data["message"].values])
+    return Run(states, data["risk"].values, data["status"].values, undetermined)
 
 
 def _last(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -209,8 +217,12 @@ def judge(
     left &= case.problem.smooth
     counts["left"] = int((left & complete).sum())
     known &= ~left
+    known &= ~tight.undetermined
     error = np.linalg.norm(end - reference, axis=1) / np.linalg.norm(reference, axis=1)
     allowed = _MARGIN * rtol * np.maximum(1.0, spread)
+    counts["undetermined"] = int((found.undetermined & complete).sum())
+    counts["needless"] = int((found.undetermined & complete & known & (error <= allowed)).sum())
+    known &= ~found.undetermined
     off = complete & known & (error > allowed) & (allowed < 0.1)
     saddle = np.zeros(len(off), dtype=bool)
     for m in np.flatnonzero(off).tolist() if case.problem.smooth else ():

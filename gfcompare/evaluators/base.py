@@ -56,9 +56,10 @@ class FlowTables:
         has limited
     balances : ndarray, shape (M, sum of hidden)
         balancedness of each hidden neuron at the start
-    dormant : ndarray, shape (M, 2, H_1)
+    dormant : ndarray, shape (M, 6, H_1)
         logarithms of the distances of neurons that are set aside, 0 for others (`kernels.dormant`): at the
-        end of the last step, and at the time last read off
+        end of the last step, and at the time last read off; then how deviations of breakpoints have grown
+        (`kernels.breakpoint_growth`)
     output_sizes : ndarray, shape (M,)
         size of what the network has to represent, see `kernels.tolerances`
     """

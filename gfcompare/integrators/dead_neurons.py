@@ -13,6 +13,10 @@ import numpy as np
 from gfcompare.integrators.status import Array, Mask
 from gfcompare.problem import Problem
 
+# How near to the end of the inputs a neuron is within rounding, relative to what makes up its pre-activation;
+# and how far it is when it is back.
+_ROUNDINGS, _BACK = 32.0 * float(np.finfo(np.float64).eps), 1e-8
+
 
 def dead(problem: Problem, theta: Array) -> Mask:
     """Return which neurons of the first layer are inactive on all of the measure's box, shape (..., H_1).
@@ -22,11 +26,19 @@ def dead(problem: Problem, theta: Array) -> Mask:
     problem : the problem
     theta : shape (..., P)
     """
+    return np.asarray(_highest(problem, theta)[0] <= 0.0)
+
+
+def _highest(problem: Problem, theta: Array) -> tuple[Array, Array]:
+    """Return the highest pre-activations of the first layer on the box, and the sizes of what makes them up.
+
+    Both have the shape (..., H_1).
+    """
     box = problem.measure.box
     first = problem.network.first_layer(theta)
     with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
-        highest = np.maximum(first.weight * box[:, 0], first.weight * box[:, 1]).sum(axis=-1) + first.bias
-    return np.asarray(highest <= 0.0)
+        ends = np.where(first.weight > 0.0, box[:, 1], box[:, 0]) * first.weight
+        return ends.sum(axis=-1) + first.bias, np.abs(ends).sum(axis=-1) + np.abs(first.bias)
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:
@@ -37,14 +49,21 @@ def remarks(problem: Problem, start: Array, end: Array) -> list[str]:
     problem : under a measure with a density
     start, end : first and last state, shape (M, P)
     """
-    before, after = dead(problem, np.stack([start, end]))
-    if np.array_equal(before, after):
+    highest, sizes = _highest(problem, np.stack([start, end]))
+    before, after = highest <= 0.0
+    # A stored state holds such a neuron this near, however much nearer it was.
+    near = ~before & (highest[0] <= _ROUNDINGS * sizes[0]) & (highest[1] > _BACK * sizes[1])
+    if np.array_equal(before, after) and not near.any():
         return [""] * len(start)
     said = []
-    for died, rose in zip((after & ~before).sum(axis=1), (before & ~after).sum(axis=1), strict=True):
+    changes = (after & ~before, before & ~after, near)
+    for died, rose, back in zip(*(change.sum(axis=1) for change in changes), strict=True):
         parts = [f"{_neurons(died)} left the inputs, within the tolerance or rounding"] if died else []
         parts += [f"{_neurons(rose)} came to life, within the tolerance"] if rose else []
         parts += ["in the exact flow none does: what they may do later is not followed"] if parts else []
+        if back:
+            parts += [f"{_neurons(back)} began within rounding of the end of the inputs, and came back: when"]
+            parts[-1] += " is not determined by the parameters"
         said.append("; ".join(parts))
     return said
 

@@ -28,6 +28,7 @@ from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.random_streams import RandomStreams
 from gfcompare.integrators.record import COUNTERS, Record, joined
 from gfcompare.integrators.save_times import check_times
+from gfcompare.integrators.solvers.saddles import remark_at_rest
 from gfcompare.integrators.stationarity import stationary
 from gfcompare.integrators.status import Array, Mask, Status, escape
 from gfcompare.problem import Problem
@@ -229,10 +230,15 @@ class _Block:
     def _stopped(self, state: State, running: Mask) -> State:
         """End trajectories that are stationary or out of time."""
         if self._integrator.deterministic and running.any():
-            still, gradient = stationary(self._problem, state.theta, self._on_manifold)
+            still, gradient, rates = stationary(self._problem, state.theta, self._on_manifold)
             if still.any():
+                # Deviations that do not grow by much before the end make no difference.
+                left = self._times[-1] - state.time
+                saddles = [remark_at_rest(r) if r * t > 1.0 else "" for r, t in zip(rates, left, strict=True)]
+                found = zip(gradient, state.time, state.messages, saddles, strict=True)
                 messages = [
-                    f"|G| = {g:.3g} at flow time {t:.6g}" for g, t in zip(gradient, state.time, strict=True)
+                    "; ".join(filter(None, (f"|G| = {g:.3g} at flow time {t:.6g}", said, saddle)))
+                    for g, t, said, saddle in found
                 ]
                 state = state.terminate(still, Status.STATIONARY, messages)
         if self._time_limit is not None and (late := self._wall > self._time_limit).any():

@@ -24,14 +24,15 @@ _POWER_STEPS = 8
 
 def stationary(
     problem: Problem, theta: Array, on_manifold: bool = False
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return which trajectories are at a critical point to rounding, and |G|, both of shape (M,).
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which trajectories are at a critical point to rounding, |G|, and growth rates, each (M,).
 
     They are where nothing is known of the gradient but that it vanishes near by. With an exact Hessian
     that is told mode by mode (`near_equilibrium.Linearized`): rounding errors in stiff modes do not hide the
     gradient in a slow one. Elsewhere a component counts as 0 up to eps |Hess| times its part of |theta|,
     with the spectral norm of the Hessian and eps = 2.2e-16: the gradient at the nearest floating-point
-    numbers is as far away. A small neuron has a small part.
+    numbers is as far away. A small neuron has a small part. The rates are those at which deviations are known
+    to grow there: more than 0 at a saddle, if there is an exact Hessian.
 
     Parameters
     ----------
@@ -45,16 +46,19 @@ def stationary(
         gradients = network.project(theta, gradients)
     sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
     still = np.asarray(sizes == 0.0)
+    rates = np.zeros(len(theta))
     exact = problem.has_dense_flow and theta.shape[1] <= LARGEST_DENSE
     for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
         if exact:
-            still[m] = Linearized(problem, theta[m], on_manifold).at_rest
+            near = Linearized(problem, theta[m], on_manifold)
+            still[m] = near.at_rest
+            rates[m] = near.growth
         else:
             allowed = _EPSILON * _largest_curvature(problem, theta[m], on_manifold)
             still[m] = bool(
                 np.all(np.abs(gradients[m]) <= allowed * _sizes_of_components(problem, theta[m], on_manifold))
             )
-    return still, sizes
+    return still, sizes, rates
 
 
 def _largest_curvature(problem: Problem, theta: Array, on_manifold: bool) -> float:

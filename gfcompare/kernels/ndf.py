@@ -22,6 +22,7 @@ import numpy as np
 
 from gfcompare.kernels.backward_differences import accept, add_multiple, interpolate, rescale
 from gfcompare.kernels.balancedness import rebalance
+from gfcompare.kernels.breakpoint_growth import UNDECIDED, WITHIN, respect_growth
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.dormant import follow, logs_at, restore
 from gfcompare.kernels.growth import growth_rate
@@ -393,39 +394,67 @@ def _copy(source, target):
 
 
 @cold_leaf
-def take(data, widths, differences, order, size, correction, logs, settings, work):
-    """Accept a step, and follow the dormant neurons over it; return the longest next one.
+def take(data, widths, differences, order, size, time, neurons, limit, settings, work):
+    """Accept a step that ends at `time`, follow the dormant neurons over it; return the longest next one.
 
-    It is negative, and nothing changed, if the step was too long for the dormant neurons.
+    It is negative, and no difference changed, if the step was too long for the dormant neurons or, if
+    `limit`, for the growth of a deviation.
     """
+    weights, correction, history = work.vectors[_WEIGHTS], work.vectors[_CORRECTION], work.vectors[_HISTORY]
+    # The vectors of Newton's method are free between steps.
+    speed, y, sums = work.vectors[_CHANGE], work.vectors[_SPARE], work.vectors[_SPARE + 1]
+    leading = size / ALPHA[order]
+    for p in range(speed.shape[0]):
+        speed[p] = (history[p] + correction[p]) / leading
+    end, normalize = work.vectors[_Y], settings.normalize
+    longest = respect_growth(
+        data, widths, end, speed, weights, size, time, normalize, limit, neurons, y, sums
+    )
+    if longest < 0.0:
+        return longest
+    logs = neurons[0]
     dormant = False
     for i in range(logs.shape[0]):
         dormant |= logs[i] != 0.0
     if dormant:
         _copy(differences, work.table)
     accept(differences, order, correction)
-    # The vectors of Newton's method are free between steps.
-    weights, y, sums = work.vectors[_WEIGHTS], work.vectors[_SPARE], work.vectors[_SPARE + 1]
-    longest = follow(data, widths, differences, order, size, weights, logs, settings.normalize, y, sums)
-    if longest < 0.0:
+    allowed = follow(data, widths, differences, order, size, weights, logs, normalize, y, sums)
+    if allowed < 0.0:
         _copy(work.table, differences)
-    return longest
+    return min(longest, allowed)
 
 
 @cold_leaf
-def read_off(data, widths, differences, clock, counts, balances, logs, time, settings, work, result):
+def read_off(data, widths, differences, clock, counts, balances, neurons, time, settings, work, result):
     """Write the solver's variable at `time`, within the last step, into `result`."""
     order, since = counts[0], clock[0] - time
     interpolate(differences, order, time, clock[0], clock[1], result)
     y, sums = work.vectors[_SPARE], work.vectors[_SPARE + 1]
-    logs_at(data, widths, differences, order, clock[1], since, logs[0], settings.normalize, y, sums, logs[1])
-    restore(data, widths, result, logs[1])
+    there = neurons[1]
+    logs_at(data, widths, differences, order, clock[1], since, neurons[0], settings.normalize, y, sums, there)
+    restore(data, widths, result, there)
     if not settings.normalize:
         rebalance(widths, result, balances)
 
 
+@cold_leaf
+def _note_saddle(y, rate, time, neurons, vectors):
+    """Note that growth is found where the deviation is within the tolerance; see `breakpoint_growth`.
+
+    `vectors` are those that `growth_rate` leaves: the velocity, and 2 y less a state on the growing side.
+    """
+    velocity, other, weights = vectors[_VELOCITY], vectors[_MOVED], vectors[_WEIGHTS]
+    along, tolerance = 0.0, 0.0
+    for p in range(y.shape[0]):
+        along += velocity[p] * (y[p] - other[p])
+        tolerance += abs(y[p] - other[p]) / weights[p]
+    if abs(along) < WITHIN * rate * tolerance and neurons[UNDECIDED, 0] == 0.0:
+        neurons[UNDECIDED, 0] = time
+
+
 @merged
-def _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
+def _respect_growth(data, widths, differences, clock, counts, neurons, settings, work, memory):
     """Shorten the next step if it is longer than a growth time.
 
     Return whether the exact Hessian has to tell.
@@ -449,6 +478,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
         return False
     if settings.dense:
         return True
+    _note_saddle(differences[0], rate, clock[0], neurons, work.vectors)
     clock[3] = clock[4] = GROWTH_STEP / rate
     counts[6] = counts[2]
     change_size(differences, clock, counts, clock[4] / size, work.table, work.scaling)
@@ -457,7 +487,7 @@ def _respect_growth(data, widths, differences, clock, counts, settings, work, me
 
 @merged
 def _advance(
-    data, widths, differences, clock, counts, balances, logs, output_size, time, settings, work, memory
+    data, widths, differences, clock, counts, balances, neurons, output_size, time, settings, work, memory
 ):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
@@ -471,7 +501,7 @@ def _advance(
         if counts[2] - counts[6] >= _GROWTH_STEPS:
             clock[4] = np.inf
         if clock[1] > clock[3] and counts[7] <= _LIMITED:
-            if _respect_growth(data, widths, differences, clock, counts, settings, work, memory):
+            if _respect_growth(data, widths, differences, clock, counts, neurons, settings, work, memory):
                 return GROWTH
         size = clock[1]
         if not size > 1e-15 * clock[0] or not size > 0.0:
@@ -490,7 +520,10 @@ def _advance(
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                longest = take(data, widths, differences, order, size, correction, logs, settings, work)
+                limit = counts[7] <= _LIMITED
+                longest = take(
+                    data, widths, differences, order, size, clock[0] + size, neurons, limit, settings, work
+                )
                 if longest < 0.0:
                     counts[4] += 1
                     change_size(differences, clock, counts, 0.25, work.table, work.scaling)
@@ -499,7 +532,7 @@ def _advance(
                 clock[0] += size
                 clock[2] = min(clock[2], size)
                 clock[3] = min(clock[3], _FORGOTTEN * size)
-                counts[7] += clock[4] < np.inf
+                counts[7] += clock[4] < np.inf or longest < _MOST * size
                 counts[1] += 1
                 counts[2] += 1
                 if not dot(differences[0], differences[0]) <= settings.bound * settings.bound:
@@ -550,8 +583,8 @@ def advance(
         direct linear algebra is used, else 0; steps when a growth rate was last found, or motion looked at;
         steps that growth has limited
     balances : (M, sum of hidden), balancedness at the start
-    dormant : (M, 2, H), see `dormant`: ln l of neurons at the end of the last step, moved on in place; and at
-        `time`
+    dormant : (M, 6, H), what is remembered of neurons of the first layer, moved on in place: ln l at the end
+        of the last step, and at `time` (`dormant`); and what `breakpoint_growth` remembers
     output_sizes : (M,), size of what the network has to represent, see `tolerances`
     time : float
     settings : FlowSettings
@@ -568,7 +601,7 @@ def advance(
                 clocks[m],
                 counts[m],
                 balances[m],
-                dormant[m, 0],
+                dormant[m],
                 output_sizes[m],
                 time,
                 settings,

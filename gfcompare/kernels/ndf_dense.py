@@ -352,7 +352,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
 
 @merged
 def _advance(
-    data, widths, differences, clock, counts, balances, logs, output_size, time, settings, work, memory
+    data, widths, differences, clock, counts, balances, neurons, output_size, time, settings, work, memory
 ):
     """Step until `time` is reached; return what became of the trajectory."""
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
@@ -381,7 +381,10 @@ def _advance(
             error = max(error, share)
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                longest = take(data, widths, differences, order, size, correction, logs, settings, work)
+                # How long a step may be the factors tell.
+                longest = take(
+                    data, widths, differences, order, size, clock[0] + size, neurons, False, settings, work
+                )
                 if longest < 0.0:
                     counts[4] += 1
                     change_size(differences, clock, counts, 0.25, work.table, work.scaling)
@@ -439,7 +442,7 @@ def advance(
                 clocks[m],
                 counts[m],
                 balances[m],
-                dormant[m, 0],
+                dormant[m],
                 output_sizes[m],
                 time,
                 settings,

@@ -423,7 +423,7 @@ def test_stationary_to_rounding(on_manifold):
     theta = np.array([0.6, 0.6, 0.8, 0.8, 1.3, -1.3, 0.5])
     off = theta + np.array([0, 0, 0, 0, 0, 0, 1e-12])
     rows = np.stack([theta, off, theta + np.array([0, 0, 0, 0, 0, 0, 1e-3])])
-    still, sizes = stationary(problem, rows, on_manifold)
+    still, sizes, _ = stationary(problem, rows, on_manifold)
     assert still.tolist() == [True, False, False]
     assert sizes[1] > 1e-13
 

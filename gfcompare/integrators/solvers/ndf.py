@@ -11,9 +11,15 @@ from gfcompare.evaluators.base import FlowTables
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.base import Field, output_sizes
-from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE, Linearized, hessian_along
+from gfcompare.integrators.solvers.near_equilibrium import (
+    LARGEST_DENSE,
+    Linearized,
+    coordinates_of,
+    hessian_along,
+)
+from gfcompare.integrators.solvers.saddles import is_undecided, remark, remark_at_rest
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
-from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
+from gfcompare.kernels import balancedness, breakpoint_growth, ndf, ndf_dense, tolerances
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
@@ -102,8 +108,9 @@ class CompiledFlow:
             dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
         )
-        dormant = np.zeros((len(y), 2, network.hidden[0]))
-        return cls(FlowTables(differences, clocks, counts, balances, dormant, relative), settings, {})
+        neurons = np.zeros((len(y), breakpoint_growth.ROWS, network.hidden[0]))
+        neurons[:, breakpoint_growth.ORDER] = np.arange(network.hidden[0])
+        return cls(FlowTables(differences, clocks, counts, balances, neurons, relative), settings, {})
 
     def parameters(self, problem: CountedProblem, y: Array) -> Array:
         """Return theta at the solver's variable, both of shape (M, P)."""
@@ -157,6 +164,11 @@ class CompiledFlow:
             smallest_step=np.where(np.isfinite(tables.clocks[:, 2]), tables.clocks[:, 2], np.nan),
             solver_state=replace(self, tables=tables, settled=settled),
         )
+        remarks = self._remarks(tables)
+        said = [
+            old if not now else new for old, new, now in zip(state.messages, remarks, running, strict=True)
+        ]
+        result = result.replace(messages=tuple(said))
         for m, end in statuses.items():
             status = end
             if status is Status.STEP_TOO_SMALL and not np.isfinite(tables.differences[m]).all():
@@ -165,6 +177,11 @@ class CompiledFlow:
             message = _REASONS[status].format(
                 steps=result.steps[m], reached=times[m], time=time, escaped=escaped
             )
+            last = settled.get(m)
+            growth = last.growth if last is not None and status is Status.STATIONARY else 0.0
+            # Deviations that have hardly grown by then make no difference.
+            at_rest = remark_at_rest(growth) if growth * (time - times[m]) > 1.0 else ""
+            message = "; ".join(filter(None, (message, remarks[m], at_rest)))
             result = result.terminate(np.arange(len(running)) == m, status, message)
         return result
 
@@ -203,14 +220,37 @@ class CompiledFlow:
     def _respect_growth(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> None:
         """Shorten the next step of a trajectory that seems to leave a saddle, if it does."""
         clock, counts = tables.clocks[m], tables.counts[m]
-        rate = -float(np.linalg.eigvalsh(hessian_along(problem, theta, self.settings.normalize))[0])
+        coordinates = coordinates_of(problem, self.settings.normalize)
+        z = coordinates.of(theta)
+        rate, undecided = is_undecided(
+            coordinates.hessian(z),
+            coordinates.gradient(z),
+            coordinates.of_tolerance(self._tolerance(problem, tables, m, theta)),
+            ndf.GROWTH_STEP / clock[1],
+        )
         if rate * clock[1] <= ndf.GROWTH_STEP:
             clock[3] = 4.0 * clock[1]
             return
+        if undecided and tables.dormant[m, breakpoint_growth.UNDECIDED, 0] == 0.0:
+            tables.dormant[m, breakpoint_growth.UNDECIDED, 0] = clock[0]
         clock[3] = clock[4] = ndf.GROWTH_STEP / rate
         counts[6] = counts[2]
         rows = tables.differences[m]
         ndf.resize(rows, clock, counts, clock[4] / clock[1])
+
+    def _tolerance(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> Array:
+        """Return the tolerance of each parameter of trajectory m at theta, both of shape (P,)."""
+        sizes = np.empty((1, len(theta)))
+        tolerances.sizes(
+            problem.network.shape, theta[None], tables.output_sizes[m : m + 1], self.settings.normalize, sizes
+        )
+        return np.asarray(self.settings.atol * sizes[0] + self.settings.rtol * np.abs(theta))
+
+    def _remarks(self, tables: FlowTables) -> list[str]:
+        """Return for each trajectory what there is to say of it, empty if nothing."""
+        since = tables.dormant[:, breakpoint_growth.UNDECIDED]
+        first = np.where(since > 0.0, since, np.inf).min(axis=1)
+        return [remark(t, self.settings.rtol) if t < np.inf else "" for t in first.tolist()]
 
     def _settle(
         self, problem: CountedProblem, tables: FlowTables, near: Linearized, m: int, time: float, theta: Array
@@ -225,11 +265,7 @@ class CompiledFlow:
         if duration < 0.0:
             return None
         row = near.after(0.0)
-        sizes = np.empty((1, len(row)))
-        tolerances.sizes(
-            problem.network.shape, row[None], tables.output_sizes[m : m + 1], self.settings.normalize, sizes
-        )
-        tolerance = self.settings.atol * sizes[0] + self.settings.rtol * np.abs(row)
+        tolerance = self._tolerance(problem, tables, m, row)
         risk = float(problem.only(m).risk(row))
         largest = max(float(tables.output_sizes[m]), float(np.sqrt(risk)), 0.0)
         verdict = near.verdict(duration, tolerance, max(self.settings.rtol * risk, _EPSILON * largest**2))

@@ -207,6 +207,12 @@ class Linearized:
         """Whether nothing is known of the gradient but that it vanishes to rounding."""
         return not self.speeds.any()
 
+    @property
+    def growth(self) -> float:
+        """The fastest rate at which a deviation is known to grow, 0 if none is."""
+        growing = self.spectrum < -self._unknown_rate
+        return float((-self.spectrum[growing]).max(initial=0.0))
+
     def _shares(self, duration: float) -> Array:
         """Return the integral of exp(-rate t) over the duration, for each mode."""
         rates = np.where(np.abs(self.spectrum) > self._unknown_rate, self.spectrum, 0.0)
