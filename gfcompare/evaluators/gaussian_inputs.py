@@ -35,6 +35,7 @@ class GaussianInputs(Evaluator):
     name: ClassVar[str] = "gaussian-inputs"
     measures: ClassVar[tuple[type[Any], ...]] = (Gaussian,)
     has_hessian: ClassVar[bool] = True
+    has_dense_flow: ClassVar[bool] = True
 
     @classmethod
     def applies(cls, parts: ProblemParts) -> Applicability:

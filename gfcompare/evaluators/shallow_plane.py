@@ -42,6 +42,7 @@ class ShallowPlane(Evaluator):
     name: ClassVar[str] = "shallow-plane"
     measures: ClassVar[tuple[type[Any], ...]] = (Box, Product)
     has_hessian: ClassVar[bool] = True
+    has_dense_flow: ClassVar[bool] = True
 
     # A thread pays off past about this many pairs of neurons times rows times steps.
     _WORTH_A_THREAD = 100_000

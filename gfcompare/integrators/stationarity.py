@@ -14,11 +14,7 @@ from gfcompare.problem import Problem
 
 # Gradients larger than this, relative to the parameters, are not looked at more closely.
 _NEARLY_ZERO = 1e-12
-
-
 _EPSILON = float(np.finfo(np.float64).eps)
-
-
 _POWER_STEPS = 8
 
 
@@ -47,7 +43,9 @@ def stationary(
     sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
     still = np.asarray(sizes == 0.0)
     rates = np.zeros(len(theta))
-    exact = problem.has_dense_flow and theta.shape[1] <= LARGEST_DENSE
+    # On M the coordinates are those of rows that are all free.
+    exact = problem.has_hessian and network.depth == 2 and theta.shape[1] <= LARGEST_DENSE
+    exact = exact and not (on_manifold and problem.frozen)
     for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
         if exact:
             near = Linearized(problem, theta[m], on_manifold)

@@ -306,7 +306,7 @@ def _residual_columns(data, work, i, weights, result):
 
 
 @merged
-def _hessian_into(data, theta, gradient, result, work, block, half, vectors, weights):
+def hessian_into(data, theta, gradient, result, work, block, half, vectors, weights):
     """Write the Hessian at theta, (P,), into `result`, (P, P), symmetric to the bit."""
     hidden, count = work.mix.shape
     outputs, inputs = work.columns.shape[0], data.mean.shape[0]
@@ -368,6 +368,6 @@ def hessian_work(data: GaussianData, parameters: int) -> HessianWork:
 def hessians(data, thetas, results, work, own):
     """Write the Hessian at each theta, (M, P), into `results`, (M, P, P); `own` is a `HessianWork`."""
     for m in range(thetas.shape[0]):
-        _hessian_into(
+        hessian_into(
             data, thetas[m], own.gradient, results[m], work, own.block, own.half, own.vectors, own.weights
         )

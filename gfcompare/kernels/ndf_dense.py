@@ -1,20 +1,22 @@
-"""Late gradient flows of networks with one hidden layer on a line: steps of `ndf` by direct linear algebra.
+"""Late gradient flows of networks with one hidden layer: steps of `ndf` by direct linear algebra.
 
 Late in a flow the step sizes are so large that differences of velocities are too rough for a Jacobian, and an
 iterative solver has to resolve the whole spectrum. Then (I - leading J) is factorised with the exact Hessian.
 In coordinates in which the flow is a gradient flow, J is minus a Hessian and the matrix symmetric: theta for
-the standard flow; for the normalised one the angle of each hidden row, then the output layer. It is positive
-definite as long as the step size respects the growth rate of deviations (`growth`), and its smallest
-eigenvalue tells whether it does.
+the standard flow; for the normalised one d coordinates of the tangent space of each hidden row, which lies on
+the sphere S^d, then the output layer. It is positive definite as long as the step size respects the growth
+rate of deviations (`growth`), and its smallest eigenvalue tells whether it does.
+
+A row's tangent space is where the reflection that takes the row to the axis of its bias takes the axes of its
+weights (A. S. Householder, doi:10.1145/320941.320947): no basis is kept, and no row is a special case.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, merged
-from gfcompare.kernels.line import PACKED_ORDERS
-from gfcompare.kernels.line_hessian import PACKED_HESSIAN_ROWS, hessian_into, packed_hessian_work
+from gfcompare.kernels.hessian import hessian_at, hessian_memory
 from gfcompare.kernels.ndf import (
     ALPHA,
     DIVERGED,
@@ -40,7 +42,7 @@ from gfcompare.kernels.ndf import (
     take,
 )
 from gfcompare.kernels.tolerances import set_weights
-from gfcompare.kernels.velocity import line_velocity, velocity_memory
+from gfcompare.kernels.velocity import velocity, velocity_memory
 
 #: So many steps have been made that it may pay to see what motion is left.
 LOOK = 102
@@ -63,12 +65,9 @@ _VECTORS = 9
 
 
 class DenseWork(NamedTuple):
-    """Scratch memory for one trajectory: P parameters, n coordinates, H hidden neurons, K outputs."""
+    """Scratch memory for one trajectory: P parameters, n coordinates."""
 
-    orders: np.ndarray  # (2, H) uint64, this and the next three for `line_hessian.packed_hessian_work`
-    rows: np.ndarray  # (35, H)
-    lines: np.ndarray  # (4, K)
-    spans: np.ndarray  # (6, H + 1)
+    hessian: Any  # see `hessian.hessian_memory`
     full: np.ndarray  # (P, P): the Hessian
     factor: np.ndarray  # (n, n): lower triangle, L with L L^T = I + leading Hess
     reduced: np.ndarray  # (2, n): a right-hand side, an eigenvector
@@ -138,44 +137,80 @@ def _smallest_eigenvalue(work):
 
 
 @cold_leaf
-def _fill(theta, here, leading, work):
-    """Write I + leading Hess for the angles of the hidden rows and the output layer, below the diagonal."""
-    full, factor = work.full, work.factor
-    hidden = work.rows.shape[1]
-    others = factor.shape[0] - hidden
+def _reflect(theta, inputs, hidden, i, vector):
+    """Reflect the row of neuron i in a vector, in place, so that the row itself goes to the axis of its bias.
+
+    Then the places of its weights hold coordinates in the tangent space.
+    """
+    first, bias = i * inputs, hidden * inputs + i
+    last = theta[bias] + (1.0 if theta[bias] >= 0.0 else -1.0)
+    along = last * vector[bias]
+    for j in range(inputs):
+        along += theta[first + j] * vector[first + j]
+    along /= 1.0 + abs(theta[bias])
+    for j in range(inputs):
+        vector[first + j] -= along * theta[first + j]
+    vector[bias] -= along * last
+
+
+@cold_leaf
+def _reflect_rows(theta, inputs, hidden, i, full, along):
+    """Do the same in every column of a matrix, without the row of its bias; overwrite `along`, (P,)."""
+    first, bias = i * inputs, hidden * inputs + i
+    last = (theta[bias] + (1.0 if theta[bias] >= 0.0 else -1.0)) / (1.0 + abs(theta[bias]))
+    for q in range(along.shape[0]):
+        along[q] = last * full[bias, q]
+    for j in range(inputs):
+        share, row = theta[first + j] / (1.0 + abs(theta[bias])), full[first + j]
+        for q in range(along.shape[0]):
+            along[q] += share * row[q]
+    for j in range(inputs):
+        share, row = theta[first + j], full[first + j]
+        for q in range(along.shape[0]):
+            row[q] -= share * along[q]
+
+
+@cold_leaf
+def _turn(theta, widths, full, along):
+    """Turn a Hessian, in place, so that the places of weights hold tangents; overwrite `along`, (P,)."""
+    inputs, hidden = widths[0], widths[1]
+    for p in range(full.shape[0]):
+        for i in range(hidden):
+            _reflect(theta, inputs, hidden, i, full[p])
     for i in range(hidden):
-        wi, bi = theta[i], theta[hidden + i]
-        for j in range(i + 1):
-            wj, bj = theta[j], theta[hidden + j]
-            # The tangent of a row is (-b, w).
-            with_w = wj * full[i, hidden + j] - bj * full[i, j]
-            with_b = wj * full[hidden + i, hidden + j] - bj * full[hidden + i, j]
-            factor[i, j] = leading * (wi * with_b - bi * with_w)
-        # The curvature of the circle takes away the gradient along the row, <v_i, G_v> by homogeneity.
+        _reflect_rows(theta, inputs, hidden, i, full, along)
+
+
+@cold_leaf
+def _fill(theta, here, leading, widths, work):
+    """Write I + leading Hess for tangents of the hidden rows and the output layer, below the diagonal.
+
+    The Hessian is turned, see `_turn`.
+    """
+    full, factor = work.full, work.factor
+    inputs, hidden, outputs = widths[0], widths[1], widths[2]
+    tangents = hidden * inputs
+    for r in range(factor.shape[0]):
+        row, source = factor[r], full[r if r < tangents else r + hidden]
+        for c in range(min(r + 1, tangents)):
+            row[c] = leading * source[c]
+        for c in range(tangents, r + 1):
+            row[c] = leading * source[c + hidden]
+        row[r] += 1.0
+    for i in range(hidden):
+        # The curvature of the sphere takes away the gradient along the row, <v_i, G_v> by homogeneity.
         radial = 0.0
-        for place in range(2 * hidden + i, theta.shape[0] - others // (hidden + 1), hidden):
+        for place in range(tangents + hidden + i, full.shape[0] - outputs, hidden):
             radial -= theta[place] * here[place]
-        factor[i, i] += 1.0 - leading * radial
-    for r in range(others):
-        row, source = factor[hidden + r], full[2 * hidden + r]
-        for j in range(hidden):
-            row[j] = leading * (theta[j] * source[hidden + j] - theta[hidden + j] * source[j])
-        for c in range(r + 1):
-            row[hidden + c] = leading * source[2 * hidden + c]
-        row[hidden + r] += 1.0
+        for j in range(inputs):
+            factor[i * inputs + j, i * inputs + j] -= leading * radial
 
 
 def scratch(data, widths, parameters, settings):
     """Return the scratch memory of `advance`, made in Python: its own, and that of the velocity."""
-    hidden = int(widths[1])
-    coordinates = parameters - hidden if settings.normalize else parameters
-    orders = np.empty((PACKED_ORDERS, hidden), np.uint64)
-    orders[0] = np.arange(hidden)
+    coordinates = parameters - int(widths[1]) if settings.normalize else parameters
     work = DenseWork(
-        orders,
-        np.empty((PACKED_HESSIAN_ROWS, hidden)),
-        np.empty((4, int(widths[2]))),
-        np.empty((6, hidden + 1)),
+        hessian_memory(data, widths, parameters),
         np.empty((parameters, parameters)),
         np.empty((coordinates, coordinates)),
         np.ones((2, coordinates)),
@@ -189,17 +224,19 @@ def scratch(data, widths, parameters, settings):
 
 
 @merged
-def _prepare(data, theta, here, leading, normalize, work):
+def _prepare(data, widths, theta, here, leading, normalize, work):
     """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
 
     Where it is not positive definite, a multiple of I is added that makes it so. Return whether one does.
     """
     full, factor = work.full, work.factor
-    hessian_into(data, theta, full, packed_hessian_work(work.orders, work.rows, work.lines, work.spans))
+    hessian_at(data, theta, full, work.hessian)
+    if normalize:
+        _turn(theta, widths, full, work.vectors[_CHANGE])
     shift = 0.0
     for _ in range(_SHIFTS):
         if normalize:
-            _fill(theta, here, leading, work)
+            _fill(theta, here, leading, widths, work)
         else:
             for i in range(factor.shape[0]):
                 for j in range(i + 1):
@@ -216,29 +253,41 @@ def _prepare(data, theta, here, leading, normalize, work):
 
 
 @cold_leaf
-def _substitute_on_rows(theta, norms, here, leading, residual, work, change):
+def _substitute_on_rows(widths, theta, norms, here, leading, residual, work, change):
     """Solve (I - leading J) change = residual for the normalised flow.
 
     Nearly so: how a row's norm changes its velocity is left out.
     """
     right = work.reduced[0]
-    hidden = work.rows.shape[1]
+    inputs, hidden = widths[0], widths[1]
+    tangents = hidden * inputs
+    for p in range(change.shape[0]):
+        change[p] = residual[p]
     for i in range(hidden):
-        wi, bi = theta[i], theta[hidden + i]
-        right[i] = (wi * residual[hidden + i] - bi * residual[i]) / norms[i]
-    for r in range(right.shape[0] - hidden):
-        right[hidden + r] = residual[2 * hidden + r]
+        bias = tangents + i
+        for j in range(inputs):
+            change[i * inputs + j] /= norms[i]
+        change[bias] /= norms[i]
+        _reflect(theta, inputs, hidden, i, change)
+    for r in range(right.shape[0]):
+        right[r] = change[r if r < tangents else r + hidden]
     _substitute(work.factor, right)
+    for r in range(right.shape[0]):
+        change[r if r < tangents else r + hidden] = right[r]
     for i in range(hidden):
-        wi, bi = theta[i], theta[hidden + i]
-        angle, length = right[i], norms[i]
-        # The velocity of the row is -rho g t with the tangent t: as the row turns, so does t.
-        along = (wi * here[hidden + i] - bi * here[i]) / length
-        radial = (wi * residual[i] + bi * residual[hidden + i]) / length - leading * along * angle
-        change[i] = length * (radial * wi - angle * bi)
-        change[hidden + i] = length * (radial * bi + angle * wi)
-    for r in range(right.shape[0] - hidden):
-        change[2 * hidden + r] = right[hidden + r]
+        first, bias = i * inputs, tangents + i
+        change[bias] = 0.0
+        _reflect(theta, inputs, hidden, i, change)
+        # The velocity of the row is tangential: as the row turns, so does it.
+        along = here[bias] * change[bias]
+        radial = theta[bias] * residual[bias]
+        for j in range(first, first + inputs):
+            along += here[j] * change[j]
+            radial += theta[j] * residual[j]
+        radial = (radial - leading * along) / norms[i]
+        for j in range(first, first + inputs):
+            change[j] = norms[i] * (change[j] + radial * theta[j])
+        change[bias] = norms[i] * (change[bias] + radial * theta[bias])
 
 
 @cold_leaf
@@ -292,7 +341,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     moved, renew, fresh, searching, matters, confirmed = True, True, False, False, False, False
     for iteration in range(_NEWTON):
         if moved:
-            line_velocity(data, widths, y, here, memory, normalize)
+            velocity(data, widths, y, here, memory, normalize)
             counts[3] += 1
             for p in range(count):
                 residual[p] = leading * here[p] - history[p] - correction[p]
@@ -310,13 +359,13 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
                 searching = False
         if renew:
             counts[3] += count
-            if not _prepare(data, theta, here, leading, normalize, work):
+            if not _prepare(data, widths, theta, here, leading, normalize, work):
                 return False
             renew, fresh = False, True
         for p in range(count):
             change[p] = residual[p]
         if normalize:
-            _substitute_on_rows(theta, memory.norms, here, leading, residual, work, change)
+            _substitute_on_rows(widths, theta, memory.norms, here, leading, residual, work, change)
         else:
             _substitute(work.factor, change)
         length = norm(change, weights)
@@ -431,7 +480,7 @@ def advance(
 ):
     """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
 
-    data : line.LineData
+    data : line.LineData, plane.PlaneData or gaussian_gradient.GaussianData
     """
     for m in range(tables.shape[0]):
         if ends[m] == RUNNING:

@@ -19,7 +19,7 @@ pytest.importorskip("benchmarks", reason="the benchmarks are in the source tree,
 
 from rich.console import Console
 
-from benchmarks import document, growth, growth_figure, roofline, store
+from benchmarks import document, evaluation, growth, growth_figure, roofline, several_inputs, store
 from benchmarks.__main__ import table
 from benchmarks.aims import aims
 from benchmarks.measure import Result
@@ -468,3 +468,41 @@ def test_the_least_time_is_that_of_the_busiest_unit():
     assert one.units(able).tolist() == [5.0, 3.0, 1.25]
     assert one.least(able) == 5.0
     assert roofline.least_of_all((one, two), able) == 9.0
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_accuracy_is_measured_against_what_is_exact(inputs, monkeypatch):
+    """Errors of rules fall with their size; what is exact is so by a way through the reflected problem."""
+    monkeypatch.setattr(evaluation, "ROUNDS", 1)
+    monkeypatch.setattr(evaluation, "POINTS", (64, 4096))
+    monkeypatch.setattr(evaluation, "NODES", {2: (16, 256, 512), 3: (16, 256, 4096)})
+    found = evaluation.on_a_box(inputs)
+    errors = {}
+    for one in found:
+        assert 0.0 < one.seconds < 1.0
+        errors.setdefault(one.kind, []).append(one.error)
+    assert inputs == 3 or "exact" in errors
+    assert max(errors.pop("exact", [0.0])) < 1e-13
+    assert errors.keys() >= {"Sobol points", "Monte Carlo points"}
+    for kind, (coarse, *_, fine) in errors.items():
+        assert coarse > (1.5 if kind == "Monte Carlo points" else 5.0) * fine > 0.0
+
+
+@pytest.mark.parametrize(
+    ("module", "build"), [("jax", several_inputs.by_jax), ("torch", several_inputs.by_torch)]
+)
+def test_peers_with_several_inputs_make_the_same_steps(module, build):
+    """Each by its own loop: ten steps from one network end where gfcompare's on the same points do."""
+    pytest.importorskip(module)
+    for problem in (several_inputs.square.problem(4), several_inputs.gaussian.problem(3, 4, 2)[0]):
+        at = several_inputs.points_of(problem, 100)
+        assert at.measure.points.shape == (100, problem.network.inputs)
+        theta = gfc.initializations.He().draw(problem.network, np.random.default_rng(0))
+        steps = build(at, theta)
+        found = steps(10)
+        expected, _ = at.descend(theta[None], np.full(10, several_inputs.STEP))
+        if module == "jax":
+            assert np.asarray(found) == pytest.approx(expected[0], rel=1e-12, abs=1e-13)
+        else:
+            parts = [p.detach().numpy().ravel() for p in found]
+            assert np.concatenate(parts) == pytest.approx(expected[0], rel=1e-12, abs=1e-13)

@@ -9,7 +9,7 @@ from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers import ndf as compiled_flow
 from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
 from gfcompare.integrators.solvers.explicit import ExplicitRun
-from gfcompare.integrators.solvers.near_equilibrium import Angles, Linearized, Plain
+from gfcompare.integrators.solvers.near_equilibrium import Linearized, coordinates_at
 from gfcompare.integrators.solvers.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 from gfcompare.integrators.stationarity import stationary
 from gfcompare.kernels import ndf
@@ -394,25 +394,58 @@ def test_linearized_flow_in_closed_form():
     assert Linearized(problem, np.array([-1.0, -0.5, 0.3, 0.5]), False).at_rest
 
 
-@pytest.mark.parametrize("chart", [Plain, Angles])
-def test_coordinates(chart):
+_PLANE_TARGET = gfc.targets.MultivariatePolynomial([[2, 1], [1, 0]], [1.0, -1.0])
+#: One hidden layer with an exact Hessian: d = 1, 2, 3 and one output or two, with rows on S^1, S^2, S^3.
+SMOOTH = {
+    "line": lambda: line_problem(hidden=3),
+    "plane": lambda: gfc.Problem(gfc.ReLUNetwork((2, 4, 1)), _PLANE_TARGET, gfc.measures.Box()),
+    "normal": lambda: gfc.Problem(
+        gfc.ReLUNetwork((3, 2, 2)), gfc.targets.Teacher((3, 2, 2), seed=1), gfc.measures.Gaussian(dimension=3)
+    ),
+    "frozen": lambda: gfc.Problem(
+        gfc.ReLUNetwork((3, 2, 1)),
+        gfc.targets.Teacher((3, 2, 1), seed=1),
+        gfc.measures.Gaussian(dimension=3),
+        frozen=("biases", "weight_2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_coordinates(kind, normalized):
     """Gradient and Hessian in the coordinates of a flow, by differences of the risk."""
-    problem = line_problem(hidden=3)
+    problem = SMOOTH[kind]()
+    if normalized and problem.frozen:
+        pytest.skip("on M rows are free")
     theta = problem.network.normalize(np.random.default_rng(6).normal(size=problem.network.parameter_count))
-    coordinates = chart(CountedProblem(problem, 1))
-    z = coordinates.of(theta)
-    assert np.allclose(coordinates.theta(z), theta, atol=1e-14)
-    size, units = 1e-5, np.eye(len(z))
-    slopes = [
-        (problem.risk(coordinates.theta(z + size * e)) - problem.risk(coordinates.theta(z - size * e)))
-        / (2 * size)
+    coordinates = coordinates_at(CountedProblem(problem, 1), theta, normalized)
+    gradient, hessian = coordinates.gradient(theta), coordinates.hessian(theta)
+    fewer = problem.network.hidden[0] if normalized else problem.network.members(problem.frozen).sum()
+    assert gradient.shape == (len(theta) - fewer,)
+    units = np.eye(len(gradient))
+    assert np.array_equal(coordinates.theta(0.0 * gradient), theta)
+
+    def risk(z):
+        at = coordinates.theta(z)
+        if normalized:
+            assert np.allclose(problem.network.row_norms(at)[0], 1.0, atol=1e-15)
+        return problem.risk(at)
+
+    size = 1e-5
+    slopes = [(risk(size * e) - risk(-size * e)) / (2 * size) for e in units]
+    assert np.allclose(gradient, slopes, atol=1e-8)
+    size = 1e-3  # second differences of the risk, in pairs of directions: an error of size^2 and eps / size^2
+    bends = [
+        [
+            (risk(size * (e + f)) - risk(size * (e - f)) - risk(size * (f - e)) + risk(-size * (e + f)))
+            / (4 * size**2)
+            for f in units
+        ]
         for e in units
     ]
-    assert np.allclose(coordinates.gradient(z), slopes, atol=1e-8)
-    bends = [
-        (coordinates.gradient(z + size * e) - coordinates.gradient(z - size * e)) / (2 * size) for e in units
-    ]
-    assert np.allclose(coordinates.hessian(z), bends, atol=1e-6)
+    assert np.allclose(hessian, bends, atol=2e-4 * np.abs(hessian).max())
+    assert np.array_equal(hessian, hessian.T)
 
 
 @pytest.mark.parametrize("on_manifold", [False, True])
@@ -426,6 +459,28 @@ def test_stationary_to_rounding(on_manifold):
     still, sizes, _ = stationary(problem, rows, on_manifold)
     assert still.tolist() == [True, False, False]
     assert sizes[1] > 1e-13
+
+
+@pytest.mark.parametrize("kind", ["plane", "normal", "frozen"])
+@pytest.mark.parametrize("on_manifold", [False, True])
+def test_a_slow_mode_beside_rounding_is_no_rest(kind, on_manifold):
+    """At a student that is the teacher, and a ten millionth of a millionth away from it along one weight."""
+    inputs = 2 if kind == "plane" else 3
+    outputs = 1 if kind == "frozen" else 2
+    network = gfc.ReLUNetwork((inputs, 3, outputs))
+    theta = network.normalize(np.random.default_rng(3).normal(size=network.parameter_count))
+    target = gfc.targets.Network(network.widths, theta)
+    measure = gfc.measures.Box(dimension=2) if inputs == 2 else gfc.measures.Gaussian(dimension=3)
+    frozen = ("biases", "weight_2") if kind == "frozen" else ()
+    problem = gfc.Problem(network, target, measure, frozen=frozen)
+    off = np.zeros_like(theta)
+    off[0] = 1e-13 if not on_manifold else 0.0
+    off[-1] = 0.0 if kind == "frozen" or not on_manifold else 1e-13
+    if not off.any():
+        pytest.skip("flows on M with frozen parameters have no exact Hessian of their own")
+    still, sizes = stationary(problem, np.stack([theta, theta + off]), on_manifold)
+    assert still.tolist() == [True, False]
+    assert sizes[1] > 1e-15
 
 
 def test_the_gradient_along_m_counts_on_m():

@@ -11,6 +11,9 @@ from support import examples
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
 from gfcompare.evaluators.base import FlowTables
+from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.ndf import CompiledFlow
+from gfcompare.kernels import ndf_dense
 from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.system import threads
 
@@ -155,6 +158,65 @@ def test_long_times_elsewhere(name, kind):
     assert np.isin(data["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
     risk = data["risk"].values
     assert (np.diff(risk, axis=1) <= 1e-6 * risk[:, :1]).all()
+
+
+#: With an exact Hessian in more dimensions than one; the third has more outputs than neurons.
+DENSE = {
+    "plane": OTHERS["exact plane"],
+    "normal": gfc.Problem(
+        gfc.ReLUNetwork((3, 4, 1)), gfc.targets.Teacher((3, 2, 1), seed=2), gfc.measures.Gaussian(dimension=3)
+    ),
+    "two outputs": gfc.Problem(gfc.ReLUNetwork((2, 1, 2)), _BOTH, _SQUARE),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("kind", DENSE)
+def test_direct_linear_algebra_from_the_start(kind, name):
+    """With the exact Hessian of the flow's own coordinates Newton's method needs one or two iterations."""
+    problem = DENSE[kind]
+    theta = networks(problem, 2)
+    expected, _ = run(problem, name, theta, [30.0], method="bdf", rtol=1e-11, atol=1e-13)
+    counted = CountedProblem(problem, 2)
+    normalized = name == "normalized-gf"
+    start = problem.network.normalize(theta) if normalized else theta
+    velocity = -problem.gradient(start)
+    velocity = problem.network.project(start, velocity) if normalized else velocity
+    flow = CompiledFlow.start(
+        counted, start, velocity, rtol=1e-8, atol=None, max_steps=10**5, normalized=normalized
+    )
+    assert flow.settings.dense
+    tables = flow.tables
+    tables.counts[:, 5] = 1
+    for _ in range(200):
+        tables, y, ends = counted.advance_flow(tables, 30.0, flow.settings, dense=True)
+        if (ends == 0).all():
+            break
+        assert np.isin(ends, [0, ndf_dense.LOOK]).all()
+    found = flow.parameters(counted, y)
+    error = np.linalg.norm(found - expected[:, 0], axis=1) / np.linalg.norm(expected[:, 0], axis=1)
+    assert error.max() < 1e-6
+    steps = tables.counts[:, 2] + tables.counts[:, 4]
+    velocities = tables.counts[:, 3] / steps - problem.network.parameter_count
+    assert (velocities < 4.0).all()  # beside one Hessian, which counts as P: rarely a second one
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("kind", DENSE)
+def test_long_times_with_an_exact_hessian(kind, name):
+    """To 10^12 in few steps, the risk non-increasing to rounding, near what a tight tolerance finds."""
+    problem = DENSE[kind]
+    theta, times = networks(problem, 3), np.geomspace(1e-3, 1e12, 31)
+    _, data = run(problem, name, theta, times)
+    _, tight = run(problem, name, theta, times, rtol=1e-9)
+    for one in (data, tight):
+        assert np.isin(one["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
+        risk = one["risk"].values
+        assert (np.diff(risk, axis=1) <= 1e-9 * risk[:, :1]).all()
+    assert data["steps"].values.max() < 3000
+    risk, right = data["risk"].values[:, -1], tight["risk"].values[:, -1]
+    assert risk == pytest.approx(right, rel=1e-5, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", FLOWS)

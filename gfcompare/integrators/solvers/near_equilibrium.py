@@ -1,4 +1,4 @@
-"""Flows near an equilibrium, of networks with one input and one hidden layer: to any flow time, however long.
+"""Flows near an equilibrium, of networks with one hidden layer: to any flow time, however long.
 
 Once all motion that is left is below the tolerance, the flow of the linearised equation is the solution, in
 closed form. What is left is told from rounding mode by mode: a slow mode in which the gradient is small but
@@ -6,18 +6,21 @@ known goes on, however much larger rounding errors in the stiff modes are; the e
 evaluating the gradient at states that differ by rounding (J. J. More, S. M. Wild, "Estimating computational
 noise", doi:10.1137/100786125).
 
-Both flows are gradient flows in coordinates z of their own, so that their Jacobian is symmetric: z = theta
-for the standard flow; on M a hidden row is (cos phi, sin phi), and z = (phi, v, c).
+Both flows are gradient flows in coordinates z of their own, so that their Jacobian is symmetric: the free
+parameters for the standard flow; on M, where a hidden row lies on the sphere S^d, the normal coordinates of
+each row, d of them, and then the output layer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.measures import Measure
+from gfcompare.evaluators.frozen import conserved_neurons
+from gfcompare.measures import Gaussian, Measure
 from gfcompare.network import ReLUNetwork
 
 Array = NDArray[np.float64]
@@ -25,7 +28,8 @@ Array = NDArray[np.float64]
 _EPSILON = float(np.finfo(np.float64).eps)
 # States near by, and standard errors that a component of the gradient has to exceed. They are several hundred
 # roundings away: rounding errors at the very next numbers are much the same, and would pass for a gradient.
-_SAMPLES, _NEARBY, _SIGNIFICANT = 8, 512.0, 4.0
+# They are opposite in pairs: what the way there changes of the gradient has no part in the mean.
+_PAIRS, _NEARBY, _SIGNIFICANT = 4, 512.0, 4.0
 #: The most parameters for which all eigenvalues are computed.
 LARGEST_DENSE = 800
 
@@ -41,6 +45,10 @@ class Derivatives(Protocol):
     def measure(self) -> Measure:
         """The input measure."""
 
+    @property
+    def frozen(self) -> Sequence[str]:
+        """The groups of parameters that stay where they are."""
+
     def risk(self, theta: Array) -> Array:
         """Return the risk, shape (...)."""
 
@@ -52,104 +60,147 @@ class Derivatives(Protocol):
 
 
 class Coordinates(Protocol):
-    """Coordinates z in which a flow is the gradient flow of the risk."""
-
-    def of(self, theta: Array) -> Array:
-        """Return z at theta."""
+    """Coordinates z around a state, which has z = 0, in which a flow is the gradient flow of the risk."""
 
     def theta(self, z: Array) -> Array:
         """Return theta at z."""
 
-    def of_tolerance(self, tolerance: Array) -> Array:
-        """Return the tolerance of each component of z from that of theta, shape (P,)."""
+    def of_sizes(self, sizes: Array) -> Array:
+        """Return the size of each component of z from that of each parameter, shape (P,)."""
 
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient of the risk with respect to z."""
+    def of_parameters(self, values: Array) -> Array:
+        """Return what belongs to each parameter, (P,), from what belongs to z; 0 for others, and for rows."""
 
-    def hessian(self, z: Array) -> Array:
-        """Return the Hessian of the risk with respect to z."""
+    def gradient(self, theta: Array) -> Array:
+        """Return the gradient of the risk with respect to z, at a theta that is some roundings away."""
 
-
-class Plain:
-    """All parameters: the standard flow."""
-
-    def __init__(self, problem: Derivatives) -> None:
-        self._problem = problem
-
-    def of(self, theta: Array) -> Array:
-        """Return theta."""
-        return theta
-
-    def theta(self, z: Array) -> Array:
-        """Return z."""
-        return z
-
-    def of_tolerance(self, tolerance: Array) -> Array:
-        """Return the tolerance."""
-        return tolerance
-
-    def gradient(self, z: Array) -> Array:
-        """Return G."""
-        return self._problem.gradient(z)
-
-    def hessian(self, z: Array) -> Array:
-        """Return the Hessian."""
-        return self._problem.hessian(z)
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian of the risk with respect to z, at a theta that is some roundings away."""
 
 
-class Angles:
-    """The angles of the hidden rows on M, shape (H,), then the output layer: the normalised flow."""
+class FreeParameters:
+    """Differences of the parameters that are not frozen: the standard flow.
 
-    def __init__(self, problem: Derivatives) -> None:
-        self._problem = problem
-        self._hidden = problem.network.hidden[0]
+    Parameters
+    ----------
+    problem : with an exact Hessian
+    theta : shape (P,)
+    """
 
-    def of(self, theta: Array) -> Array:
-        """Return the angles and the output layer."""
-        h = self._hidden
-        return np.concatenate([np.arctan2(theta[h : 2 * h], theta[:h]), theta[2 * h :]])
+    def __init__(self, problem: Derivatives, theta: Array) -> None:
+        self._problem, self._theta = problem, theta
+        self._free = ~problem.network.members(problem.frozen)
 
     def theta(self, z: Array) -> Array:
-        """Return the parameters on M."""
-        h = self._hidden
-        return np.concatenate([np.cos(z[:h]), np.sin(z[:h]), z[h:]])
-
-    def of_tolerance(self, tolerance: Array) -> Array:
-        """Return the tolerance: of a row, which has norm 1, the larger of its two."""
-        h = self._hidden
-        return np.concatenate([np.maximum(tolerance[:h], tolerance[h : 2 * h]), tolerance[2 * h :]])
-
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient: that of a row along its circle."""
-        theta = self.theta(z)
-        h = self._hidden
-        gradient = self._problem.gradient(theta)
-        along = theta[:h] * gradient[h : 2 * h] - theta[h : 2 * h] * gradient[:h]
-        return np.concatenate([along, gradient[2 * h :]])
-
-    def hessian(self, z: Array) -> Array:
-        """Return the Hessian: that on the tangent space, and what the circles' curvature adds."""
-        theta = self.theta(z)
-        h = self._hidden
-        hessian, gradient = self._problem.hessian(theta), self._problem.gradient(theta)
-        tangents = np.zeros((len(theta), len(z)))
-        rows = np.arange(h)
-        tangents[rows, rows], tangents[h + rows, rows] = -theta[h : 2 * h], theta[:h]
-        tangents[2 * h :, h:] = np.eye(len(z) - h)
-        result = tangents.T @ hessian @ tangents
-        result[rows, rows] -= theta[:h] * gradient[:h] + theta[h : 2 * h] * gradient[h : 2 * h]
+        """Return theta at z."""
+        result = self._theta.copy()
+        result[self._free] += z
         return result
 
+    def of_sizes(self, sizes: Array) -> Array:
+        """Return those of the free parameters."""
+        return np.asarray(sizes[self._free])
 
-def coordinates_of(problem: Derivatives, normalized: bool) -> Coordinates:
-    """Return the coordinates of a flow."""
-    return Angles(problem) if normalized else Plain(problem)
+    def of_parameters(self, values: Array) -> Array:
+        """Return 0 for frozen parameters."""
+        result = np.zeros_like(self._theta)
+        result[self._free] = values
+        return result
+
+    def gradient(self, theta: Array) -> Array:
+        """Return G."""
+        return np.asarray(self._problem.gradient(theta)[self._free])
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian."""
+        return np.asarray(self._problem.hessian(theta)[np.ix_(self._free, self._free)])
+
+
+class RowsOnSpheres:
+    """Riemannian normal coordinates of the rows, H d of them, then the output layer: the normalised flow.
+
+    At z = 0 the metric of M is that of z up to O(|z|^2), so that gradient and Hessian there are the
+    Riemannian ones (P.-A. Absil, R. Mahony, R. Sepulchre, "Optimization Algorithms on Matrix Manifolds",
+    2008, section 5.5). For one input they are the differences of the rows' angles.
+
+    Parameters
+    ----------
+    problem : with an exact Hessian
+    theta : shape (P,), on M
+    """
+
+    def __init__(self, problem: Derivatives, theta: Array) -> None:
+        self._problem, self._theta = problem, theta
+        h, d = problem.network.hidden[0], problem.network.inputs
+        self._places = np.concatenate([np.arange(h * d).reshape(h, d), h * d + np.arange(h)[:, None]], axis=1)
+        self._rows, self._outputs = theta[self._places], theta[h * (d + 1) :]
+        # The reflection that takes a row to the last axis takes the other axes to its tangent space.
+        across = self._rows.copy()
+        across[:, -1] += np.where(across[:, -1] >= 0.0, 1.0, -1.0)
+        shares = across[:, :d] / (1.0 + np.abs(self._rows[:, -1:]))
+        #: Tangent vectors of each row, shape (H, d + 1, d).
+        self._tangents = np.eye(d + 1)[:, :d] - across[:, :, None] * shares[:, None, :]
+
+    def theta(self, z: Array) -> Array:
+        """Return the parameters on M: rows go along great circles."""
+        h, d = len(self._rows), self._rows.shape[1] - 1
+        moves = np.einsum("hcj,hj->hc", self._tangents, z[: h * d].reshape(h, d))
+        angles = np.linalg.norm(moves, axis=1, keepdims=True)
+        rows = np.cos(angles) * self._rows + np.sinc(angles / np.pi) * moves
+        result = self._theta.copy()
+        result[self._places], result[h * (d + 1) :] = rows, self._outputs + z[h * d :]
+        return result
+
+    def of_sizes(self, sizes: Array) -> Array:
+        """Return the sizes: of a row, which has norm 1, the largest."""
+        h, d = len(self._rows), self._rows.shape[1] - 1
+        return np.concatenate([np.repeat(sizes[self._places].max(axis=1), d), sizes[h * (d + 1) :]])
+
+    def of_parameters(self, values: Array) -> Array:
+        """Return 0 for rows."""
+        result = np.zeros_like(self._theta)
+        result[self._rows.size :] = values[self._rows.size - len(self._rows) :]
+        return result
+
+    def _transported(self, rows: Array) -> Array:
+        """Return the tangent vectors at rows near by, by parallel transport, shape (H, d + 1, d)."""
+        along = np.einsum("hc,hcj->hj", rows, self._tangents)
+        along /= 1.0 + np.einsum("hc,hc->h", rows, self._rows)[:, None]
+        return np.asarray(self._tangents - (rows + self._rows)[:, :, None] * along[:, None, :])
+
+    def gradient(self, theta: Array) -> Array:
+        """Return the gradient: that of a row along its sphere."""
+        gradient = self._problem.gradient(theta)
+        along = np.einsum("hcj,hc->hj", self._transported(theta[self._places]), gradient[self._places])
+        return np.concatenate([along.ravel(), gradient[self._rows.size :]])
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian: that on the tangent space, and what the spheres' curvature adds."""
+        h, d = len(self._rows), self._rows.shape[1] - 1
+        rows = theta[self._places]
+        tangents = self._transported(rows)
+        hessian, gradient = self._problem.hessian(theta), self._problem.gradient(theta)
+
+        def along(matrix: Array) -> Array:
+            """Take the rows of a matrix, (P, m), along the tangents, (n, m)."""
+            tangential = np.einsum("hcj,hcm->hjm", tangents, matrix[self._places])
+            return np.concatenate([tangential.reshape(h * d, -1), matrix[self._rows.size :]])
+
+        result = along(along(hessian).T)
+        radial = np.einsum("hc,hc->h", rows, gradient[self._places])
+        places = np.arange(h * d)
+        result[places, places] -= np.repeat(radial, d)
+        return 0.5 * (result + result.T)
+
+
+def coordinates_at(problem: Derivatives, theta: Array, normalized: bool) -> Coordinates:
+    """Return the coordinates of a flow around theta, shape (P,)."""
+    return RowsOnSpheres(problem, theta) if normalized else FreeParameters(problem, theta)
 
 
 def hessian_along(problem: Derivatives, theta: Array, normalized: bool) -> Array:
     """Return the Hessian at theta, shape (P,), in the coordinates of a flow, shape (n, n)."""
-    coordinates = coordinates_of(problem, normalized)
-    return coordinates.hessian(coordinates.of(theta))
+    return coordinates_at(problem, theta, normalized).hessian(theta)
 
 
 class Linearized:
@@ -169,21 +220,18 @@ class Linearized:
     """
 
     def __init__(self, problem: Derivatives, theta: Array, normalized: bool) -> None:
-        self._coordinates = coordinates_of(problem, normalized)
-        self._z = self._coordinates.of(theta)
-        hessian = self._coordinates.hessian(self._z)
+        self._coordinates = coordinates_at(problem, theta, normalized)
+        hessian = self._coordinates.hessian(theta)
         self.spectrum, self._modes = np.linalg.eigh(hessian)
-        gradients, hessians = self._nearby()
-        if not normalized:
-            gradients = _without_symmetries(problem.network, theta, gradients)
+        gradients, hessians = self._nearby(problem, theta, normalized)
         components = gradients @ self._modes
         noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
         # So much at least is rounding, also where parameters are 0 and do not move at states near by.
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.sqrt(2.0 * float(problem.risk(theta)))
-            modal_derivatives = np.sqrt(
-                self._modes.T**2 @ _function_derivatives(problem, theta, hessian) ** 2
-            )
+            sizes = self._coordinates.of_parameters(np.sqrt(np.abs(np.diagonal(hessian))))
+            sizes = self._coordinates.of_sizes(_function_derivatives(problem, theta, sizes))
+            modal_derivatives = np.sqrt(self._modes.T**2 @ sizes**2)
             noise = np.maximum(
                 noise, _EPSILON * scale * np.minimum(modal_derivatives, np.sqrt(np.abs(self.spectrum)))
             )
@@ -192,15 +240,19 @@ class Linearized:
         # Eigenvalues are known up to this, shape (n,).
         changes = [np.abs(((h - hessian) @ self._modes * self._modes).sum(axis=0)) for h in hessians]
         largest = float(np.abs(self.spectrum).max(initial=0.0))
-        self._unknown_rate = _SIGNIFICANT * (len(self._z) * _EPSILON * largest + np.max(changes, axis=0))
+        self._unknown_rate = _SIGNIFICANT * (len(hessian) * _EPSILON * largest + np.max(changes, axis=0))
 
-    def _nearby(self) -> tuple[Array, list[Array]]:
-        """Return gradients, shape (samples, n), and two Hessians at states near z."""
-        signs = np.random.Generator(np.random.PCG64(0)).uniform(-1.0, 1.0, (_SAMPLES, len(self._z)))
-        signs[0] = 0.0
-        states = self._z * (1.0 + _NEARBY * _EPSILON * signs)
-        gradients = np.stack([self._coordinates.gradient(z) for z in states])
-        return gradients, [self._coordinates.hessian(z) for z in states[1:3]]
+    def _nearby(self, problem: Derivatives, theta: Array, normalized: bool) -> tuple[Array, list[Array]]:
+        """Return gradients, shape (samples, n), and two Hessians at states near theta, shape (P,)."""
+        signs = np.random.Generator(np.random.PCG64(0)).uniform(-1.0, 1.0, (_PAIRS, len(theta)))
+        states = theta * (1.0 + _NEARBY * _EPSILON * np.concatenate([signs, -signs]))
+        if normalized:
+            states = problem.network.retract(states)
+        states = np.concatenate([theta[None], states])
+        gradients = np.stack([self._coordinates.gradient(state) for state in states])
+        if not normalized:
+            gradients = _without_symmetries(problem, self._coordinates, theta, gradients)
+        return gradients, [self._coordinates.hessian(state) for state in states[1:3]]
 
     @property
     def at_rest(self) -> bool:
@@ -239,7 +291,7 @@ class Linearized:
 
     def after(self, duration: float) -> Array:
         """Return theta after a duration, shape (P,)."""
-        return self._coordinates.theta(self._z + self.motion(duration))
+        return self._coordinates.theta(self.motion(duration))
 
     def verdict(
         self, duration: float, tolerance: Array, descent: float
@@ -258,7 +310,7 @@ class Linearized:
         less; "at rest" if rounding hides more, in a gradient that vanishes to rounding; "hidden" if the
         risk that could be lost on the way exceeds `descent`
         """
-        scale = self._coordinates.of_tolerance(tolerance)
+        scale = self._coordinates.of_sizes(tolerance)
         if not _size(self.motion(duration), scale) <= 1.0:
             return "moves"
         if _size(self.unknown_motion(duration), scale) <= 1.0:
@@ -272,44 +324,55 @@ def _size(motion: Array, scale: Array) -> float:
         return float(np.sqrt(np.mean((motion / scale) ** 2)))
 
 
-def _function_derivatives(problem: Derivatives, theta: Array, hessian: Array) -> Array:
-    """Return sqrt(2) |df/dz_p| in L2 of the input measure, or more, shape (n,), at theta of shape (P,).
+def _function_derivatives(problem: Derivatives, theta: Array, linear: Array) -> Array:
+    """Return sqrt(2) |df/dtheta_p| in L2 of the input measure, or more, shape (P,), at theta of shape (P,).
 
     The sum that makes a component of the gradient is at most sqrt(2 L) times this, by Cauchy and Schwarz. It
-    is exact for the output layer, in which the network is linear. A row's curvature says nothing of it: at a
-    saddle that is the residual's, and as large for a neuron of any size.
+    is known for the output layer, in which the network is linear, from the Hessian. A row's curvature says
+    nothing of it: at a saddle that is the residual's, and as large for a neuron of any size. The same bound
+    holds for a derivative along any unit vector of a row.
 
     Parameters
     ----------
-    problem : with one input and one hidden layer
+    problem : with one hidden layer
     theta : shape (P,)
-    hessian : shape (n, n), in the coordinates z
+    linear : shape (P,), roots of the diagonal of the Hessian, for the output layer
     """
-    outputs, h = problem.network.outputs, problem.network.hidden[0]
-    linear = outputs * (h + 1)
-    result = np.sqrt(np.abs(np.diagonal(hessian)))
-    columns = np.linalg.norm(theta[-linear:-outputs].reshape(outputs, h), axis=0)
-    reach = np.hypot(1.0, np.abs(problem.measure.box).max())
-    rows = len(result) - linear
-    result[:rows] = np.tile(result[-1] * reach * columns, rows // h)
-    return result
+    outputs, h, d = problem.network.outputs, problem.network.hidden[0], problem.network.inputs
+    first = h * (d + 1)
+    columns = np.linalg.norm(theta[first:-outputs].reshape(outputs, h), axis=0)
+    rows = np.sqrt(2.0) * _reach(problem.measure) * columns
+    return np.concatenate([np.repeat(rows, d), rows, linear[first:]])
 
 
-def _without_symmetries(network: ReLUNetwork, theta: Array, gradients: Array) -> Array:
-    """Return gradients, (n, P), without what rounding leaves along the rescaling symmetries.
+def _reach(measure: Measure) -> float:
+    """Return a bound of E[(t.(x, 1))^2]^(1/2) over unit vectors t."""
+    if isinstance(measure, Gaussian):
+        factor, mean = measure.factor, np.append(measure.centre, 1.0)
+        moments = np.outer(mean, mean)
+        moments[:-1, :-1] += np.diag(factor[0] ** 2) if len(factor) == 1 else factor @ factor.T
+        return float(np.sqrt(np.linalg.eigvalsh(moments)[-1]))
+    return float(np.hypot(1.0, np.linalg.norm(np.abs(measure.box).max(axis=1))))
+
+
+def _without_symmetries(
+    problem: Derivatives, coordinates: Coordinates, theta: Array, gradients: Array
+) -> Array:
+    """Return gradients, (m, n), without what rounding leaves along the rescaling symmetries.
 
     Exactly, <row_i, G_row_i> = <column_i, G_column_i> for every hidden neuron of a network with one hidden
-    layer.
+    layer; of use where row, bias and column are all free.
     """
+    network = problem.network
     h, inputs = network.hidden[0], network.inputs
     result = gradients.copy()
-    for i in range(h):
+    for i in np.flatnonzero(conserved_neurons(network, problem.frozen)).tolist():
         row = np.r_[np.arange(i * inputs, (i + 1) * inputs), h * inputs + i]
         column = np.arange(h * (inputs + 1) + i, len(theta) - network.outputs, h)
-        direction = np.concatenate([theta[row], -theta[column]])
+        direction = np.zeros_like(theta)
+        direction[row], direction[column] = theta[row], -theta[column]
         length = np.linalg.norm(direction)
         if length > 0.0:
-            places = np.concatenate([row, column])
-            unit = direction / length
-            result[:, places] -= (result[:, places] @ unit)[:, None] * unit
+            unit = coordinates.of_sizes(direction / length)
+            result -= (result @ unit)[:, None] * unit
     return result
