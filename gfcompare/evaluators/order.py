@@ -11,6 +11,7 @@ from gfcompare.evaluators.gaussian_inputs import GaussianInputs
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.preintegration import Preintegration
+from gfcompare.evaluators.shallow_cube import ShallowCube
 from gfcompare.evaluators.shallow_line import ShallowLine
 from gfcompare.evaluators.shallow_plane import ShallowPlane
 
@@ -20,6 +21,7 @@ EXACT: tuple[type[Evaluator], ...] = (
     ShallowLine,
     AlongLines,
     ShallowPlane,
+    ShallowCube,
     GaussianInputs,
 )
 #: Evaluators with an error that is not rounding.

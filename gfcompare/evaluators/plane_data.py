@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import roots_legendre
 
+from gfcompare.evaluators.box_terms import (
+    box_frame,
+    crossing_neurons,
+    exact_rows,
+    integral,
+    split,
+    times,
+)
 from gfcompare.evaluators.plane_tables import ACCURACY, MomentTables, moment_tables
 from gfcompare.kernels.plane import NODES, PlaneData
 from gfcompare.kernels.plane_risk import PlaneValues
@@ -79,20 +86,20 @@ def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]
     target : the target there
     """
     terms, smooth = target.terms, list(target.smooth)
-    middles, halves = _frame(box)
+    middles, halves = box_frame(box)
     degree = max(terms.degree, 1)
     negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
     curved = [{p: c for p, c in q.items() if sum(p) >= 2 and c} for q in negative]
     affine = [[q.get(p, Fraction(0)) for p in _LINEAR] for q in negative]
-    outgoing, teacher = _neurons(terms, _exact_rows(terms, middles, halves), affine)
+    outgoing, teacher = crossing_neurons(terms, exact_rows(terms, middles, halves), affine)
     values = PlaneValues(
-        _split([[x for pair in zip(middles, halves, strict=True) for x in pair]])[0],
-        _split(affine),
-        _split(teacher).reshape(3, -1, 2),
-        np.stack([_split([_terms_over(q, degree, more) for q in curved]) for more in (2, 3)]),
-        _split(_equidistant_rule(degree + 2)),
-        _split([[_integral(_times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
-        _split([[_integral(_times(q, q)) for q in curved]])[0],
+        split([[x for pair in zip(middles, halves, strict=True) for x in pair]])[0],
+        split(affine),
+        split(teacher).reshape(3, -1, 2),
+        np.stack([split([_terms_over(q, degree, more) for q in curved]) for more in (2, 3)]),
+        split(_equidistant_rule(degree + 2)),
+        split([[integral(times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
+        split([[integral(times(q, q)) for q in curved]])[0],
     )
     tables = target.tables or MomentTables(np.empty((16, 0, 6, 2, 2)), np.empty((0, 3)), np.empty(0), 0.0)
     values.moments[smooth, :, 0], values.squares[smooth, 0] = -tables.total, tables.squares
@@ -113,47 +120,6 @@ def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]
     return data, values
 
 
-def _neurons(
-    terms: Terms, rows: list[list[Fraction]], affine: list[list[Fraction]]
-) -> tuple[Array, list[list[Fraction]]]:
-    """Return outgoing weights, (K, M), and rows of -f's neurons that cross the square.
-
-    Those that are active on all of it are added to the affine part.
-    """
-    crossing = [i for i, (w, v, b) in enumerate(rows) if abs(b) < abs(w) + abs(v)]
-    for i, (w, v, b) in enumerate(rows):
-        if b >= abs(w) + abs(v):
-            for k, row in enumerate(affine):
-                share = Fraction(float(terms.outgoing[k, i]))
-                row[:] = [a - share * c for a, c in zip(row, (b, w, v), strict=True)]
-    outgoing = np.ascontiguousarray(-terms.outgoing[:, crossing])
-    return outgoing, [[rows[i][j] for i in crossing] for j in range(3)]
-
-
-def _split(rows: Sequence[Sequence[Fraction]]) -> Array:
-    """Return exact numbers as pairs of float64, shape (..., 2)."""
-    return np.array(
-        [[(float(x), float(x - Fraction(float(x)))) for x in row] for row in rows], dtype=np.float64
-    )
-
-
-def _times(p: Polynomial, q: Polynomial) -> Polynomial:
-    result: Polynomial = {}
-    for a, c in p.items():
-        for b, d in q.items():
-            key = tuple(i + j for i, j in zip(a, b, strict=True))
-            result[key] = result.get(key, Fraction(0)) + c * d
-    return result
-
-
-def _integral(polynomial: Polynomial) -> Fraction:
-    """Return the integral over the square."""
-    return sum(
-        (4 * c / ((i + 1) * (j + 1)) for (i, j), c in polynomial.items() if i % 2 == 0 and j % 2 == 0),
-        Fraction(0),
-    )
-
-
 def _equidistant_rule(count: int) -> list[list[Fraction]]:
     """Return equidistant nodes on [0, 1] and weights that are exact for polynomials of degree count - 1."""
     nodes = [Fraction(n, count - 1) for n in range(count)]
@@ -166,25 +132,6 @@ def _equidistant_rule(count: int) -> list[list[Fraction]]:
                 basis = [(before - other * here) / (node - other) for before, here in shifted]
         weights.append(sum((c / (j + 1) for j, c in enumerate(basis)), Fraction(0)))
     return [nodes, weights]
-
-
-def _frame(box: Array) -> tuple[list[Fraction], list[Fraction]]:
-    """Return the middle and half the width of each side."""
-    lower, upper = ([Fraction(float(end)) for end in ends] for ends in box.T)
-    return (
-        [(a + b) / 2 for a, b in zip(lower, upper, strict=True)],
-        [(b - a) / 2 for a, b in zip(lower, upper, strict=True)],
-    )
-
-
-def _exact_rows(terms: Terms, middles: list[Fraction], halves: list[Fraction]) -> list[list[Fraction]]:
-    """Return (w_1, w_2, b) of each neuron in the coordinates of the square."""
-    found = []
-    for weights, bias in zip(terms.weights, terms.biases, strict=True):
-        w = [Fraction(float(x)) for x in weights]
-        shift = sum((a * m for a, m in zip(w, middles, strict=True)), Fraction(float(bias)))
-        found.append([*(a * h for a, h in zip(w, halves, strict=True)), shift])
-    return found
 
 
 def _terms_over(polynomial: Polynomial, degree: int, more: int) -> list[Fraction]:

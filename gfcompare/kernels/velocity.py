@@ -13,6 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
+from gfcompare.kernels.cube import CubeData, CubeWork, cube_gradient_into, cube_work
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
@@ -76,6 +77,14 @@ class PlaneVelocity(NamedTuple):
     gradient: PlaneWork
 
 
+class CubeVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on a box in R^3."""
+
+    retracted: np.ndarray
+    norms: np.ndarray
+    gradient: CubeWork
+
+
 class GaussianVelocity(NamedTuple):
     """Scratch memory for one hidden layer under a normal input measure."""
 
@@ -108,6 +117,11 @@ def _deep_work(data, widths, parameters):
 @allocator
 def _plane_work(data, widths, parameters):
     return PlaneVelocity(np.empty(parameters), np.empty(widths[1]), plane_work(data, widths[1]))
+
+
+@allocator
+def _cube_work(data, widths, parameters):
+    return CubeVelocity(np.empty(parameters), np.empty(widths[1]), cube_work(data, widths[1]))
 
 
 @allocator
@@ -212,6 +226,16 @@ def _plane_velocity(data, widths, y, result, memory, normalize):
 
 
 @cold_leaf
+def _cube_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    cube_gradient_into(data, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
+@cold_leaf
 def _gaussian_velocity(data, widths, y, result, memory, normalize):
     theta = y
     if normalize:
@@ -226,6 +250,7 @@ _KINDS = {
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
     PlaneData: (_plane_work, _plane_velocity),
+    CubeData: (_cube_work, _cube_velocity),
     GaussianData: (_gaussian_work, _gaussian_velocity),
 }
 
