@@ -56,7 +56,16 @@ class Component:
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise InputError with `message` unless the condition holds."""
+    """Raise InputError with `message` unless the condition holds.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> beta = 1.5
+    >>> gfc.require(0 <= beta < 1, f"beta must lie in [0, 1), got {beta}.")
+    Traceback (most recent call last):
+    gfcompare.components.errors.InputError: beta must lie in [0, 1), got 1.5.
+    """
     if not condition:
         raise InputError(message)
 

@@ -7,10 +7,12 @@ import importlib
 import importlib.resources
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,61 @@ def test_documented_and_typed(where: str) -> None:
         ]
         assert not untyped, f"no type: {untyped}"
         assert signature.return_annotation is not signature.empty, "no return type"
+
+
+def public_modules() -> set[str]:
+    """The submodules that the page of the API lists, by their full names."""
+    page = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^   (gfcompare(?:\.\w+)+)$", page, re.M))
+
+
+def names_used(tree: ast.AST) -> Iterator[str]:
+    """Yield what a file uses of gfcompare, as full names: imports, and attributes of imported modules."""
+    whole: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "gfcompare":
+                    yield alias.name
+                    whole[alias.asname or "gfcompare"] = alias.name if alias.asname else "gfcompare"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "gfcompare":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in whole:
+            yield f"{whole[node.value.id]}.{node.attr}"
+
+
+def is_public(name: str) -> bool:
+    home, _, last = name.rpartition(".")
+    if name == "gfcompare" or name in public_modules():
+        return True
+    return (home == "gfcompare" and last in gfc.__all__) or (
+        home in public_modules() and last in importlib.import_module(home).__all__
+    )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.stem)
+def test_shipped_methods_use_public_names_only(path: Path) -> None:
+    used = set(names_used(ast.parse(path.read_text(encoding="utf-8"))))
+    assert "gfcompare.hookimpl" in used
+    assert [name for name in sorted(used) if not is_public(name)] == []
+
+
+def test_names_that_are_not_public_are_seen() -> None:
+    code = """
+from gfcompare.components.component import require
+from gfcompare import Problem, _plugin_evaluators
+import gfcompare.hooks.registry
+import gfcompare as gfc
+gfc.kernels, gfc.targets, gfc.Study
+"""
+    found = [name for name in names_used(ast.parse(code)) if not is_public(name)]
+    assert found == [
+        "gfcompare.components.component.require",
+        "gfcompare._plugin_evaluators",
+        "gfcompare.hooks.registry",
+        "gfcompare.kernels",
+    ]
 
 
 def test_the_package_says_that_it_is_typed() -> None:
