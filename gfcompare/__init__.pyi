@@ -9,6 +9,7 @@ from . import (
     piecewise,
     statistics,
     targets,
+    testing,
     theory,
     work_precision,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "require",
     "statistics",
     "targets",
+    "testing",
     "theory",
     "validate",
     "work_precision",

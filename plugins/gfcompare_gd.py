@@ -24,6 +24,7 @@ class GradientDescent(gfc.StepMethod[None]):
     """
 
     name: ClassVar[str] = "gd"
+    order: ClassVar[int | None] = 1
     step_size: gfc.StepSize = 0.01
     normalize: bool = False
 

@@ -30,6 +30,7 @@ class ImplicitEuler(gfc.StepMethod[gfc.Array]):
     """
 
     name: ClassVar[str] = "implicit-euler"
+    order: ClassVar[int | None] = 1
     step_size: gfc.StepSize = 0.1
     tolerance: float = 1e-8
     max_iterations: int = 1000
@@ -109,6 +110,8 @@ def _newton(
     move, rest = np.zeros_like(residual), -residual
     along, size = rest, float(rest @ rest)
     enough = 1e-4 * size
+    if size == 0.0:  # it is solved exactly, as where only the output bias moves
+        return move, rest
     for _ in range(2 * residual.size):
         image = product(along)
         curvature = float(along @ image)

@@ -72,6 +72,8 @@ class LBFGS(gfc.Integrator[tuple["_Run", ...]]):
                 found, runs[m] = runs[m].next()
                 if not isinstance(found, np.ndarray):
                     status = gfc.Status.STATIONARY if found.success else gfc.Status.STEP_TOO_SMALL
+                    if not np.isfinite(found.jac).all():
+                        status = gfc.Status.DIVERGED
                     ends.append((m, status, f"SciPy after {steps[m]} iterations: {found.message}"))
                     break
                 theta[m], steps[m] = found, steps[m] + 1

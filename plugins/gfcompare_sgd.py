@@ -38,6 +38,11 @@ class StochasticGradientDescent(gfc.StepMethod[NDArray[np.uint64]]):
             raise gfc.InputError(f"batch_size must be at least 1, a whole number, got {self.batch_size}.")
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the method draws random numbers: always."""
+        return True
+
+    @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on M."""
         return self.normalize

@@ -30,6 +30,9 @@ class Component:
     #: Libraries whose version can change its numbers, besides those that its file imports by name.
     libraries: ClassVar[tuple[str, ...]] = ()
 
+    #: Checks of `gfcompare check` that are not meant for it, each with the reason.
+    waived_checks: ClassVar[Mapping[str, str]] = types.MappingProxyType({})
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__post_init__" in vars(cls):  # the dataclass's __init__ will call it

@@ -144,6 +144,15 @@ class Integrator(Component, abc.ABC, Generic[SolverState]):
     #: reference of a distance to the flow, and `gfcompare verify` holds it to the flow; nothing is guessed.
     follows: ClassVar[FlowName | None] = None
 
+    #: The order of convergence to that flow (on M, to the normalised flow) in the option step_size that the
+    #: method claims; `gfcompare check` measures it.
+    order: ClassVar[int | None] = None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the method draws random numbers: another seed then gives other numbers."""
+        return False
+
     @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on the submanifold M; the core then starts them there."""

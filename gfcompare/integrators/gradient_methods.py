@@ -44,6 +44,11 @@ class GradientMethod(StepMethod[tuple[Sequence[np.random.Generator], SolverState
         require(right, f"batch_size must be 0 (no batch) or a positive whole number, got {self.batch_size}.")
 
     @property
+    def stochastic(self) -> bool:
+        """Whether gradients are means over random points."""
+        return self.batch_size > 0
+
+    @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on M."""
         return self.normalize
