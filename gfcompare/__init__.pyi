@@ -9,10 +9,11 @@ from . import (
     piecewise,
     statistics,
     targets,
+    testing,
     theory,
     work_precision,
 )
-from .components.component import Component
+from .components.component import Component, require
 from .components.errors import InputError
 from .components.versions import __version__
 from .diagnostics import Diagnostic
@@ -23,11 +24,13 @@ from .evaluators.quadrature import Quadrature
 from .hooks.hookspecs import hookimpl
 from .hooks.registry import integrator
 from .initializations import Initialization
+from .integrators.adapters import check_optimizer, import_library
 from .integrators.base import Integrator, State
 from .integrators.counting import CountedProblem
 from .integrators.flow import FlowIntegrator
+from .integrators.gradient_methods import GradientMethod
 from .integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize
-from .integrators.status import Array, Status
+from .integrators.status import Array, Status, divergence
 from .integrators.steps import StepMethod
 from .measures import Measure
 from .network import ReLUNetwork
@@ -50,6 +53,7 @@ __all__ = [
     "Diagnostic",
     "Evaluator",
     "FlowIntegrator",
+    "GradientMethod",
     "Initialization",
     "InputError",
     "Integrator",
@@ -69,11 +73,14 @@ __all__ = [
     "Target",
     "Times",
     "__version__",
+    "check_optimizer",
     "critical_points",
     "diagnose",
     "diagnostics",
+    "divergence",
     "figures",
     "hookimpl",
+    "import_library",
     "initializations",
     "integrate",
     "integrator",
@@ -81,8 +88,10 @@ __all__ = [
     "open_study",
     "parameters",
     "piecewise",
+    "require",
     "statistics",
     "targets",
+    "testing",
     "theory",
     "validate",
     "work_precision",

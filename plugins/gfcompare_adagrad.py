@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)
-class Adagrad(GradientMethod):
+class Adagrad(gfc.GradientMethod[gfc.Array]):
     """Adagrad: moves by -g G / (sqrt(s) + epsilon), s_{n+1} = s_n + G^2, elementwise.
 
     One gradient a step. Flow time is in units of parameters; the moves shrink by themselves like the root of
@@ -33,15 +31,15 @@ class Adagrad(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
+        gfc.require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: gfc.Array,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, gfc.Array]:
         """Return the move and the sum of squares s."""
         slope = gradient(theta)
         square = solver_state + slope**2

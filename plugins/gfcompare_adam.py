@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.gradient_methods import GradientMethod
+
+#: The running means of G and of its squares, shape (M, P), and the number of steps made.
+_Means = tuple[gfc.Array, gfc.Array, int]
 
 
 @dataclass(frozen=True)
-class Adam(GradientMethod):
+class Adam(gfc.GradientMethod[_Means]):
     """Adam: moves by -g m / (sqrt(s) + epsilon), m and s corrected running means of G and of its squares.
 
     One gradient a step. The corrections are m_n / (1 - beta1^n) and s_n / (1 - beta2^n). As the step size
@@ -37,11 +38,11 @@ class Adam(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.beta1 < 1, f"beta1 must lie in [0, 1), got {self.beta1}.")
-        require(0 <= self.beta2 < 1, f"beta2 must lie in [0, 1), got {self.beta2}.")
-        require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
+        gfc.require(0 <= self.beta1 < 1, f"beta1 must lie in [0, 1), got {self.beta1}.")
+        gfc.require(0 <= self.beta2 < 1, f"beta2 must lie in [0, 1), got {self.beta2}.")
+        gfc.require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
-    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> _Means:
         """Return both means and the number of steps made."""
         return np.zeros_like(theta), np.zeros_like(theta), 0
 
@@ -49,10 +50,10 @@ class Adam(GradientMethod):
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: _Means,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
-        """Return the move and the solver_state."""
+    ) -> tuple[gfc.Array, _Means]:
+        """Return the move and both means with the number of steps."""
         mean, square, n = solver_state
         slope = gradient(theta)
         n += 1

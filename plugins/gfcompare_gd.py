@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ import gfcompare as gfc
 
 
 @dataclass(frozen=True)
-class GradientDescent(gfc.StepMethod):
+class GradientDescent(gfc.StepMethod[None]):
     """Gradient descent on the population risk: the explicit Euler method for the gradient flow.
 
     Order 1, one gradient a step; whole blocks of steps run in compiled code.
@@ -24,6 +24,7 @@ class GradientDescent(gfc.StepMethod):
     """
 
     name: ClassVar[str] = "gd"
+    order: ClassVar[int | None] = 1
     step_size: gfc.StepSize = 0.01
     normalize: bool = False
 
@@ -33,8 +34,8 @@ class GradientDescent(gfc.StepMethod):
         return self.normalize
 
     def step_block(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, sizes: gfc.Array
-    ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
+        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: None, sizes: gfc.Array
+    ) -> tuple[gfc.Array, None, NDArray[np.int64]]:
         """Make a block of steps."""
         theta, taken = problem.descend(theta, sizes, normalize=self.normalize)
         return theta, solver_state, taken

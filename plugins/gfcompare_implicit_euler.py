@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components.component import require
 
 
 @dataclass(frozen=True)
-class ImplicitEuler(gfc.StepMethod):
+class ImplicitEuler(gfc.StepMethod[gfc.Array]):
     """Implicit Euler, the proximal point method: theta_{n+1} = theta_n - g_n G(theta_{n+1}).
 
     Order 1, stable for every step size: theta_{n+1} is a local minimum of phi(y) = L(y) + |y - theta_n|^2 /
@@ -31,22 +30,29 @@ class ImplicitEuler(gfc.StepMethod):
     """
 
     name: ClassVar[str] = "implicit-euler"
+    order: ClassVar[int | None] = 1
     step_size: gfc.StepSize = 0.1
     tolerance: float = 1e-8
     max_iterations: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(1e-14 <= self.tolerance <= 0.1, f"tolerance must be in [1e-14, 0.1], got {self.tolerance:g}.")
-        require(self.max_iterations >= 1, f"max_iterations must be at least 1, got {self.max_iterations}.")
+        gfc.require(
+            1e-14 <= self.tolerance <= 0.1, f"tolerance must be in [1e-14, 0.1], got {self.tolerance:g}."
+        )
+        gfc.require(
+            self.max_iterations >= 1, f"max_iterations must be at least 1, got {self.max_iterations}."
+        )
 
-    def init(self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Any) -> gfc.Array:
+    def init(
+        self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Sequence[np.random.Generator]
+    ) -> gfc.Array:
         """Return the last moves, shape (M, P), from which the iteration starts."""
         return np.zeros_like(theta)
 
     def step(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, step_size: float
-    ) -> tuple[gfc.Array, Any]:
+        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: gfc.Array, step_size: float
+    ) -> tuple[gfc.Array, gfc.Array]:
         """Make a step of each trajectory by itself."""
         result = theta.copy()
         for m in np.flatnonzero(problem.counted).tolist():
@@ -104,6 +110,8 @@ def _newton(
     move, rest = np.zeros_like(residual), -residual
     along, size = rest, float(rest @ rest)
     enough = 1e-4 * size
+    if size == 0.0:  # it is solved exactly, as where only the output bias moves
+        return move, rest
     for _ in range(2 * residual.size):
         image = product(along)
         curvature = float(along @ image)

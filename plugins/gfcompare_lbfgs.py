@@ -13,14 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.status import DIVERGENCE_NORM, escape
 
 _UNLIMITED = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class LBFGS(gfc.Integrator):
+class LBFGS(gfc.Integrator[tuple["_Run", ...]]):
     """L-BFGS (SciPy's L-BFGS-B without bounds): a quasi-Newton minimiser of the risk, no flow.
 
     An iteration counts as one step of flow time 1. It costs a risk and a gradient for each point that its
@@ -42,9 +40,9 @@ class LBFGS(gfc.Integrator):
     ftol: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.history >= 1, f"history must be at least 1, got {self.history}.")
-        require(self.gtol >= 0, f"gtol must not be negative, got {self.gtol}.")
-        require(self.ftol >= 0, f"ftol must not be negative, got {self.ftol}.")
+        gfc.require(self.history >= 1, f"history must be at least 1, got {self.history}.")
+        gfc.require(self.gtol >= 0, f"gtol must not be negative, got {self.gtol}.")
+        gfc.require(self.ftol >= 0, f"ftol must not be negative, got {self.ftol}.")
 
     def start(
         self, problem: gfc.CountedProblem, theta: gfc.Array, rngs: Sequence[np.random.Generator]
@@ -74,12 +72,13 @@ class LBFGS(gfc.Integrator):
                 found, runs[m] = runs[m].next()
                 if not isinstance(found, np.ndarray):
                     status = gfc.Status.STATIONARY if found.success else gfc.Status.STEP_TOO_SMALL
+                    if not np.isfinite(found.jac).all():
+                        status = gfc.Status.DIVERGED
                     ends.append((m, status, f"SciPy after {steps[m]} iterations: {found.message}"))
                     break
                 theta[m], steps[m] = found, steps[m] + 1
-                if not found @ found <= DIVERGENCE_NORM**2:
-                    message = f"{escape(found)} at iteration {steps[m]}"
-                    ends.append((m, gfc.Status.DIVERGED, message))
+                if said := gfc.divergence(found):
+                    ends.append((m, gfc.Status.DIVERGED, f"{said} at iteration {steps[m]}"))
                     break
         result = state.replace(
             theta=theta, steps=steps, time=steps.astype(np.float64), solver_state=tuple(runs)

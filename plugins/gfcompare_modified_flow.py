@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import gfcompare as gfc
-from gfcompare.components.component import require
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,11 @@ class ModifiedFlow(gfc.FlowIntegrator):
     def __post_init__(self) -> None:
         super().__post_init__()
         right = 0 < self.step_size < float("inf")
-        require(right, f"step_size must be positive and finite, got {self.step_size}.")
+        gfc.require(right, f"step_size must be positive and finite, got {self.step_size}.")
 
     def velocity(self, problem: gfc.CountedProblem, y: gfc.Array) -> gfc.Array:
         """Return -G - (g / 2) Hess G."""
-        require(problem.smooth, "modified-flow needs a smooth risk: use a measure that has a density.")
+        gfc.require(problem.smooth, "modified-flow needs a smooth risk: use a measure that has a density.")
         gradient = problem.gradient(y)
         return -gradient - 0.5 * self.step_size * problem.hessian_product(y, gradient)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)
-class Momentum(GradientMethod):
+class Momentum(gfc.GradientMethod[gfc.Array]):
     """Heavy ball: v_{n+1} = beta v_n + G(theta_n), theta_{n+1} = theta_n - g_n v_{n+1}.
 
     One gradient a step. As the step size goes to 0, order 1 to the gradient flow run faster by the factor
@@ -30,15 +28,15 @@ class Momentum(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
+        gfc.require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: gfc.Array,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, gfc.Array]:
         """Return the move and the velocity v."""
         velocity = self.beta * solver_state + gradient(theta)
         return -step_size * velocity, velocity

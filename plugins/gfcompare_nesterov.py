@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)
-class Nesterov(GradientMethod):
+class Nesterov(gfc.GradientMethod[gfc.Array]):
     """Nesterov's momentum: v_{n+1} = beta v_n - g_n G(theta_n + beta v_n), theta_{n+1} = theta_n + v_{n+1}.
 
     One gradient a step. As the step size goes to 0, order 1 to the gradient flow run faster by the factor
@@ -31,15 +29,15 @@ class Nesterov(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
+        gfc.require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: gfc.Array,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, gfc.Array]:
         """Return the move, which is also the solver_state."""
         kept = self.beta * solver_state
         velocity = kept - step_size * gradient(theta + kept)

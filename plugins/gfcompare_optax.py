@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.integrators.adapters import chosen, library
-from gfcompare.integrators.gradient_methods import GradientMethod
-from gfcompare.integrators.schedules import step_sizes
+
+#: Widths of the network, and the state of each trajectory, None before the first step.
+_OptaxState = tuple[tuple[int, ...], list[Any] | None]
 
 
 @dataclass(frozen=True)
-class Optax(GradientMethod):
+class Optax(gfc.GradientMethod[_OptaxState]):
     """Any optimiser of optax, by its name there, on gfcompare's gradients in float64.
 
     One gradient a step and about 0.1 ms for each trajectory, which has a state of its own. Weight and bias of
@@ -42,14 +42,14 @@ class Optax(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        jax, optax = library("jax", "jax"), library("optax", "jax")
+        jax, optax = _library("jax"), _library("optax")
         hidden = ("_", "scale_by")  # the second are parts of optimisers
         functions = {
             n: f for n, f in vars(optax).items() if inspect.isfunction(f) and not n.startswith(hidden)
         }
         takes = {n: inspect.signature(f).parameters for n, f in functions.items()}
         kinds = {n: f for n, f in functions.items() if "learning_rate" in takes[n] and "key" not in takes[n]}
-        chosen("optax", self.optimizer, self.keywords or {}, kinds, ("learning_rate",))
+        gfc.check_optimizer("optax", self.optimizer, self.keywords or {}, kinds, ("learning_rate",))
         try:  # a step with one neuron, so that what is wrong is said now
             init, update = self._functions((1, 1, 1))
             with _double(jax):
@@ -61,26 +61,29 @@ class Optax(GradientMethod):
     def _functions(self, widths: tuple[int, ...]) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return _compiled(self.optimizer, json.dumps(dict(self.keywords or {}), sort_keys=True), widths)
 
-    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
-        """Return how to make a step, and the state of each trajectory."""
-        init, update = self._functions(problem.network.widths)
-        first = np.float64(step_sizes(self.step_size, 0, 1)[0])
-        with _double(library("jax", "jax")):
-            return update, [init(first, row) for row in theta]
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> _OptaxState:
+        """Return the widths of the network; optax makes its states at the first step, which has the rate."""
+        return problem.network.widths, None
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: _OptaxState,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, _OptaxState]:
         """Return the moves of all trajectories, and their states."""
-        update, states = solver_state
+        widths, states = solver_state
+        init, update = self._functions(widths)
         gradients, rate = gradient(theta), np.float64(step_size)
-        with _double(library("jax", "jax")):
+        with _double(_library("jax")):
+            states = [init(rate, row) for row in theta] if states is None else states
             made = [update(rate, *row) for row in zip(gradients, states, theta, strict=True)]
-        return np.array([move for move, _ in made]), (update, [state for _, state in made])
+        return np.array([move for move, _ in made]), (widths, [state for _, state in made])
+
+
+def _library(name: str) -> Any:
+    return gfc.import_library(name, "gfcompare[jax]")
 
 
 def _double(jax: Any) -> Any:
@@ -93,8 +96,8 @@ def _compiled(
     optimizer: str, keywords: str, widths: tuple[int, ...]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return (rate, theta) -> state and (rate, gradient, state, theta) -> (move, state), on flat arrays."""
-    jax = library("jax", "jax")
-    make = functools.partial(getattr(library("optax", "jax"), optimizer), **json.loads(keywords))
+    jax = _library("jax")
+    make = functools.partial(getattr(_library("optax"), optimizer), **json.loads(keywords))
     shapes = [s for before, after in itertools.pairwise(widths) for s in ((after, before), (after,))]
     ends = np.cumsum([np.prod(shape) for shape in shapes]).tolist()
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.components.component import require
-from gfcompare.integrators.gradient_methods import GradientMethod
 
 
 @dataclass(frozen=True)
-class RMSprop(GradientMethod):
+class RMSprop(gfc.GradientMethod[gfc.Array]):
     """RMSprop: moves by -g G / (sqrt(s) + epsilon), s_{n+1} = beta s_n + (1 - beta) G^2, elementwise.
 
     One gradient a step. As the step size goes to 0, order 1 to theta' = -G / (|G| + epsilon), each parameter
@@ -35,16 +33,16 @@ class RMSprop(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
-        require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
+        gfc.require(0 <= self.beta < 1, f"beta must lie in [0, 1), got {self.beta}.")
+        gfc.require(0 < self.epsilon < np.inf, f"epsilon must be positive and finite, got {self.epsilon}.")
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: gfc.Array,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, gfc.Array]:
         """Return the move and the running mean s."""
         slope = gradient(theta)
         square = self.beta * solver_state + (1 - self.beta) * slope**2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ import gfcompare as gfc
 
 
 @dataclass(frozen=True)
-class StochasticGradientDescent(gfc.StepMethod):
+class StochasticGradientDescent(gfc.StepMethod[NDArray[np.uint64]]):
     """Stochastic gradient descent: the gradient is a mean over a fresh batch drawn from the measure.
 
     Every trajectory has its own random stream, which depends on the study seed and its seed alone: two
@@ -38,6 +38,11 @@ class StochasticGradientDescent(gfc.StepMethod):
             raise gfc.InputError(f"batch_size must be at least 1, a whole number, got {self.batch_size}.")
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the method draws random numbers: always."""
+        return True
+
+    @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on M."""
         return self.normalize
@@ -49,8 +54,12 @@ class StochasticGradientDescent(gfc.StepMethod):
         return np.stack([rng.integers(0, 2**64, size=4, dtype=np.uint64) for rng in rngs])
 
     def step_block(
-        self, problem: gfc.CountedProblem, theta: gfc.Array, solver_state: Any, sizes: gfc.Array
-    ) -> tuple[gfc.Array, Any, NDArray[np.int64]]:
+        self,
+        problem: gfc.CountedProblem,
+        theta: gfc.Array,
+        solver_state: NDArray[np.uint64],
+        sizes: gfc.Array,
+    ) -> tuple[gfc.Array, NDArray[np.uint64], NDArray[np.int64]]:
         """Make a block of steps."""
         theta, taken, solver_state = problem.descend_sampled(
             theta, sizes, batch_size=self.batch_size, streams=solver_state, normalize=self.normalize

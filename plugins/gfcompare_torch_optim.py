@@ -11,13 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.integrators.adapters import chosen, library
-from gfcompare.integrators.gradient_methods import GradientMethod
-from gfcompare.integrators.schedules import step_sizes
 
 
 @dataclass(frozen=True)
-class TorchOptim(GradientMethod):
+class TorchOptim(gfc.GradientMethod["_TorchState"]):
     """Any optimiser of torch.optim, by its name there, on gfcompare's gradients in float64.
 
     One gradient a step and about 0.1 ms for each trajectory, which has an optimiser of its own. Weight and
@@ -40,47 +37,48 @@ class TorchOptim(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        optim = library("torch", "torch").optim
+        optim = _torch().optim
         kinds = {n: c for n, c in vars(optim).items() if isinstance(c, type) and c is not optim.Optimizer}
-        chosen("torch.optim", self.optimizer, self.keywords or {}, kinds, ("params", "lr"))
+        gfc.check_optimizer("torch.optim", self.optimizer, self.keywords or {}, kinds, ("params", "lr"))
         try:  # a step with one neuron, so that what is wrong is said now
-            self._run(gfc.ReLUNetwork((1, 1, 1)), np.zeros(4)).optimizer.step()
+            self._run(gfc.ReLUNetwork((1, 1, 1)), np.zeros(4), 1.0).optimizer.step()
         except (TypeError, ValueError, RuntimeError) as error:
             raise gfc.InputError(f"torch.optim.{self.optimizer}: {error}") from None
 
-    def _run(self, network: gfc.ReLUNetwork, theta: gfc.Array) -> _Run:
+    def _run(self, network: gfc.ReLUNetwork, theta: gfc.Array, step_size: float) -> _Run:
         """Return an optimiser at theta, shape (P,)."""
-        first = float(step_sizes(self.step_size, 0, 1)[0])
-        make = getattr(library("torch", "torch").optim, self.optimizer)
-        return _Run(network, theta, partial(make, lr=first, **self.keywords or {}))
+        make = getattr(_torch().optim, self.optimizer)
+        return _Run(network, theta, partial(make, lr=step_size, **self.keywords or {}))
 
-    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> Any:
-        """Return an optimiser for each trajectory, with its arrays."""
-        return [self._run(problem.network, row) for row in theta]
+    def init_update(self, problem: gfc.CountedProblem, theta: gfc.Array) -> _TorchState:
+        """Return the network; each trajectory gets its optimiser at the first step, which has the rate."""
+        return problem.network, None
 
     def update(
         self,
         gradient: Callable[[gfc.Array], gfc.Array],
         theta: gfc.Array,
-        solver_state: Any,
+        solver_state: _TorchState,
         step_size: float,
-    ) -> tuple[gfc.Array, Any]:
+    ) -> tuple[gfc.Array, _TorchState]:
         """Return the moves that the optimisers make, and the optimisers."""
+        network, runs = solver_state
+        runs = [self._run(network, row, step_size) for row in theta] if runs is None else runs
         result = np.empty_like(theta)
-        for m, (gradient_m, run) in enumerate(zip(gradient(theta), solver_state, strict=True)):
+        for m, (gradient_m, run) in enumerate(zip(gradient(theta), runs, strict=True)):
             run.values[:], run.gradients[:] = theta[m], gradient_m
             for group in run.optimizer.param_groups:
                 group["lr"] = step_size
             run.optimizer.step()
             result[m] = run.values
-        return result - theta, solver_state
+        return result - theta, (network, runs)
 
 
 class _Run:
     """An optimiser whose tensors are views of `values`, and their gradients of `gradients`, shape (P,)."""
 
     def __init__(self, network: gfc.ReLUNetwork, theta: gfc.Array, make: Callable[[list[Any]], Any]) -> None:
-        torch = library("torch", "torch")
+        torch = _torch()
         self._network, self._make = network, make
         self.values, self.gradients = theta.copy(), np.zeros_like(theta)
         tensors = []
@@ -97,6 +95,14 @@ class _Run:
         copied = _Run(self._network, self.values, self._make)
         copied.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
         return copied
+
+
+#: The network, and the optimiser of each trajectory, None before the first step.
+_TorchState = tuple[gfc.ReLUNetwork, list[_Run] | None]
+
+
+def _torch() -> Any:
+    return gfc.import_library("torch", "gfcompare[torch]")
 
 
 @gfc.hookimpl

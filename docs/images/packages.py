@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 ABOUT = {
     "cli": "commands",
     "report": "one HTML page about a result",
+    "testing": "the checks that a plugin author runs",
     "figures": "data, drawing, public functions",
     "theory": "what is read off results",
     "study": "what is run, the file, the runner",

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
+    check,
     diagnosing,
+    new_plugin,
     precision,
     reporting,
     running,

@@ -67,11 +67,11 @@ def parsed(options: Sequence[str], names: Sequence[str] | None) -> dict[str, Any
         if owner is None:
             known = sorted({name for cls in classes for name in cls.fields()})
             raise unknown_name("option of these figures:", key, known).within("--option")
-        found[key] = _checked(owner.name, key, _value(value))
+        found[key] = _checked(owner.name, key, toml_value(value))
     return found
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """Return a value as TOML has it, or the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

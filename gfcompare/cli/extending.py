@@ -27,7 +27,7 @@ def third_party_commands(arguments: Sequence[str]) -> list[str]:
     """
     files, rest = _plugin_files(arguments)
     first = next((a for a in rest if not a.startswith("-")), None)
-    if first in _names():
+    if first in command_names():
         return list(arguments)
     installed = metadata.entry_points(group="gfcompare")
     if files or any(name_and_version(entry.dist)[0] != "gfcompare" for entry in installed):
@@ -53,7 +53,7 @@ def _plugin_files(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     return [user_path(file) for file in files], rest
 
 
-def _names() -> set[str]:
+def command_names() -> set[str]:
     """Return the names of all commands and groups of commands."""
     return {_name(c) for c in app.registered_commands} | {_name(g) for g in app.registered_groups}
 
@@ -83,7 +83,7 @@ def add_commands() -> dict[Plugin, list[str]]:
         plugin, add = commands.pop(0)
         said = _found.setdefault(plugin, [])
         before = list(app.registered_commands), list(app.registered_groups)
-        taken = _names()
+        taken = command_names()
         try:
             add(app)
             new = [_name(c) for c in app.registered_commands if c not in before[0]]

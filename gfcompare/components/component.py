@@ -30,6 +30,9 @@ class Component:
     #: Libraries whose version can change its numbers, besides those that its file imports by name.
     libraries: ClassVar[tuple[str, ...]] = ()
 
+    #: Checks of `gfcompare check` that are not meant for it, each with the reason.
+    waived_checks: ClassVar[Mapping[str, str]] = types.MappingProxyType({})
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__post_init__" in vars(cls):  # the dataclass's __init__ will call it
@@ -56,7 +59,16 @@ class Component:
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise InputError with `message` unless the condition holds."""
+    """Raise InputError with `message` unless the condition holds.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> beta = 1.5
+    >>> gfc.require(0 <= beta < 1, f"beta must lie in [0, 1), got {beta}.")
+    Traceback (most recent call last):
+    gfcompare.components.errors.InputError: beta must lie in [0, 1), got 1.5.
+    """
     if not condition:
         raise InputError(message)
 

@@ -10,24 +10,41 @@ from typing import Any
 from gfcompare.components.errors import InputError, unknown_name
 
 
-def library(name: str, extra: str) -> Any:
-    """Import a module of an optional library, or raise InputError that names the extra with it."""
+def import_library(name: str, requirement: str) -> Any:
+    """Return a module of a library that a method needs and that may not be installed.
+
+    Parameters
+    ----------
+    name : of the module
+    requirement : what pip installs it by, such as ``"gfcompare[torch]"``
+
+    Raises
+    ------
+    InputError
+        if it cannot be imported, with the command that installs it
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> gfc.import_library("scipy.optimize", "scipy").__name__
+    'scipy.optimize'
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise InputError(
-            f'{name} cannot be imported ({error}); install it: python -m pip install "gfcompare[{extra}]".'
+            f'{name} cannot be imported ({error}); install it: python -m pip install "{requirement}".'
         ) from None
 
 
-def chosen(
+def check_optimizer(
     home: str,
     name: str,
     keywords: Mapping[str, Any],
     choices: Mapping[str, Callable[..., Any]],
     reserved: Sequence[str],
 ) -> None:
-    """Check the name and keywords of an optimiser of another library.
+    """Raise InputError unless an optimiser of another library and its keywords exist.
 
     Parameters
     ----------
@@ -41,6 +58,15 @@ def chosen(
     ------
     InputError
         for a name or keyword that does not exist, with the nearest one that does
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> choices = {"sgd": lambda rate, momentum: None}
+    >>> gfc.check_optimizer("library", "sgd", {"momentum": 0.9}, choices, ["rate"])
+    >>> gfc.check_optimizer("library", "sgd", {"momentun": 0.9}, choices, ["rate"])
+    Traceback (most recent call last):
+    gfcompare.components.errors.InputError: unknown keyword of library.sgd: 'momentun'. Did you mean ...
     """
     if name not in choices:
         alike = next((choice for choice in choices if choice.lower() == name.lower()), None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ from gfcompare.components.errors import InputError
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.status import Array, Mask, Status
 
+# What a method carries from call to call. Type checkers know defaults: a bare State is State[Any].
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    SolverState = TypeVar("SolverState", default=Any)
+else:
+    from typing import TypeVar
+
+    SolverState = TypeVar("SolverState")
+
 #: The flow Theta' = -G on all parameters, or Theta' = -P G on the submanifold M.
 FlowName = Literal["standard", "normalized"]
 _FLOWS = get_args(FlowName)
@@ -30,8 +41,12 @@ _FLOWS = get_args(FlowName)
 _RUNNING = np.int8(Status.RUNNING)
 
 
+#: What authors of early methods called attributes of `State`.
+_RENAMED = {"memory": "solver_state", "moved": "replace", "ended": "terminate"}
+
+
 @dataclass(frozen=True)
-class State:
+class State(Generic[SolverState]):
     """Where a batch of M trajectories is: everything that evolves.
 
     Attributes
@@ -61,10 +76,18 @@ class State:
     activation_changes: NDArray[np.int64]
     rejected_steps: NDArray[np.int64]
     smallest_step: Array
-    solver_state: Any = None
+    solver_state: SolverState = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what an early name stands for, with a warning; these names go with the next release."""
+        if name not in _RENAMED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        new = _RENAMED[name]
+        warnings.warn(f"State.{name} is called {new}: rename it.", FutureWarning, stacklevel=2)
+        return getattr(self, new)
 
     @classmethod
-    def at(cls, theta: Array, solver_state: Any = None) -> State:
+    def at(cls, theta: Array, solver_state: SolverState = None) -> State[SolverState]:  # type: ignore[assignment]
         """Return the state at flow time 0 in theta, shape (M, P)."""
         count = len(theta)
         return cls(
@@ -84,11 +107,11 @@ class State:
         """Which trajectories have not ended, shape (M,)."""
         return np.asarray(self.status == _RUNNING)
 
-    def replace(self, **changes: Any) -> State:
+    def replace(self, **changes: Any) -> State[SolverState]:
         """Return the state with some attributes replaced."""
         return dataclasses.replace(self, **changes)
 
-    def terminate(self, rows: Mask, status: Status, messages: str | Sequence[str]) -> State:
+    def terminate(self, rows: Mask, status: Status, messages: str | Sequence[str]) -> State[SolverState]:
         """Return the state with the running ones among `rows`, a mask (M,), ended.
 
         `messages` is one sentence for all of them, or M sentences.
@@ -102,12 +125,16 @@ class State:
         return self.replace(status=np.where(rows, np.int8(status), self.status), messages=tuple(new))
 
 
-class Integrator(Component, abc.ABC):
+class Integrator(Component, abc.ABC, Generic[SolverState]):
     """A method: an approximation of the gradient flow, or a descent method compared with it.
+
+    Trajectories come in batches: theta has shape (M, P). Only the functions of a `FlowIntegrator` (velocity,
+    coordinates, parameters) are of one trajectory, shape (P,), whose solver chooses its steps by itself.
 
     Subclasses are frozen dataclasses whose fields are the options. Methods for ordinary differential
     equations derive from `FlowIntegrator`, methods that make steps from `StepMethod`; each of them
-    supplies `advance`.
+    supplies `advance`. The type of what a method carries from call to call, its solver state, may stand in
+    brackets: ``gfc.StepMethod[gfc.Array]``.
     """
 
     #: Whether the method only depends on theta, so that a vanishing gradient means it stays there.
@@ -117,12 +144,23 @@ class Integrator(Component, abc.ABC):
     #: reference of a distance to the flow, and `gfcompare verify` holds it to the flow; nothing is guessed.
     follows: ClassVar[FlowName | None] = None
 
+    #: The order of convergence to that flow (on M, to the normalised flow) in the option step_size that the
+    #: method claims; `gfcompare check` measures it.
+    order: ClassVar[int | None] = None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the method draws random numbers: another seed then gives other numbers."""
+        return False
+
     @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on the submanifold M; the core then starts them there."""
         return False
 
-    def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
+    def start(
+        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
+    ) -> State[SolverState]:
         """Return the state at flow time 0.
 
         Parameters
@@ -131,10 +169,11 @@ class Integrator(Component, abc.ABC):
         theta : initial parameters, shape (M, P)
         rngs : a source of randomness for each trajectory, M of them
         """
-        return State.at(theta)
+        start: State[Any] = State.at(theta)
+        return start
 
     @abc.abstractmethod
-    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+    def advance(self, problem: CountedProblem, state: State[SolverState], time: float) -> State[SolverState]:
         """Return the state at flow time `time`, or as near to it as the method gets.
 
         Trajectories that are not running stay as they are; one that ends gets its status and a message

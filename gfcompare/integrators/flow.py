@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _METHODS = ("auto", "ndf", "bdf", "adams", *explicit.METHODS)
 
 
 @dataclass(frozen=True)
-class FlowIntegrator(Integrator, abc.ABC):
+class FlowIntegrator(Integrator[Any], abc.ABC):
     """Integrates y' = velocity(y), each trajectory with its own step sizes.
 
     Where the risk is smooth, implicitly, of variable order 1 to 5, with Newton's method and matrix-free

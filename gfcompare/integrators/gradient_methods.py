@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gfcompare.components.component import require
+from gfcompare.integrators.base import SolverState
 from gfcompare.integrators.contract import check_step
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.schedules import StepSize
@@ -18,7 +19,7 @@ from gfcompare.integrators.steps import StepMethod
 
 
 @dataclass(frozen=True)
-class GradientMethod(StepMethod, abc.ABC):
+class GradientMethod(StepMethod[tuple[Sequence[np.random.Generator], SolverState]], abc.ABC):
     """A step method that makes its updates from gradients and a solver_state, such as momentum or Adam.
 
     A subclass writes `update`; batches, the submanifold M and the count of evaluations are looked after here.
@@ -43,14 +44,19 @@ class GradientMethod(StepMethod, abc.ABC):
         require(right, f"batch_size must be 0 (no batch) or a positive whole number, got {self.batch_size}.")
 
     @property
+    def stochastic(self) -> bool:
+        """Whether gradients are means over random points."""
+        return self.batch_size > 0
+
+    @property
     def on_manifold(self) -> bool:
         """Whether trajectories live on M."""
         return self.normalize
 
     @abc.abstractmethod
     def update(
-        self, gradient: Callable[[Array], Array], theta: Array, solver_state: Any, step_size: float
-    ) -> tuple[Array, Any]:
+        self, gradient: Callable[[Array], Array], theta: Array, solver_state: SolverState, step_size: float
+    ) -> tuple[Array, SolverState]:
         """Return theta_{n+1} - theta_n, shape (M, P), and the solver_state after the step.
 
         Parameters
@@ -61,17 +67,24 @@ class GradientMethod(StepMethod, abc.ABC):
         step_size : of this step
         """
 
-    def init_update(self, problem: CountedProblem, theta: Array) -> Any:
+    def init_update(self, problem: CountedProblem, theta: Array) -> SolverState:
         """Return what `update` remembers at first: zeros, shape (M, P), unless a subclass knows better."""
-        return np.zeros_like(theta)
+        zeros: Any = np.zeros_like(theta)
+        return zeros  # type: ignore[no-any-return]
 
-    def init(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> Any:
+    def init(
+        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Sequence[np.random.Generator], SolverState]:
         """Return the sources of randomness and what the method itself remembers."""
         return rngs, self.init_update(problem, theta)
 
     def step(
-        self, problem: CountedProblem, theta: Array, solver_state: Any, step_size: float
-    ) -> tuple[Array, Any]:
+        self,
+        problem: CountedProblem,
+        theta: Array,
+        solver_state: tuple[Sequence[np.random.Generator], SolverState],
+        step_size: float,
+    ) -> tuple[Array, tuple[Sequence[np.random.Generator], SolverState]]:
         """Return theta, shape (M, P), and solver_state after one step."""
         rngs, own = solver_state
         network = problem.network

@@ -85,3 +85,21 @@ def escape(y: Array, what: str = "theta") -> str:
     if np.isinf(y).any():
         return f"{what} is infinite"
     return f"|{what}| left {DIVERGENCE_NORM:g}"
+
+
+def divergence(theta: Array) -> str:
+    """Return in words how theta, shape (P,), left the ball of radius 10^10; an empty text while it is inside.
+
+    What is outside counts as diverged. A method that makes many steps in one `advance` asks after each; the
+    step methods do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gfcompare as gfc
+    >>> gfc.divergence(np.array([1.0, -2.0])), gfc.divergence(np.array([1.0, np.nan]))
+    ('', 'theta is no number (NaN)')
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        inside = theta @ theta <= DIVERGENCE_NORM**2
+    return "" if inside else escape(theta)

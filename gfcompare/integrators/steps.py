@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, ContractError
-from gfcompare.integrators.base import Integrator, State
+from gfcompare.integrators.base import Integrator, SolverState, State
 from gfcompare.integrators.contract import check_block, check_step
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.schedules import (
@@ -34,7 +34,7 @@ _MOST_BLOCKS = 100_000
 _RENAMED = {"initial_memory": "init", "first_memory": "init_update", "steps": "step_block", "move": "update"}
 
 
-class StepMethod(Integrator, abc.ABC):
+class StepMethod(Integrator[SolverState], abc.ABC):
     """A method that makes steps theta_n -> theta_{n+1} and advances flow time by the step size.
 
     A subclass is a frozen dataclass with a field `step_size`, and writes `step`; all trajectories take
@@ -75,19 +75,20 @@ class StepMethod(Integrator, abc.ABC):
         first = float(step_sizes(self.step_size, 0, 1)[0])
         require(bool(0 < first < np.inf), f"step_size must be positive and finite, got {self.step_size}.")
 
-    def init(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> Any:
+    def init(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> SolverState:
         """Return what `step` needs besides theta, such as momentum, at flow time 0."""
-        return None
+        nothing: Any = None  # what nobody defines, nobody carries
+        return nothing  # type: ignore[no-any-return]
 
     def step(
-        self, problem: CountedProblem, theta: Array, solver_state: Any, step_size: float
-    ) -> tuple[Array, Any]:
+        self, problem: CountedProblem, theta: Array, solver_state: SolverState, step_size: float
+    ) -> tuple[Array, SolverState]:
         """Return theta, shape (M, P), and solver_state after one step."""
         raise ContractError(f"{type(self).__name__} must define step or step_block.")
 
     def step_block(
-        self, problem: CountedProblem, theta: Array, solver_state: Any, sizes: Array
-    ) -> tuple[Array, Any, NDArray[np.int64]]:
+        self, problem: CountedProblem, theta: Array, solver_state: SolverState, sizes: Array
+    ) -> tuple[Array, SolverState, NDArray[np.int64]]:
         """Return theta, solver_state and the steps made by each trajectory, shape (M,), after a block.
 
         A trajectory may stop early when it leaves the ball of radius `DIVERGENCE_NORM`.
@@ -105,11 +106,13 @@ class StepMethod(Integrator, abc.ABC):
                 break
         return theta, solver_state, taken
 
-    def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:
+    def start(
+        self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]
+    ) -> State[SolverState]:
         """Return the state at flow time 0."""
         return State.at(theta, solver_state=self.init(problem, theta, rngs))
 
-    def advance(self, problem: CountedProblem, state: State, time: float) -> State:
+    def advance(self, problem: CountedProblem, state: State[SolverState], time: float) -> State[SolverState]:
         """Return the state after the step that ends nearest to flow time `time`."""
         rows = np.flatnonzero(state.running)
         if not rows.size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -94,6 +94,9 @@ class Points(PointMeasure):
     """
 
     name: ClassVar[str] = "points"
+    waived_checks: ClassVar[Mapping[str, str]] = {
+        "options": "arrays of points are given in Python; a study file names a data set"
+    }
     data: ArrayLike
     mass: ArrayLike | None = None
     observed: ArrayLike | None = None

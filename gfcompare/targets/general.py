@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -300,6 +300,10 @@ class Labels(SpaceTarget):
     """
 
     name: ClassVar[str] = "labels"
+    waived_checks: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("shapes", "on-and-at", "derivatives", "along-and-at"),
+        "its values come with the points of the measure",
+    )
 
     @property
     def outputs(self) -> int:

@@ -421,3 +421,42 @@ def test_a_state_is_a_value(name: str, options: dict[str, Any], points: bool) ->
     third = method.advance(counted, second, 4.0)
     np.testing.assert_array_equal(method.advance(counted, again, 4.0).theta, third.theta)
     assert not np.array_equal(branch.theta, second.theta)
+
+
+def test_early_names_of_a_states_attributes_warn_for_one_release() -> None:
+    state = gfc.State.at(THETA, solver_state="carried")
+    with pytest.warns(FutureWarning, match=r"State\.memory is called solver_state"):
+        assert state.memory == "carried"
+    with pytest.warns(FutureWarning, match=r"State\.moved is called replace"):
+        assert state.moved(steps=state.steps + 1).steps.tolist() == [1, 1]
+    with pytest.warns(FutureWarning, match=r"State\.ended is called terminate"):
+        ended = state.ended(state.running, gfc.Status.DIVERGED, "far")
+    assert not ended.running.any()
+    with pytest.raises(AttributeError, match="has no attribute 'finished'"):
+        _ = state.finished
+
+
+def test_the_type_of_what_a_method_carries_may_be_given() -> None:
+    @dataclass(frozen=True)
+    class Typed(gfc.StepMethod[gfc.Array]):
+        name: ClassVar[str] = "typed"
+        step_size: float = 0.1
+
+        def init(self, problem: Any, theta: gfc.Array, rngs: Any) -> gfc.Array:
+            return np.zeros_like(theta)
+
+        def step(self, problem: Any, theta: gfc.Array, solver_state: gfc.Array, step_size: float) -> Any:
+            velocity = 0.5 * solver_state - problem.gradient(theta)
+            return theta + step_size * velocity, velocity
+
+    check_class("integrators", Typed)
+    found = gfc.integrate(PROBLEM, Typed(), THETA, TIMES)
+    expected = gfc.integrate(PROBLEM, gfc.integrator("momentum", beta=0.5, step_size=0.1), THETA, TIMES)
+    np.testing.assert_allclose(found["risk"], expected["risk"], rtol=1e-12)
+
+
+def test_where_theta_has_left_the_ball() -> None:
+    assert gfc.divergence(np.array([0.6e10, 0.8e10])) == ""
+    assert gfc.divergence(np.array([0.6e10, 0.81e10])) == "|theta| left 1e+10"
+    assert gfc.divergence(np.array([1.0, np.inf])) == "theta is infinite"
+    assert gfc.divergence(np.array([1e200, 0.0])) == "|theta| left 1e+10"

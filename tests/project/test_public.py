@@ -11,9 +11,11 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from public_names import is_public, names_used
 from support import ROOT
 
 import gfcompare as gfc
@@ -116,6 +118,30 @@ def test_documented_and_typed(where: str) -> None:
         ]
         assert not untyped, f"no type: {untyped}"
         assert signature.return_annotation is not signature.empty, "no return type"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.stem)
+def test_shipped_methods_use_public_names_only(path: Path) -> None:
+    used = set(names_used(ast.parse(path.read_text(encoding="utf-8"))))
+    assert "gfcompare.hookimpl" in used
+    assert [name for name in sorted(used) if not is_public(name)] == []
+
+
+def test_names_that_are_not_public_are_seen() -> None:
+    code = """
+from gfcompare.components.component import require
+from gfcompare import Problem, _plugin_evaluators
+import gfcompare.hooks.registry
+import gfcompare as gfc
+gfc.kernels, gfc.targets, gfc.Study
+"""
+    found = [name for name in names_used(ast.parse(code)) if not is_public(name)]
+    assert found == [
+        "gfcompare.components.component.require",
+        "gfcompare._plugin_evaluators",
+        "gfcompare.hooks.registry",
+        "gfcompare.kernels",
+    ]
 
 
 def test_the_package_says_that_it_is_typed() -> None:
