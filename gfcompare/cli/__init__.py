@@ -16,6 +16,7 @@ import typer
 
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
     diagnosing,
+    merging,
     precision,
     reporting,
     running,

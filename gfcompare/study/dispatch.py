@@ -16,7 +16,7 @@ from gfcompare.integrators.loop import OnError
 from gfcompare.study import attempts, cell_files
 from gfcompare.study.cells import Cell
 from gfcompare.study.compute_cell import DIED, End, limit_of
-from gfcompare.study.executors.base import NO_ANSWER, Answer, Executor
+from gfcompare.study.executors.base import LOST, NO_ANSWER, Answer, Executor
 from gfcompare.study.executors.worker import WorkerMismatchError, about
 from gfcompare.study.failures import Failures
 from gfcompare.study.jobs import Done, Job, Task
@@ -144,8 +144,8 @@ class Dispatch:
         cell = job.cell
         self._alone.add(cell.key)
         self._losses[cell.key] += 1
-        ended = ("exit code 1", NO_ANSWER)  # as a worker does by itself, or is made to
-        late = job.limit is not None and seconds >= job.limit and cause in ended
+        ended = ("exit code 1", NO_ANSWER, LOST)  # as a worker does by itself, or is made to
+        late = job.limit is not None and seconds >= job.limit and cause.startswith(ended)
         if not late and self._losses[cell.key] < _LOSSES:
             self._waiting.appendleft((cell, job.end))
             return

@@ -113,7 +113,7 @@ def run_study(
     force: bool = False,
     on_error: OnError = "record",
     progress: Progress | None = None,
-    executor: Executor | None = None,
+    manner: Manner | None = None,
 ) -> Outcome:
     """Run what is not finished of a study, and put all of it into one result file.
 
@@ -127,10 +127,11 @@ def run_study(
     study : the study
     output : folder for the results; by default results/<name>
     progress : is told what happens
-    jobs, force, on_error, executor : see `Manner`
+    jobs, force, on_error : see `Manner`
+    manner : instead of these
     """
     began = time.perf_counter()
-    manner = Manner(jobs, force, on_error, executor)
+    manner = manner or Manner(jobs, force, on_error)
     folder, shown = folder_of(study, output), progress or Silent()
     cells = study.cells()
     cell_files.prepare_folder(folder)

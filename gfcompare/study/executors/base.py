@@ -10,6 +10,8 @@ from gfcompare.study.jobs import Done, Task
 
 #: How a worker was lost that was ended because it did not answer any more.
 NO_ANSWER = "it did not answer any more"
+#: How a worker of a cluster was lost, of which no more is known than where it was.
+LOST = "the worker was lost"
 
 
 @dataclass(frozen=True)
