@@ -17,6 +17,7 @@ import typer
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
     check,
     diagnosing,
+    merging,
     new_plugin,
     precision,
     reporting,

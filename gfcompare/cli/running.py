@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import format_exception
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -34,19 +36,50 @@ from gfcompare.components.errors import InputError, RunError, unknown_name
 from gfcompare.system.process_end import ignore_interrupts
 from gfcompare.system.progress import Display
 
+if TYPE_CHECKING:
+    from gfcompare.study.executors.base import Executor
+    from gfcompare.study.runner import Outcome
+    from gfcompare.study.study import Study
+
+
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Run this method only; the name of a grid means all of it. May be repeated.",
+    ),
+]
+
+
+class Part(NamedTuple):
+    """How much of a study is meant."""
+
+    seeds: Seeds = None
+    only: Only = None
+
 
 class Extent(NamedTuple):
-    """How much of a study is run, and on how many processes."""
+    """How much of a study is run, and where."""
 
     jobs: Jobs = None
-    seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="Run this many seeds, instead of those of the study.")
-    ] = None
-    only: Annotated[
-        list[str] | None,
+    seeds: Seeds = None
+    only: Only = None
+    shard: Annotated[
+        str | None,
         typer.Option(
-            metavar="METHOD",
-            help="Run this method only; the name of a grid means all of it. May be repeated.",
+            metavar="I/N",
+            help="Compute the I-th of N parts of the cells, for job arrays; gfcompare merge joins them.",
+        ),
+    ] = None
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Compute on the workers of a Dask cluster: the address of its scheduler, 'local', or a "
+            "Python file that makes it.",
         ),
     ] = None
 
@@ -74,24 +107,33 @@ def run(
     stopped, by Ctrl-C or otherwise, the same command goes on where it was and computes nothing twice. A cell
     is computed again if anything changed that determines its numbers, such as a method's source: see
     gfcompare info STUDY. With --seeds or --only the results have a folder of their own, such as
-    results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory.
+    results/quickstart-seeds-4. The exit code is 1 if a method failed on every trajectory
+    or ended its process.
     """
     load_plugins(plugin)
-    from gfcompare.study.failures import failed_everywhere
-    from gfcompare.study.runner import run_study
     from gfcompare.study.study import Study
 
     loaded = Study.from_toml(study).part(seeds=extent.seeds, only=extent.only or ())
+    outcome = _computed(loaded, output, extent, force, traceback)
+    if outcome is not None:
+        show(outcome, figures)
+
+
+def _computed(
+    study: Study, output: Path | None, extent: Extent, force: bool, traceback: bool
+) -> Outcome | None:
+    """Run a study or a shard of it; return what came out of the whole."""
+    from gfcompare.study import runner
+    from gfcompare.study.shards import Shard
+
+    shard = None if extent.shard is None else Shard.parsed(extent.shard)
     display = Display(err)
     try:
-        outcome = run_study(
-            loaded,
-            output,
-            jobs=extent.jobs,
-            force=force,
-            on_error="raise" if traceback else "record",
-            progress=display,
-        )
+        with _executor(extent) as executor:
+            manner = runner.Manner(extent.jobs, force, "raise" if traceback else "record", executor)
+            if shard is None:
+                return runner.run_study(study, output, manner=manner, progress=display)
+            found = runner.run_shard(study, shard, output, manner, display)
     except KeyboardInterrupt:
         ignore_interrupts()
         err.print(
@@ -104,6 +146,28 @@ def run(
     except Exception as error:  # of a method, asked for
         err.print("".join(format_exception(error)), markup=False)
         raise typer.Exit(1) from None
+    out.print(f"{count(found.computed, 'cell')} computed, {found.reused} found finished")
+    out.print(plain(f"shard {shard} is complete; when all are, gfcompare merge puts them together"))
+    _end(found.given_up, [])
+    return None
+
+
+@contextmanager
+def _executor(extent: Extent) -> Iterator[Executor | None]:
+    """Yield the executor that was asked for, None for processes of this machine."""
+    if extent.dask is None:
+        yield None
+        return
+    from gfcompare.study.executors.dask import connected
+
+    with connected(extent.dask, extent.jobs, lambda text: err.print(plain(text))) as executor:
+        yield executor
+
+
+def show(outcome: Outcome, figures: bool) -> None:
+    """Print what came out of a study, draw its figures, and exit with 1 if a method failed everywhere."""
+    from gfcompare.study.failures import failed_everywhere
+
     print_summary(outcome.tree)
     out.print(
         f"{count(outcome.computed, 'cell')} computed, {outcome.reused} found finished, "
@@ -112,9 +176,21 @@ def run(
     out.print(plain(f"result   {from_here(outcome.path)}"))
     if figures:
         draw(outcome.tree, from_here(outcome.path.parent / "figures"))
-    if broken := failed_everywhere(outcome.tree):
+    _end(outcome.given_up, failed_everywhere(outcome.tree))
+
+
+def _end(given_up: Sequence[str], broken: Sequence[str]) -> None:
+    """Exit with 1 if methods failed on every trajectory, or cells had to be given up."""
+    if broken:
         names = ", ".join(map(repr, broken))
         err.print(f"[red]error:[/red] {plain(names)} failed on every trajectory (--traceback shows where).")
+    if given_up:
+        names = "; ".join(given_up[:3]) + ("; ..." if given_up[3:] else "")
+        err.print(
+            f"[red]error:[/red] {count(len(given_up), 'cell')} ended their processes or did not end, and are "
+            f"recorded as failed: {plain(names)}."
+        )
+    if broken or given_up:
         raise typer.Exit(1)
 
 

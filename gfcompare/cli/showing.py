@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,12 +62,12 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
         if (file := located(path)) is not None:
             precision.show(file)
             return
-        tree, _ = opened(path, so_far=True)
+        tree, result = opened(path, so_far=True)
         out.print(f"[bold]{plain(tree.attrs['title'])}[/bold]  {plain(tree.attrs['description'])}")
         made, version, schema = (
             tree.attrs[key] for key in ("created", "gfcompare_version", "schema_version")
         )
-        out.print(plain(f"made {made} with gfcompare {version}, schema {schema}"))
+        out.print(plain(f"made {made} with gfcompare {version}, schema {schema}{_without_checksum(result)}"))
         for name, node in tree.children.items():
             sizes = ", ".join(f"{key} {size}" for key, size in node.sizes.items())
             out.print(f"  {plain(name)}: {sizes}")
@@ -83,10 +84,15 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
     _print_finished(study)
 
 
+def _without_checksum(file: Path) -> str:
+    """Return a remark on a file that has no checksum."""
+    from gfcompare.results.netcdf import check_content
+
+    return "" if check_content(file) == "checked" else "; it has no checksum: damage to it would not be seen"
+
+
 def _print_finished(study: Study) -> None:
     """Print how much of a study is there in its folder, if it has one."""
-    from pathlib import Path
-
     from gfcompare.study.unfinished import finished_cells
     from gfcompare.work_precision import FILE
 
@@ -107,10 +113,11 @@ def validate(path: Either, plugin: PluginFiles = None) -> None:
     if is_result(path):
         from gfcompare.results.validation import validate as check
 
-        problems = check(open_unchecked(located(path)))
+        result = located(path)
+        problems = check(open_unchecked(result))
         if problems:
             raise InputError(f"{path}: not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
-        out.print(plain(f"{path}: a valid result."))
+        out.print(plain(f"{path}: a valid result{_without_checksum(result)}."))
         return
     from gfcompare.study.study import Study
 

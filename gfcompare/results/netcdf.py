@@ -12,9 +12,12 @@ from typing import Any
 import xarray as xr
 
 from gfcompare.components.errors import InputError
+from gfcompare.results import checksum
 
 # Errors of the file system, which netCDF passes on as they are. Its own have negative numbers.
 _DENIED = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
+# Bytes from which on a file is not read as a whole: smaller ones keep no file open.
+_LARGE = 64 << 20
 
 
 class FileInUseError(InputError):
@@ -72,10 +75,28 @@ def readable(path: Path, what: str, advice: str = "") -> Iterator[None]:
         raise unreadable(path, error, what, advice) from None
 
 
+def check_content(file: Path) -> checksum.Verdict:
+    """Compare a file with its checksum, or raise InputError if it is damaged or cannot be read."""
+    with readable(file, "not a netCDF-4 file"):
+        try:
+            return checksum.check(file)
+        except checksum.DamagedError as error:
+            if is_in_use(file):  # and has another content by now
+                raise unreadable(file, error, "", "") from None
+            raise
+
+
 def open_tree(file: Path) -> xr.DataTree:
-    """Open a netCDF-4 file with groups, whole and in memory, or raise InputError if it is none."""
-    with readable(file, "not a netCDF-4 file"), xr.open_datatree(file, engine="netcdf4") as tree:
-        return tree.load()
+    """Open a netCDF-4 file with groups, or raise InputError if it is none, or damaged.
+
+    A small one is read whole; of one that is larger a variable is read when its values are first asked for.
+    """
+    check_content(file)
+    with readable(file, "not a netCDF-4 file"):
+        if file.stat().st_size > _LARGE:
+            return xr.open_datatree(file, engine="netcdf4")
+        with xr.open_datatree(file, engine="netcdf4") as tree:
+            return tree.load()
 
 
 def open_group(file: Path, what: str, advice: str) -> xr.Dataset:
@@ -88,14 +109,6 @@ def attributes(file: Path) -> dict[str, Any]:
     """Return the attributes of the root group alone."""
     import netCDF4
 
+    check_content(file)
     with readable(file, "not a netCDF-4 file"), netCDF4.Dataset(file) as data:
         return {name: data.getncattr(name) for name in data.ncattrs()}
-
-
-def variable_attributes(file: Path, key: str, what: str, advice: str) -> dict[str, Any]:
-    """Return one attribute of every variable that has it, by name of the variable."""
-    import netCDF4
-
-    with readable(file, what, advice), netCDF4.Dataset(file) as data:
-        found = data.variables.items()
-        return {name: variable.getncattr(key) for name, variable in found if key in variable.ncattrs()}

@@ -130,6 +130,16 @@ POINT_VARIABLES = {
     ),
 }
 
+#: Name of the variable that says on which machine a trajectory was computed, and its meaning. Only results of
+#: studies have it.
+MACHINE = "machine"
+MACHINES = Variable(
+    _OUTCOME,
+    "i",
+    "machine that computed the trajectory, its place in the attribute machines of the group",
+    "1",
+)
+
 #: What a check of a theorem can come to; the place is the value of `theory_outcome`.
 CHECK_OUTCOMES = ("does not apply", "pass", "fail")
 _CHECKED = ("check", "integrator", "seed")

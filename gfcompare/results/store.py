@@ -8,9 +8,10 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.components.errors import RunError
+from gfcompare.results.checksum import write_sealed
 from gfcompare.results.digest import digest
 from gfcompare.results.opening import check_version, open_study
-from gfcompare.system.writing import Stamp, stamp, write_whole
+from gfcompare.system.writing import Stamp, stamp
 
 
 class ReplacedError(RunError):
@@ -54,6 +55,5 @@ def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str, of: xr.Dat
             data = node.to_dataset().drop_dims(dimension, errors="ignore")
             data = data.assign(groups[str(name)].variables)
             data.to_netcdf(temporary, engine="netcdf4", mode="a", group=str(name))
-        refuse_replaced(file, seen)
 
-    write_whole(file, write)
+    write_sealed(file, write, lambda: refuse_replaced(file, seen))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -26,20 +28,21 @@ def computing(path: Path) -> Iterator[None]:
     ----------
     path : of the cell's file
     """
-    process = psutil.Process()
-    said = {
-        "host": platform.node(),
-        "pid": process.pid,
-        "started": process.create_time(),
-        "deaths": deaths(path),
-    }
+    pid = os.getpid()
+    said = {**this_process(pid), "deaths": deaths(path)}
     mark = _mark(path)
     mark.write_text(json.dumps(said), encoding="utf-8")
     try:
         yield
     finally:
-        if process.pid == os.getpid():  # and not a copy of it that a plugin has made by os.fork
+        if pid == os.getpid():  # and not a copy of it that a plugin has made by os.fork
             forget(path)
+
+
+@functools.lru_cache(maxsize=1)
+def this_process(pid: int) -> Mapping[str, Any]:
+    """Return what tells this process from all others, on any machine."""
+    return {"host": platform.node(), "pid": pid, "started": psutil.Process(pid).create_time()}
 
 
 def deaths(path: Path) -> int:
@@ -47,7 +50,7 @@ def deaths(path: Path) -> int:
     try:
         said = json.loads(_mark(path).read_text(encoding="utf-8"))
         before, host, pid, started = (said[key] for key in ("deaths", "host", "pid", "started"))
-        return int(before) + (not _runs(str(host), int(pid), float(started)))
+        return int(before) + (not runs(str(host), int(pid), float(started)))
     except FileNotFoundError:
         return 0
     except (OSError, ValueError, TypeError, KeyError):  # a mark that was not written to its end
@@ -59,7 +62,7 @@ def forget(path: Path) -> None:
     _mark(path).unlink(missing_ok=True)
 
 
-def _runs(host: str, pid: int, started: float) -> bool:
+def runs(host: str, pid: int, started: float) -> bool:
     """Return whether a process goes on. On another machine it does not: that costs a worker process."""
     try:
         return host == platform.node() and abs(psutil.Process(pid).create_time() - started) < 1.0

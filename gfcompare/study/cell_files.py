@@ -12,26 +12,27 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import xarray as xr
+import numpy as np
 
 from gfcompare.components.errors import InputError
 from gfcompare.diagnostics import Quantity
-from gfcompare.diagnostics.compute import Values, missing_values
+from gfcompare.diagnostics.compute import Array, Values, missing_values
 from gfcompare.hooks.chosen_diagnostics import along, chosen, diagnostics_of, warn_left_out
 from gfcompare.integrators.loop import OnError
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Status
-from gfcompare.results.dataset import trajectories
-from gfcompare.results.netcdf import open_group, variable_attributes
-from gfcompare.results.reading import states_of
-from gfcompare.results.schema import annotated, variables
+from gfcompare.network import ReLUNetwork
+from gfcompare.results.dataset import arrays
+from gfcompare.results.schema import Variable, annotation, variables
+from gfcompare.study.cell_format import Content, DamagedCellError, Stored, read
 from gfcompare.study.cells import Cell
+from gfcompare.system.machine import machine
 from gfcompare.system.writing import PART, write_whole
 
 CELLS = "cells"
+#: The end of the name of a cell's file.
+CELL = ".cell"
 _KEY = "key"
-_DAMAGED = "this cell's file is damaged"
-_ADVICE = "Delete it and run the same command again."
 
 # Seconds after which the unfinished file of a killed run is removed.
 _ABANDONED = 24 * 3600.0
@@ -52,7 +53,7 @@ def prepare_folder(output: Path) -> None:
 
 def cell_path(output: Path, cell: Cell) -> Path:
     """Return the path of a cell's file; it exists if and only if its trajectories are finished."""
-    return output / CELLS / f"{cell.key}.nc"
+    return output / CELLS / f"{cell.key}{CELL}"
 
 
 def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
@@ -61,88 +62,126 @@ def remove_cells(output: Path, cells: Iterable[Cell]) -> None:
         cell_path(output, cell).unlink(missing_ok=True)
 
 
+def stored(path: Path) -> Content | None:
+    """Return the content of a cell's file; None if there is none, or it is damaged."""
+    try:
+        return read(path) if path.exists() else None
+    except DamagedCellError:
+        return None
+
+
+def take_in(output: Path, cell: Cell, others: Sequence[Path]) -> None:
+    """Copy the file of a cell that is not finished in a folder from another one where it is."""
+    if others and not is_finished(output, cell):
+        for other in others:
+            if is_finished(other, cell):
+                write(cell_path(output, cell), cell_path(other, cell).read_bytes())
+                return
+
+
 def is_finished(output: Path, cell: Cell, on_error: OnError = "record") -> bool:
     """Return whether a cell has its trajectories and its diagnostics, and no error that is to be raised."""
-    path = cell_path(output, cell)
-    return path.exists() and not missing(path, cell) and not (on_error == "raise" and has_failed(path))
+    content = stored(cell_path(output, cell))
+    return content is not None and is_complete(content, cell, on_error)
 
 
-def has_failed(path: Path) -> bool:
+def is_complete(content: Content, cell: Cell, on_error: OnError = "record") -> bool:
+    """Return whether the content of a cell's file is all that is wanted."""
+    return not missing(content, cell) and not (on_error == "raise" and has_failed(content))
+
+
+def has_failed(content: Content) -> bool:
     """Return whether a method raised an error in a cell whose trajectories are finished."""
-    return bool((load_cell(path)["status"] == Status.FAILED).any())
+    return bool((content.values("status") == Status.FAILED).any())
 
 
-def missing(path: Path, cell: Cell) -> list[str]:
-    """Return the names of the diagnostics of a cell that its file does not have, or has from other code."""
-    stored = variable_attributes(path, _KEY, _DAMAGED, _ADVICE)
-    return [name for name, key in cell.diagnostic_keys.items() if stored.get(name) != key]
+def missing(content: Content, cell: Cell) -> list[str]:
+    """Return the names of the diagnostics that the content of a cell does not have, or has of other code."""
+    known = {name: attributes.get(_KEY) for name, (_, _, attributes) in content.variables.items()}
+    return [name for name, key in cell.diagnostic_keys.items() if known.get(name) != key]
 
 
-def save_cell(path: Path, cell: Cell, record: Record) -> None:
-    """Write the file of a cell: its trajectories, and the diagnostics of them."""
-    data = trajectories(cell.problem.problem, record, cell.seeds)
-    if any(not cls.default or not _is_own(cls) for cls in chosen(cell.diagnostics)):
-        # Kept first: what follows may take long, or end this process.
-        _write(path, cell, data)
-    _write(path, cell, _with_diagnostics(cell, data, list(cell.diagnostic_keys)))
+def trajectories_of(cell: Cell, record: Record) -> Content:
+    """Return the content of a cell's file with its trajectories alone."""
+    problem = cell.problem.problem
+    values = arrays(problem, record, {}) | {
+        "seed": np.asarray(cell.seeds, dtype=np.int64),
+        "time": record.times,
+    }
+    meanings = variables(problem, ())
+    found = {name: _stored(name, meanings[name], array) for name, array in values.items()}
+    return Content({"cell": cell.label, "key": cell.key, "machine": machine()}, found)
 
 
-def complete_cell(path: Path, cell: Cell) -> None:
-    """Compute the diagnostics that a cell's file does not have, from its states, and add them."""
-    if names := missing(path, cell):
-        _write(path, cell, _with_diagnostics(cell, load_cell(path), names))
+def is_kept_first(cell: Cell) -> bool:
+    """Return whether a cell's trajectories are kept before its diagnostics: these may take long, or crash."""
+    return any(not cls.default or not _is_own(cls) for cls in chosen(cell.diagnostics))
 
 
-def leave_out(path: Path, cell: Cell, cause: str) -> None:
-    """Put NaN in place of the diagnostics at which processes die, and compute the others.
+def with_diagnostics(cell: Cell, content: Content, names: Sequence[str]) -> Content:
+    """Return a cell's content with some diagnostics computed, in place of what is stored of them."""
+    theta, flow_time = states_of(content, cell.problem.network)
+    return _with_values(
+        cell, content, along(cell.problem.problem, theta, flow_time, cell.integrator, list(names))
+    )
+
+
+def without_diagnostics(cell: Cell, content: Content, cause: str) -> Content:
+    """Return a cell's content with NaN for the diagnostics at which processes die, and with the others.
 
     They are all that are somebody else's, if there are any: which of them it was cannot be told.
 
     Parameters
     ----------
-    path : the cell's file, which has the trajectories
     cell : the cell
+    content : of its file, with the trajectories
     cause : why the processes die, as far as that is known
     """
     problem = cell.problem.problem
-    classes = diagnostics_of(problem, missing(path, cell))
-    data = load_cell(path)
+    classes = diagnostics_of(problem, missing(content, cell))
     values = {}
     for cls in [cls for cls in classes if not _is_own(cls)] or classes:
         warn_left_out(cls, cause)
-        values[cls.name] = missing_values(cls, problem, data["flow_time"].shape)
-    _write(path, cell, _with_values(cell, data, values))
-    complete_cell(path, cell)
+        values[cls.name] = missing_values(cls, problem, content.values("flow_time").shape)
+    content = _with_values(cell, content, values)
+    return with_diagnostics(cell, content, missing(content, cell))
+
+
+def states_of(content: Content, network: ReLUNetwork) -> tuple[Array, Array]:
+    """Return parameters, shape (M, T, P), and flow times, shape (M, T), of the trajectories of a cell."""
+    layers = [
+        (content.values(f"weight_{k}"), content.values(f"bias_{k}")) for k in range(1, network.depth + 1)
+    ]
+    return network.join(layers), content.values("flow_time")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write the bytes of a cell's file.
+
+    Without waiting for the disk: a file that a loss of power leaves half is known by its checksum.
+    """
+    write_whole(path, lambda temporary: _write_bytes(temporary, data), lasting=False)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _is_own(cls: type[Quantity]) -> bool:
     return cls.__module__.startswith("gfcompare.")
 
 
-def _with_diagnostics(cell: Cell, data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
-    """Return a cell's content with some diagnostics computed, in place of what is stored of them."""
-    values = along(cell.problem.problem, *states_of(data), cell.integrator, names)
-    return _with_values(cell, data, values)
+def _with_values(cell: Cell, content: Content, values: Values) -> Content:
+    meanings = variables(cell.problem.problem, list(values))
+    added = {
+        name: _stored(name, meanings[name], array, cell.diagnostic_keys[name])
+        for name, array in values.items()
+    }
+    return Content(content.attributes, {**content.variables, **added})
 
 
-def _with_values(cell: Cell, data: xr.Dataset, values: Values) -> xr.Dataset:
-    names = list(values)
-    meanings = variables(cell.problem.problem, names)
-    added = xr.Dataset({name: (meanings[name].dims[1:], array) for name, array in values.items()})
-    for name, variable in annotated(added, meanings).data_vars.items():
-        variable.attrs[_KEY] = cell.diagnostic_keys[str(name)]
-    # One that has other dimensions now must not meet what is stored of it.
-    return data.drop_vars(names, errors="ignore").assign(added.data_vars)
-
-
-def load_cell(path: Path) -> xr.Dataset:
-    """Return the content of a cell's file, or raise InputError if it cannot be read."""
-    loaded = open_group(path, _DAMAGED, _ADVICE)
-    # Text is read with the width of the longest one in the file, which another file's would not fit into.
-    loaded["message"] = loaded["message"].astype(object)
-    return loaded
-
-
-def _write(path: Path, cell: Cell, data: xr.Dataset) -> None:
-    data.attrs = {"cell": cell.label, "key": cell.key}
-    write_whole(path, lambda temporary: data.to_netcdf(temporary, engine="netcdf4"))
+def _stored(name: str, meaning: Variable, values: Array, key: str = "") -> Stored:
+    about = annotation(name, meaning)
+    attributes = {"long_name": about["long_name"], "units": about["units"]} | ({_KEY: key} if key else {})
+    dims = meaning.dims[1:] if meaning.dims[0] == "integrator" else meaning.dims
+    return dims, np.asarray(values), attributes

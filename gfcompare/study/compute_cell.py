@@ -1,19 +1,18 @@
-"""Computing one cell: its trajectories, its file, and what is recorded if no process survives it."""
+"""Computing one cell: its trajectories, its diagnostics, and what is recorded if no process survives it."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
 from gfcompare.integrators.loop import OnError, failed_block, run_block
 from gfcompare.integrators.random_streams import random_stream
 from gfcompare.integrators.record import Record
+from gfcompare.integrators.status import Status
 from gfcompare.study import cell_files
+from gfcompare.study.cell_format import Content
 from gfcompare.study.cells import Cell
 from gfcompare.study.warm_up import load_kernels_of
 
@@ -22,10 +21,34 @@ DIED = (
     "the process that computed it died each time: out of memory, a crash in compiled code, "
     "or a call of os._exit"
 )
+#: Seconds that a process has for loading or compiling its kernels, beside the limit of a cell.
+LOADING = 600.0
+# A cell is ended from outside after so many times the limit of its trajectories, and some seconds: within it
+# the loop over the save times ends them in order, with what they have.
+_SLACK, _GRACE = 2.0, 10.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How the processes that computed a cell ended.
+
+    Attributes
+    ----------
+    cause : in words
+    late : they were ended from outside, because the cell took too long
+    """
+
+    cause: str
+    late: bool = False
+
+
+def limit_of(cell: Cell) -> float | None:
+    """Return the seconds after which a process that computes a cell is ended from outside."""
+    return None if cell.time_limit is None else _SLACK * cell.time_limit * len(cell.seeds) + _GRACE
 
 
 def run_cell(cell: Cell, on_error: OnError = "record") -> Record:
-    """Compute a cell."""
+    """Compute the trajectories of a cell."""
     load_kernels_of(cell)
     theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
     rngs = [random_stream(cell.study_seed, seed, "method") for seed in cell.seeds]
@@ -40,42 +63,34 @@ def run_cell(cell: Cell, on_error: OnError = "record") -> Record:
     )
 
 
-def record_death(cell: Cell, folder: Path, cause: str) -> None:
-    """Write the file of a cell that no process survives: all its trajectories failed.
+def content_of(cell: Cell, content: Content | None, end: End | None, on_error: OnError) -> Content:
+    """Return what the file of a cell is to hold.
 
-    If they are there, it was a diagnostic, which is left out.
+    Parameters
+    ----------
+    cell : the cell
+    content : of its file, if it has its trajectories: then diagnostics are computed. Otherwise trajectories
+        are, and diagnostics with them if they are quick
+    end : how processes that computed it ended, if that is to be recorded instead
+    on_error : whether an error of the method is recorded or raised
     """
-    path = cell_files.cell_path(folder, cell)
-    if path.exists():
-        cell_files.leave_out(path, cell, cause)
-        return
+    if content is not None and on_error == "raise" and cell_files.has_failed(content):
+        content = None
+    if content is not None:
+        if end is not None:
+            return cell_files.without_diagnostics(cell, content, end.cause)
+        return cell_files.with_diagnostics(cell, content, cell_files.missing(content, cell))
+    record = run_cell(cell, on_error) if end is None else _ended(cell, end)
+    content = cell_files.trajectories_of(cell, record)
+    if cell_files.is_kept_first(cell):
+        return content
+    return cell_files.with_diagnostics(cell, content, list(cell.diagnostic_keys))
+
+
+def _ended(cell: Cell, end: End) -> Record:
+    """Return the record of a cell that no process survives: all its trajectories failed."""
     theta = np.stack([cell.problem.initial(cell.study_seed, seed) for seed in cell.seeds])
-    record = failed_block(cell.problem.problem, cell.integrator, theta, cell.times, cause)
-    cell_files.save_cell(path, cell, record)
-
-
-def compute(cell: Cell, folder: Path, on_error: OnError) -> float:
-    """Compute a cell and write its file; return the seconds it took."""
-    began = time.perf_counter()
-    path = cell_files.cell_path(folder, cell)
-    with _folder_kept():
-        if path.exists() and not (on_error == "raise" and cell_files.has_failed(path)):
-            cell_files.complete_cell(path, cell)
-        else:
-            cell_files.save_cell(path, cell, run_cell(cell, on_error))
-    return time.perf_counter() - began
-
-
-@contextmanager
-def _folder_kept() -> Iterator[None]:
-    """Return to the current folder afterwards: no plugin changes it for the ones that come next."""
-    try:
-        before = Path.cwd()
-    except OSError:  # it was removed
-        yield
-        return
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.chdir(before)
+    record = failed_block(cell.problem.problem, cell.integrator, theta, cell.times, end.cause)
+    if not end.late:
+        return record
+    return dataclasses.replace(record, status=np.full_like(record.status, Status.TIME_LIMIT))

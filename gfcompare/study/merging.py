@@ -8,21 +8,21 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.components.errors import InputError, RunError
-from gfcompare.hooks.chosen_diagnostics import paired
 from gfcompare.hooks.registry import registry
-from gfcompare.problem import Problem
-from gfcompare.results.dataset import problem_group, root_attributes, with_diagnostics
+from gfcompare.results.checksum import write_sealed
+from gfcompare.results.dataset import frame, root_attributes
 from gfcompare.results.digest import digest
 from gfcompare.results.netcdf import FileInUseError
 from gfcompare.results.opening import open_study, result_path, unfinished_path
-from gfcompare.results.reading import states_of
-from gfcompare.results.schema import DIAGNOSED, variables
+from gfcompare.results.schema import DIAGNOSED
 from gfcompare.results.store import ReplacedError, refuse_replaced
-from gfcompare.study.cell_files import cell_path, load_cell
+from gfcompare.study import streaming
+from gfcompare.study.cell_files import cell_path
+from gfcompare.study.cell_format import read
 from gfcompare.study.cells import Cell, diagnostic_key
 from gfcompare.study.spec import StudySpec
-from gfcompare.study.unfinished import descriptions, joined
-from gfcompare.system.writing import stamp, write_whole
+from gfcompare.study.unfinished import descriptions
+from gfcompare.system.writing import stamp
 
 # How often a result is merged again because another program has added something to the one before meanwhile.
 _TRIES = 5
@@ -63,38 +63,19 @@ def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[
     spec = study.spec()
     if before is not None and (gone := _gone(before, study)):
         log(f"not in this result, as it was in the one of before: {gone}; the cells of it are kept")
-    blocks: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        blocks.setdefault((cell.problem.name, cell.integrator_name), []).append(cell)
 
     def write(temporary: Path) -> None:
         root = xr.Dataset(attrs=root_attributes(spec, study.source))
         root.to_netcdf(temporary, engine="netcdf4", mode="w")
         for problem in study.problems:
-            wanted = variables(problem.problem, study.diagnostics).keys()
-            parts = [
-                joined([load_cell(cell_path(output, c)) for c in blocks[problem.name, name]], wanted)
-                for name in study.integrators
-            ]
-            data = problem_group(
-                problem.name,
-                problem.problem,
-                study.integrators,
-                descriptions(spec, problem.name),
-                _compared(study, problem.problem, parts),
-                study.diagnostics,
-            )
-            data = _with_additions(problem.name, data, before, log)
-            data.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
-        refuse_replaced(file, seen)
+            mine = [cell for cell in cells if cell.problem.name == problem.name]
+            about = frame(problem.name, problem.problem, study.integrators, descriptions(spec, problem.name))
+            streaming.write_group(temporary, about, mine, study, lambda cell: read(cell_path(output, cell)))
+            added = _with_additions(problem.name, temporary, before, log)
+            if added is not None:
+                added.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
 
-    write_whole(file, write)
-
-
-def _compared(study: StudySpec, problem: Problem, parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """Return the trajectories of each method with the diagnostics that compare methods."""
-    values = paired(problem, study.integrators, map(states_of, parts), study.diagnostics)
-    return [with_diagnostics(part, problem, found) for part, found in zip(parts, values, strict=True)]
+    write_sealed(file, write, lambda: refuse_replaced(file, seen))
 
 
 def _before(file: Path, log: Callable[[str], object]) -> xr.DataTree | None:
@@ -120,32 +101,42 @@ def _gone(before: xr.DataTree, study: StudySpec) -> str:
 
 
 def _with_additions(
-    name: str, data: xr.Dataset, before: xr.DataTree | None, log: Callable[[str], object]
-) -> xr.Dataset:
-    """Return the group of a problem with what was added to it in the result of before, while it holds."""
+    name: str, file: Path, before: xr.DataTree | None, log: Callable[[str], object]
+) -> xr.Dataset | None:
+    """Return what was added to the group of a problem in the result of before, while it holds; or None.
+
+    Parameters
+    ----------
+    name : of the problem
+    file : the new result, which is not in its place yet
+    before : the result of before
+    log : is told what is dropped
+    """
     if before is None or name not in before.children:
-        return data
+        return None
     old = before[name].to_dataset()
-    checks = [key for key in old.variables if "check" in old[key].dims]
-    # What the study computes itself by now is there.
-    added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
-    if not checks and not added:
-        return data
-    if digest(old) != digest(data):
+    with xr.open_dataset(file, engine="netcdf4", group=name, cache=False) as data:
+        checks = [key for key in old.variables if "check" in old[key].dims]
+        # What the study computes itself by now is there.
+        added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
+        if not checks and not added:
+            return None
+        same = digest(old) == digest(data)
+    if not same:
         other = f"problem {name!r}: its trajectories are others than in the result of before, so"
         if checks:
             what = "the checks of theorems that were there are dropped"
             log(f"{other} {what}; gfcompare verify makes them again")
         if added:
             log(f"{other} {_names(added)} dropped; gfcompare diagnose computes them again")
-        return data
+        return None
     if changed := [key for key in added if not _is_current(str(key), old[key].attrs[DIAGNOSED])]:
         log(
             f"problem {name!r}: {_names(changed)} dropped, because the code that computes this has changed; "
             "gfcompare diagnose computes them again"
         )
     kept = [*checks, *(key for key in added if key not in changed)]
-    return data.assign({key: old[key] for key in kept})
+    return xr.Dataset({key: old.variables[key] for key in kept})
 
 
 def _names(diagnostics: Sequence[object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,16 +12,22 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from gfcompare.components.component import require
-from gfcompare.components.errors import FOREIGN_ERRORS, InputError, RunError, as_exception
+from gfcompare.components.errors import InputError, RunError
 from gfcompare.integrators.loop import OnError, check_on_error
 from gfcompare.results import opening
 from gfcompare.study import attempts, cell_files, merging, unfinished
 from gfcompare.study.cells import Cell
-from gfcompare.study.compute_cell import DIED, compute, record_death
+from gfcompare.study.claims import claimed
+from gfcompare.study.compute_cell import DIED, End
+from gfcompare.study.dispatch import Dispatch
+from gfcompare.study.executors.base import Executor
+from gfcompare.study.executors.here import Here
+from gfcompare.study.executors.processes import Processes
 from gfcompare.study.failures import CellsFailedError, Failures, warn_of_methods
 from gfcompare.study.pickling import check_sendable
-from gfcompare.study.pool import Pool
+from gfcompare.study.plan import DEATHS, Plan, plan_of, warm_up_path
 from gfcompare.study.run_progress import Progress, Silent
+from gfcompare.study.shards import Shard
 from gfcompare.study.spec import StudySpec
 from gfcompare.study.warm_up import warm_up
 from gfcompare.system import module_path, process_end, threads
@@ -31,8 +36,6 @@ from gfcompare.system.writing import write_whole
 
 #: The study file that a result was made from, beside it.
 STUDY_FILE = "study.toml"
-# Processes that may die at a cell, in this run and the ones before, where it cannot have one of its own.
-_DEATHS = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Outcome:
     path : the result file
     computed, reused : cells computed now, and cells found finished
     seconds : wall time of the run
+    given_up : cells that were recorded as failed because they ended their processes, or did not end
     """
 
     tree: xr.DataTree
@@ -52,6 +56,53 @@ class Outcome:
     computed: int
     reused: int
     seconds: float
+    given_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a run has computed.
+
+    Attributes
+    ----------
+    folder : of the results
+    computed, reused : cells computed now, and cells found finished
+    given_up : labels of cells that were recorded as failed because they ended their processes, or did not end
+    """
+
+    folder: Path
+    computed: int
+    reused: int
+    given_up: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a study is run.
+
+    Parameters
+    ----------
+    jobs : worker processes; by default one for each core
+    force : compute all cells, finished or not: their files are removed first, so that a forced run that is
+        stopped goes on as any other. The result file of before stays until the new one is complete
+    on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
+        each method; or "raise" it when the other cells are finished, also where it was recorded before
+    executor : where the cells are computed, instead of in processes of this machine
+    """
+
+    jobs: int | None = None
+    force: bool = False
+    on_error: OnError = "record"
+    executor: Executor | None = None
+
+    def __post_init__(self) -> None:
+        check_on_error(self.on_error)
+        require(self.jobs is None or self.jobs >= 1, f"jobs must be at least 1, got {self.jobs}.")
+
+
+def folder_of(study: StudySpec, output: str | Path | None) -> Path:
+    """Return the folder for the results; absolute, because a method may change the current folder."""
+    return (user_path(output) if output is not None else Path("results") / study.name).absolute()
 
 
 def run_study(
@@ -62,123 +113,202 @@ def run_study(
     force: bool = False,
     on_error: OnError = "record",
     progress: Progress | None = None,
+    manner: Manner | None = None,
 ) -> Outcome:
     """Run what is not finished of a study, and put all of it into one result file.
 
-    Every cell uses one core, so that wall times can be compared, and writes its own file when it is
+    Every cell uses one core, so that wall times can be compared, and has a file of its own when it is
     finished: whatever stops the run, at most the running cells are lost, and the same call goes on. A cell
-    whose process dies twice is recorded as failed. After a run that died, cells are computed in worker
-    processes even if there is but one.
+    whose process dies twice, or has to be ended, is recorded as failed. After a run that died, and with a
+    time limit, cells are computed in worker processes even if there is but one.
 
     Parameters
     ----------
     study : the study
     output : folder for the results; by default results/<name>
-    jobs : worker processes; by default one for each core
-    force : compute all cells, finished or not: their files are removed first, so that a forced run that is
-        stopped goes on as any other. The result file of before stays until the new one is complete
-    on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
-        each method; or "raise" it when the other cells are finished, also where it was recorded before
+    progress : is told what happens
+    jobs, force, on_error : see `Manner`
+    manner : instead of these
+    """
+    began = time.perf_counter()
+    manner = manner or Manner(jobs, force, on_error)
+    folder, shown = folder_of(study, output), progress or Silent()
+    cells = study.cells()
+    cell_files.prepare_folder(folder)
+    with claimed(folder):
+        found = _compute(study, cells, cells, folder, manner, shown)
+        tree, path = _put_together(study, cells, folder, shown)
+    warn_of_methods(tree)
+    seconds = time.perf_counter() - began
+    return Outcome(tree, path, found.computed, found.reused, seconds, found.given_up)
+
+
+def run_shard(
+    study: StudySpec,
+    shard: Shard,
+    output: str | Path | None = None,
+    manner: Manner | None = None,
+    progress: Progress | None = None,
+) -> Computed:
+    """Compute a part of a study's cells, and leave it to `merge_study` to put them together.
+
+    Parameters
+    ----------
+    study : the study
+    shard : which part
+    output : folder for the results; by default results/<name>. Shards that run at the same time may share it
+    manner : how it is run
     progress : is told what happens
     """
-    check_on_error(on_error)
-    require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
-    began = time.perf_counter()
-    # Absolute, because a method may change the current folder.
-    folder = (user_path(output) if output is not None else Path("results") / study.name).absolute()
+    folder = folder_of(study, output)
     cell_files.prepare_folder(folder)
-    opening.check_owner(folder, study.spec())
-    shown = progress or Silent()
-    cells = study.cells()
-    finished = [cell for cell in cells if not force and cell_files.is_finished(folder, cell, on_error)]
-    there = {cell.key for cell in finished}
-    todo = [cell for cell in cells if cell.key not in there]
-    plan = _plan(todo, folder, jobs)  # refuses what cannot be sent before anything is written or removed
-    if force:
-        cell_files.remove_cells(folder, cells)
-    unfinished.begin(study, folder, cells)
-    shown.begin(cells, finished)
-    kept = sum(cell_files.cell_path(folder, cell).exists() for cell in todo)
-    if kept and on_error == "record":
-        shown.note(f"{kept} cells have their trajectories: of them only diagnostics are computed")
-    try:
-        if todo:
-            _warm_up_once(todo, folder, plan, shown)
-            _refuse(_compute_all(todo, folder, plan, on_error, shown), folder, on_error)
-            attempts.forget(_warm_up_path(folder))
-    finally:
-        # The files are what counts: a cell that was written may not have been reported any more.
-        shown.end(len(finished) + sum(cell_files.is_finished(folder, cell, on_error) for cell in todo))
-    if study.source:
-        write_whole(folder / STUDY_FILE, lambda p: _write_text(p, study.source))
-    _check_there(cells, folder)
-    path = merging.merge(study, folder, cells, shown.note)
-    tree = opening.open_study(path)
-    warn_of_methods(tree)
-    return Outcome(tree, path, len(todo), len(finished), time.perf_counter() - began)
+    with claimed(folder, shard):
+        every = study.cells()
+        return _compute(study, every, shard.of(every), folder, manner or Manner(), progress or Silent())
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Where cells are computed.
+def merge_study(
+    study: StudySpec,
+    output: str | Path | None = None,
+    *,
+    others: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Outcome:
+    """Put the cells of a study, computed by whatever runs, into one result file.
 
-    Attributes
+    Parameters
     ----------
-    here : in this process, one by one
-    workers : the number of processes
-    warm : compile or load the kernels in this process first
-    reason : what is told of it
-    """
-
-    here: bool
-    workers: int
-    warm: bool
-    reason: str
-
-
-def _plan(todo: Sequence[Cell], folder: Path, jobs: int | None) -> _Plan:
-    """Return where cells are computed: not in this process what a process has died of, if that can be.
+    study : the study
+    output : folder for the results; by default results/<name>
+    others : folders of the same study, as on other machines, whose cells are taken in
+    progress : is told what happens
 
     Raises
     ------
     InputError
-        if worker processes are wanted and a cell cannot be sent to them
+        if cells are missing
     """
-    workers = min(jobs or threads.available_cores(), len(todo))
-    fatal = [cell for cell in todo if attempts.deaths(cell_files.cell_path(folder, cell))]
-    deaths = attempts.deaths(_warm_up_path(folder))
-    if not todo:
-        return _Plan(True, 0, False, "")
-    if multiprocessing.current_process().daemon:  # of a multiprocessing.Pool
-        alone = "this process may not start others, so the cells are computed in it one by one"
-        return _Plan(True, 1, deaths < _DEATHS, alone if workers > 1 else "")
-    if workers == 1 and not fatal and not deaths:
-        return _Plan(True, 1, True, "")
-    if not fatal and not deaths:
-        check_sendable(todo)
-        return _Plan(False, workers, True, "")
-    died = f"a run died while it {'loaded the compiled kernels' if deaths else f'computed {fatal[0].label}'}"
+    began = time.perf_counter()
+    folder, shown = folder_of(study, output), progress or Silent()
+    cells = study.cells()
+    cell_files.prepare_folder(folder)
+    with claimed(folder):
+        opening.check_owner(folder, study.spec())
+        for cell in cells:
+            cell_files.take_in(folder, cell, others)
+        gone = [cell.label for cell in cells if not cell_files.is_finished(folder, cell)]
+        if gone:
+            raise InputError(
+                f"{len(gone)} of {len(cells)} cells of the study are not finished in {folder} ({gone[0]}"
+                f"{', ...' if gone[1:] else ''}). Run the shards that are missing, or the study without "
+                "--shard; cells of other folders are taken in with --from DIR."
+            )
+        tree, path = _put_together(study, cells, folder, shown)
+    warn_of_methods(tree)
+    return Outcome(tree, path, 0, len(cells), time.perf_counter() - began)
+
+
+def _compute(
+    study: StudySpec,
+    every: Sequence[Cell],
+    cells: Sequence[Cell],
+    folder: Path,
+    manner: Manner,
+    shown: Progress,
+) -> Computed:
+    """Compute what is not finished of some cells of a study, or raise an error."""
+    opening.check_owner(folder, study.spec())
+    states = {} if manner.force else {cell.key: _state(cell, folder, manner.on_error) for cell in cells}
+    finished = [cell for cell in cells if states.get(cell.key) == "finished"]
+    todo = [cell for cell in cells if states.get(cell.key) != "finished"]
+    plan = _planned(todo, folder, manner)  # refuses what cannot be sent before anything is written or removed
+    if manner.force:
+        cell_files.remove_cells(folder, cells)
+    unfinished.begin(study, folder, every)
+    shown.begin(cells, finished)
+    if damaged := sum(state == "damaged" for state in states.values()):
+        shown.note(f"the files of {damaged} cells are damaged: they are computed again")
+    kept = sum(state == "trajectories" for state in states.values())
+    if kept and manner.on_error == "record":
+        shown.note(f"{kept} cells have their trajectories: of them only diagnostics are computed")
+    given_up: list[str] = []
     try:
-        check_sendable(todo)
-    except InputError:
-        if workers > 1:
-            raise
-        # One worker process is not what was asked for: what cannot be sent is tried here, not for ever.
-        return _Plan(True, 1, deaths < _DEATHS, f"{died}; what it dies of {_DEATHS} times is given up")
-    return _Plan(False, workers, not deaths, f"{died}, so the cells are computed in worker processes")
+        if todo:
+            if plan.warm:
+                # Unless a process has died of it: then each cell does it in a process that may die alone.
+                with attempts.computing(warm_up_path(folder)):
+                    warm_up(todo, shown)
+            failed = _dispatched(todo, folder, plan, manner, shown, given_up)
+            _refuse(failed, folder, manner.on_error)
+            attempts.forget(warm_up_path(folder))
+    finally:
+        # The files are what counts: a cell that was written may not have been reported any more.
+        shown.end(len(finished) + _written(todo, folder))
+    return Computed(folder, len(todo), len(finished), tuple(given_up))
 
 
-def _compute_all(
-    todo: Sequence[Cell], folder: Path, plan: _Plan, on_error: OnError, shown: Progress
+def _state(cell: Cell, folder: Path, on_error: OnError) -> str:
+    """Return what there is of a cell: "nothing", "damaged", "trajectories", "failed" or "finished"."""
+    path = cell_files.cell_path(folder, cell)
+    if not path.exists():
+        return "nothing"
+    content = cell_files.stored(path)
+    if content is None:
+        return "damaged"
+    if cell_files.is_complete(content, cell, on_error):
+        return "finished"
+    return "trajectories" if cell_files.missing(content, cell) else "failed"
+
+
+def _written(cells: Sequence[Cell], folder: Path) -> int:
+    """Return how many cells have their files, with all that belongs to it."""
+    there = [cell for cell in cells if cell_files.cell_path(folder, cell).exists()]
+    return sum(not cell_files.is_kept_first(c) or cell_files.is_finished(folder, c) for c in there)
+
+
+def _planned(todo: Sequence[Cell], folder: Path, manner: Manner) -> Plan:
+    if manner.executor is None:
+        return plan_of(todo, folder, manner.jobs)
+    check_sendable(todo)
+    return Plan(manner.executor.is_here, 0, manner.executor.is_here)
+
+
+def _dispatched(
+    todo: Sequence[Cell], folder: Path, plan: Plan, manner: Manner, shown: Progress, given_up: list[str]
 ) -> Failures:
     """Compute cells, in this process or in others; return those that could not be."""
     if plan.reason:
         shown.note(plan.reason)
     if plan.here:
+        here = Here(lambda cell: attempts.computing(cell_files.cell_path(folder, cell)))
         with _one_thread():
-            return _compute_here(todo, folder, on_error, shown)
+            dispatch = Dispatch(folder, manner.executor or here, manner.on_error, shown)
+            ends = _fatal(todo, folder) if manner.on_error == "record" else {}
+            return dispatch.run(todo, ends)
     with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
-        return Pool(folder, plan.workers, on_error, shown, raise_if_interrupted).run(todo)
+        executor = manner.executor or Processes(plan.workers)
+        dispatch = Dispatch(folder, executor, manner.on_error, shown, raise_if_interrupted)
+        try:
+            return dispatch.run(todo)
+        finally:
+            given_up += [cell.label for cell in dispatch.given_up]
+
+
+def _fatal(todo: Sequence[Cell], folder: Path) -> dict[str, End]:
+    """Return the cells at which so many processes have died that they are not tried any more."""
+    deaths = {cell.key: attempts.deaths(cell_files.cell_path(folder, cell)) for cell in todo}
+    return {key: End(DIED) for key, count in deaths.items() if count >= DEATHS}
+
+
+def _put_together(
+    study: StudySpec, cells: Sequence[Cell], folder: Path, shown: Progress
+) -> tuple[xr.DataTree, Path]:
+    """Write the result file of a study from its cells; return the result and the path."""
+    if study.source:
+        write_whole(folder / STUDY_FILE, lambda p: _write_text(p, study.source))
+    _check_there(cells, folder)
+    path = merging.merge(study, folder, cells, shown.note)
+    return opening.open_study(path), path
 
 
 def _check_there(cells: Sequence[Cell], folder: Path) -> None:
@@ -210,38 +340,6 @@ def _refuse(failed: Failures, folder: Path, on_error: OnError) -> None:
     message = f"{count} could not be computed ({names}): {cause} The finished cells are kept in {folder}."
     kind = type(error) if known else CellsFailedError
     raise kind(message) from error
-
-
-def _compute_here(todo: Sequence[Cell], folder: Path, on_error: OnError, shown: Progress) -> Failures:
-    """Compute cells one after the other in this process; return those that raised an error."""
-    failed: Failures = []
-    for cell in todo:
-        path = cell_files.cell_path(folder, cell)
-        try:
-            if attempts.deaths(path) >= _DEATHS and on_error == "record":
-                record_death(cell, folder, DIED)
-                attempts.forget(path)
-                shown.cell_done(cell, 0.0)
-                continue
-            with attempts.computing(path):
-                seconds = compute(cell, folder, on_error)
-        except FOREIGN_ERRORS as error:  # the other cells go on
-            failed.append((cell, as_exception(error)))
-        else:
-            shown.cell_done(cell, seconds)
-    return failed
-
-
-def _warm_up_path(folder: Path) -> Path:
-    """Return the path beside which a mark says that a process died in the warm-up."""
-    return folder / cell_files.CELLS / "warm-up"
-
-
-def _warm_up_once(todo: Sequence[Cell], folder: Path, plan: _Plan, shown: Progress) -> None:
-    """Warm up, unless a process has died of it: then each cell does it in a process that may die alone."""
-    if plan.warm:
-        with attempts.computing(_warm_up_path(folder)):
-            warm_up(todo, shown)
 
 
 @contextmanager

@@ -21,10 +21,11 @@ from gfcompare.measures import Measure, Uniform
 from gfcompare.network import ReLUNetwork
 from gfcompare.results.labels import joined
 from gfcompare.study import toml
+from gfcompare.study.executors.dask import given
 from gfcompare.study.grids import check_type, checked_group, checked_name, expanded, labelled, listed
 from gfcompare.study.limits import Limits, check_count
 from gfcompare.study.problem_spec import ProblemSpec
-from gfcompare.study.runner import run_study
+from gfcompare.study.runner import Manner, run_study
 from gfcompare.study.spec import StudySpec
 from gfcompare.study.times import Times
 from gfcompare.system.process_end import warning_of_threads
@@ -273,6 +274,7 @@ class Study(StudySpec):
         force: bool = False,
         on_error: OnError = "record",
         progress: bool = True,
+        executor: object = None,
     ) -> xr.DataTree:
         """Run the study, or what is left of it, and return the results.
 
@@ -285,7 +287,10 @@ class Study(StudySpec):
             each method; or "raise" it when the other cells are finished
         progress : show on standard error how far it is: a bar at a terminal, lines in a notebook or a file;
             processes that others have started show nothing
+        executor : a ``distributed.Client``, on whose workers the cells are computed; by default in processes
+            of this machine
         """
         shown = on_standard_error() if progress else None
+        manner = Manner(jobs, force, on_error, given(executor, shown.note if shown is not None else str))
         with warning_of_threads():
-            return run_study(self, output, jobs=jobs, force=force, on_error=on_error, progress=shown).tree
+            return run_study(self, output, manner=manner, progress=shown).tree

@@ -11,14 +11,15 @@ from typing import Any
 import xarray as xr
 
 from gfcompare.components.errors import InputError
+from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import frame, root_attributes, together
-from gfcompare.results.netcdf import open_tree
+from gfcompare.results.netcdf import open_group, open_tree
 from gfcompare.results.opening import check_version, unfinished_path
 from gfcompare.results.validation import faults
-from gfcompare.study.cell_files import CELLS, is_finished, load_cell
+from gfcompare.study.cell_files import CELL, CELLS, is_finished
+from gfcompare.study.cell_format import read
 from gfcompare.study.cells import Cell
 from gfcompare.study.spec import StudySpec
-from gfcompare.system.writing import write_whole
 
 # The attribute of the root that names the cells.
 _CELLS = "cells"
@@ -55,7 +56,7 @@ def joined(blocks: Sequence[xr.Dataset], wanted: Collection[Any]) -> xr.Dataset:
 
 
 def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
-    """Write down what a run is to compute: with that, its cells are a result before it has ended."""
+    """Write down what a study is to compute: with that, its cells are a result before all are finished."""
     spec = study.spec()
     listed = [[c.problem.name, c.integrator_name, list(c.seeds), c.key] for c in cells]
     root = xr.Dataset(attrs=root_attributes(spec, study.source) | {_CELLS: json.dumps(listed)})
@@ -66,7 +67,7 @@ def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
         for problem in study.problems
     }
     tree = xr.DataTree.from_dict({"/": root, **groups})
-    write_whole(unfinished_path(output), lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
+    write_sealed(unfinished_path(output), lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
 
 
 def finished_cells(study: StudySpec, output: Path) -> tuple[int, int]:
@@ -97,7 +98,8 @@ def open_unfinished(file: Path) -> Unfinished:
         raise InputError(wrong) from None
     if any(problem not in known or method not in known[problem] for problem, method, _, _ in cells):
         raise InputError(wrong)
-    there = {key for *_, key in cells if key.isalnum() and (file.parent / CELLS / f"{key}.nc").is_file()}
+    folder = file.parent / CELLS
+    there = {key for *_, key in cells if key.isalnum() and _cell_file(folder, key).is_file()}
     groups, shown = {}, []
     for name, methods in known.items():
         blocks = {
@@ -123,6 +125,22 @@ def open_unfinished(file: Path) -> Unfinished:
     return Unfinished(tree, len(there), len(cells), tuple(shown), frames)
 
 
+def _cell_file(folder: Path, key: str) -> Path:
+    """Return the path of a cell's file; earlier versions have written netCDF files."""
+    before = folder / f"{key}.nc"
+    return before if before.is_file() else folder / f"{key}{CELL}"
+
+
+def _loaded(folder: Path, key: str) -> xr.Dataset:
+    path = _cell_file(folder, key)
+    if path.suffix == CELL:
+        return read(path).dataset()
+    data = open_group(path, "this cell's file is damaged", "Delete it and run the same command again.")
+    # Text is read with the width of the longest one in the file, which another file's would not fit into.
+    data["message"] = data["message"].astype(object)
+    return data
+
+
 _Blocks = Mapping[str, Mapping[tuple[int, ...], str]]
 
 
@@ -146,8 +164,7 @@ def _group(
 ) -> xr.Dataset:
     """Return the group of a problem from the cells of some methods and blocks of seeds."""
     loaded = {
-        method: [load_cell(output / CELLS / f"{blocks[method][seeds]}.nc") for seeds in common]
-        for method in chosen
+        method: [_loaded(output / CELLS, blocks[method][seeds]) for seeds in common] for method in chosen
     }
     # A diagnostic that is still being computed is not there for all.
     wanted = set.intersection(*(set(map(str, d.variables)) for parts in loaded.values() for d in parts))

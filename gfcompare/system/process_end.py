@@ -23,6 +23,8 @@ _GRACE, _PAUSE = 2.0, 0.5
 # Seconds after one Ctrl-C in which another is the same: a plugin that ignores it can be stopped later.
 _SAME = 1.0
 _last = -_SAME
+# Of prctl, in linux/prctl.h.
+_SET_PARENT_DEATH_SIGNAL = 1
 
 
 @contextmanager
@@ -70,6 +72,16 @@ def ignore_interrupts() -> None:
     """Let Ctrl-C do nothing any more, if this is a program that it has ended."""
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def die_with_parent() -> None:
+    """Let the system end this process when its parent dies, also one that hears nothing, where it can."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
 
 
 def end_worker_with(parent: int) -> None:

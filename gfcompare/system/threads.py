@@ -32,6 +32,11 @@ def thread_count() -> int:
     return _threads if _threads is not None else available_cores()
 
 
+def chosen_count() -> int | None:
+    """Return the number of threads that `set_thread_count` has set, None for every core."""
+    return _threads
+
+
 def set_thread_count(count: int | None) -> None:
     """Set the number of threads of this process; None means every core.
 

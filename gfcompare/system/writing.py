@@ -11,19 +11,29 @@ from pathlib import Path
 PART = ".part"
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], None], *, lasting: bool = True) -> None:
     """Let `write` write a temporary file, then put it in place in one atomic step.
 
     Whatever interrupts it, `path` either does not exist, or is as it was before, or is complete.
+
+    Parameters
+    ----------
+    path : of the file
+    write : writes the temporary file that it is given
+    lasting : wait until the disk has it, so that a loss of power leaves no half of it
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=PART)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=PART)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=PART)
     os.close(handle)
     temporary = Path(name)
     try:
         write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:

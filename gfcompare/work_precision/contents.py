@@ -17,6 +17,7 @@ from gfcompare.components.component import describe
 from gfcompare.components.errors import InputError
 from gfcompare.integrators.status import Status
 from gfcompare.problem import Problem
+from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import root_attributes
 from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import WORK_PRECISION, result_path, unfinished_path
@@ -24,7 +25,6 @@ from gfcompare.results.schema import Variable, annotated
 from gfcompare.results.validation import version_of
 from gfcompare.study.spec import StudySpec
 from gfcompare.system.paths import user_path
-from gfcompare.system.writing import write_whole
 from gfcompare.work_precision.errors import ERRORS, Comparison, Trajectories, trajectories_of
 from gfcompare.work_precision.settings import MethodSweep
 
@@ -184,7 +184,7 @@ def write(path: Path, study: StudySpec, groups: Mapping[str, xr.Dataset]) -> Non
     del attributes["schema_version"]  # it is no result of a study
     root = xr.Dataset(attrs=attributes | {"work_precision_version": VERSION})
     tree = xr.DataTree.from_dict({"/": root, **groups})
-    write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
+    write_sealed(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
 
 
 def located(path: Path) -> Path | None:

@@ -389,7 +389,7 @@ def test_an_error_of_the_system_is_one_message(
         cli.main(["run", str(study_file()), "--output", str(tmp_path / "out"), "--jobs", "1"])
     assert caught.value.code == 1
     assert "error: [Errno 28] No space left on device" in capsys.readouterr().err
-    assert len(list((tmp_path / "out" / "cells").glob("*.nc"))) == 1
+    assert len(list((tmp_path / "out" / "cells").glob("*.cell"))) == 1
 
 
 @pytest.mark.thorough

@@ -575,7 +575,7 @@ def test_a_changed_helper_is_computed_again(tmp_path: Path, monkeypatch: pytest.
 def test_force_computes_what_is_finished(tmp_path: Path) -> None:
     small = study(gd=gfc.integrator("gd", step_size=0.1))
     run_study(small, tmp_path, jobs=1)
-    (cell,) = (tmp_path / "cells").glob("*.nc")
+    (cell,) = (tmp_path / "cells").glob("*.cell")
     cell.write_bytes(b"spoilt")
     with pytest.raises(gfc.InputError, match="damaged"):
         run_study(small, tmp_path, jobs=1)

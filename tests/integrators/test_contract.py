@@ -243,7 +243,7 @@ def test_a_study_says_it_once_and_keeps_the_rest(tmp_path: Path) -> None:
         gfc.InputError, match=r"a cell could not be computed \(sine / bad / seeds 0-1\): Descent.step"
     ):
         study.run(tmp_path, jobs=1)
-    assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
+    assert len(list((tmp_path / "cells").glob("*.cell"))) == 1
 
 
 # ---------------------------------------------------------------------------------------------------

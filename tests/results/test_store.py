@@ -16,6 +16,7 @@ import gfcompare as gfc
 from gfcompare.results import schema, trees
 from gfcompare.study import cell_files
 from gfcompare.system import writing
+from gfcompare.system.machine import machine
 
 Damage = Callable[[xr.Dataset], xr.Dataset]
 
@@ -42,8 +43,12 @@ def test_a_result_holds_exactly_the_schema(small_tree: xr.DataTree, small_study:
     meanings = schema.variables(small_study.problems[0].problem)
     for node in small_tree.children.values():
         data = node.to_dataset()
-        assert set(data.attrs) == set(schema.GROUP_ATTRIBUTES)
-        assert set(data.variables) == {*meanings, "option_step_size"}
+        assert set(data.attrs) == {*schema.GROUP_ATTRIBUTES, "machines"}
+        assert set(data.variables) == {*meanings, "option_step_size", schema.MACHINE}
+        assert (data[schema.MACHINE].dims, data[schema.MACHINE].dtype.kind) == (("integrator", "seed"), "i")
+        machines = json.loads(data.attrs["machines"])
+        assert data[schema.MACHINE].values.max() == len(machines) - 1 == 0
+        assert machines == [machine()]
         for name, meaning in meanings.items():
             variable = data[name]
             assert variable.dims == meaning.dims, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -167,20 +168,21 @@ def test_a_study_raises_when_the_other_cells_are_finished(tmp_path: Path, jobs: 
     made = study(bad=Mistyped(), gd=gfc.integrator("gd", step_size=0.1))
     with pytest.warns(MethodWarning):
         made.run(tmp_path, jobs=jobs)
-    assert len(list((tmp_path / "cells").glob("*.nc"))) == 4
+    assert len(list((tmp_path / "cells").glob("*.cell"))) == 4
     for folder in (tmp_path, tmp_path / "fresh"):  # where it was recorded before, too
         with pytest.raises(NameError, match="problm") as caught:
             made.run(folder, jobs=jobs, on_error="raise")
         (note,) = caught.value.__notes__
         assert note.startswith("In sine / bad / seeds 0-1. The finished cells are kept in")
-    assert len(list((tmp_path / "fresh" / "cells").glob("*.nc"))) == 2
+    assert len(list((tmp_path / "fresh" / "cells").glob("*.cell"))) == 2
 
 
 class StubbornError(Exception):
-    """An error that cannot be made from its text."""
+    """An error that cannot be made from its text, and holds what cannot be sent."""
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
+        self.lock = threading.Lock()
 
 
 def test_an_error_that_cannot_be_sent_is_sent_as_text() -> None:

@@ -273,7 +273,7 @@ def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
         patched.setattr(cell_files, "along", stop)
         with pytest.raises(KeyboardInterrupt):
             costly.run(tmp_path, jobs=1)
-    assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
+    assert len(list((tmp_path / "cells").glob("*.cell"))) == 1
     calls = []
     real = compute_cell.run_cell
     monkeypatch.setattr(compute_cell, "run_cell", lambda *a: calls.append(a) or real(*a))
@@ -466,25 +466,22 @@ def test_nothing_is_there_yet(tmp_path: Path) -> None:
 
 def test_a_file_in_use_is_not_called_damaged(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
-    cell = sorted((tmp_path / "cells").glob("*.nc"))[0]
-    for path in (tmp_path / "result.nc", cell):
-        code = (
-            "import netCDF4, sys; data = netCDF4.Dataset(sys.argv[1], 'a'); print('open', flush=True); "
-            "sys.stdin.read()"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as other:
-            assert other.stdout is not None
-            assert other.stdout.readline() == "open\n"
+    path = tmp_path / "result.nc"
+    code = (
+        "import netCDF4, sys; data = netCDF4.Dataset(sys.argv[1], 'a'); print('open', flush=True); "
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        for use in (lambda: study().run(tmp_path, jobs=1), lambda: gfc.open_study(tmp_path)):
             with pytest.raises(gfc.InputError, match="in use by another program") as caught:
-                study().run(tmp_path, jobs=1)
+                use()
             assert str(path) in str(caught.value)
             assert "elete" not in str(caught.value)
-            if path != cell:
-                with pytest.raises(gfc.InputError, match="in use by another program"):
-                    gfc.open_study(tmp_path)
-            other.communicate("")
+        other.communicate("")
     assert run_study(study(), tmp_path, jobs=1).reused == 4
 
 

@@ -151,7 +151,7 @@ def test_the_estimate_is_what_is_stored(small_folder: Path, small_tree: Any) -> 
     """The size of a result is within a factor of two of the estimate, the number of cells is exact."""
     data = small_tree["sine"].to_dataset()
     demand = Demand([13, 13], [0.0] * 6, seeds=18, blocks=2, times=data.sizes["time"])
-    assert demand.cells == len(list((small_folder / "cells").glob("*.nc")))
+    assert demand.cells == len(list((small_folder / "cells").glob("*.cell")))
     stored = sum(
         v.nbytes for n in small_tree.children.values() for v in n.variables.values() if "time" in v.dims
     )

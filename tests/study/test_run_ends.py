@@ -26,7 +26,7 @@ from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning, checked_names
 from gfcompare.integrators.status import Status
 from gfcompare.study import attempts, cell_files
 from gfcompare.study.cells import Cell
-from gfcompare.study.pool import WorkersLostError
+from gfcompare.study.dispatch import WorkersLostError
 from gfcompare.study.runner import run_study
 from gfcompare.system import process_end
 
@@ -416,7 +416,7 @@ def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: N
     made = study(ending=gfc.integrator("ending", act="die"), gd=gfc.integrator("gd"))
     with pytest.raises(WorkersLostError, match=r"sine / ending .* \(exit code 7\)"):
         made.run(tmp_path, jobs=2, on_error="raise")
-    assert len(list((tmp_path / "cells").glob("*.nc"))) == 1
+    assert len(list((tmp_path / "cells").glob("*.cell"))) == 1
 
 
 # ---------------------------------------------------------------------------------------------------

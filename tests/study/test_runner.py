@@ -33,7 +33,7 @@ Write = Callable[..., Path]
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
     """Return the identity of each cell's file: one that is written again gets another."""
-    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in (folder / "cells").glob("*.nc")}
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in (folder / "cells").glob("*.cell")}
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def test_more_seeds_keep_full_blocks(tmp_path: Path) -> None:
 
 def test_a_missing_cell_is_computed_and_a_partial_file_is_no_cell(tmp_path: Path) -> None:
     first = run_study(study(), tmp_path, jobs=1)
-    victim = sorted((tmp_path / "cells").glob("*.nc"))[0]
+    victim = sorted((tmp_path / "cells").glob("*.cell"))[0]
     victim.rename(victim.with_name(f".{victim.stem}-abc.part"))
     before = files(tmp_path)
     again = run_study(study(), tmp_path, jobs=1)
@@ -251,17 +251,24 @@ def test_a_missing_cell_is_computed_and_a_partial_file_is_no_cell(tmp_path: Path
     assert_same_numbers(first.tree, again.tree)
 
 
-def test_a_damaged_cell_is_named(tmp_path: Path) -> None:
-    run_study(study(), tmp_path, jobs=1)
-    victim = sorted((tmp_path / "cells").glob("*.nc"))[0]
-    victim.write_bytes(victim.read_bytes()[:500])
-    with pytest.raises(
-        gfc.InputError, match=r"cell's file is damaged .* Delete it and run the same command"
-    ) as e:
-        run_study(study(), tmp_path, jobs=1)
-    assert str(victim) in str(e.value)
-    victim.unlink()
-    assert run_study(study(), tmp_path, jobs=1).computed == 1
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "of another cell", "empty"])
+def test_a_damaged_cell_is_computed_again_and_that_is_said(tmp_path: Path, damage: str) -> None:
+    first = run_study(study(), tmp_path, jobs=1)
+    victim, other = sorted((tmp_path / "cells").glob("*.cell"))[:2]
+    whole = victim.read_bytes()
+    flipped = bytes([*whole[:-100], whole[-100] ^ 1, *whole[-99:]])
+    wrong = {
+        "truncated": whole[:500],
+        "flipped": flipped,
+        "of another cell": other.read_bytes(),
+        "empty": b"",
+    }
+    victim.write_bytes(wrong[damage])
+    listener = Listener()
+    again = run_study(study(), tmp_path, jobs=1, progress=listener)
+    assert again.computed == 1
+    assert "the files of 1 cells are damaged: they are computed again" in listener.said
+    assert_same_numbers(first.tree, again.tree)
 
 
 def test_a_study_file_is_kept_beside_its_results(study_file: Write, tmp_path: Path) -> None:
@@ -342,14 +349,14 @@ def test_only_the_trajectories_that_raise_fail(tmp_path: Path) -> None:
 def test_a_cell_that_cannot_be_computed_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = cell_files.save_cell
+    real = cell_files.write
 
-    def save(path: Path, cell: Cell, record: Any) -> None:
-        if cell.problem.name == "sine":
+    def write(path: Path, data: bytes) -> None:
+        if b"sine / " in data:
             raise OSError(28, "No space left on device")
-        real(path, cell, record)
+        real(path, data)
 
-    monkeypatch.setattr(cell_files, "save_cell", save)
+    monkeypatch.setattr(cell_files, "write", write)
     with pytest.raises(CellsFailedError) as caught:
         run_study(study(), tmp_path, jobs=1)
     text = str(caught.value)

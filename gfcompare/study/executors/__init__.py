@@ -1,0 +1,1 @@
+"""Where cells are computed: in this process, in others of this machine, on the workers of a Dask cluster."""
