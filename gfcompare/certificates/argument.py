@@ -94,7 +94,6 @@ def _prove(problem: Problem, theta: Array, flow: FlowName, bits: int) -> Certifi
         limit_risk_low=0.0,
         limit_risk_high=high_double(risk),
         limit_risk=decimals(ZERO.union(risk.upper())),
-        state_risk=decimals(risk),
         risk_low=max(low_double(risk), 0.0),
         risk_high=high_double(risk),
         gradient_low=max(low_double(gradient), 0.0),
@@ -211,17 +210,29 @@ def _short(value: arb) -> str:
     return f"{float(value.mid()):.6g}"
 
 
+def _function(reduced: Model, found: CriticalPoint) -> list[arb]:
+    """Return the value and the slope of a network at a, its breakpoints, and the changes of the slope."""
+    alpha, beta, slopes, knots = reduced.split(found.point)
+    for tau, s, q in zip(reduced.orientations, slopes, knots, strict=True):
+        if tau < 0:
+            alpha, beta = alpha + s * (q - reduced.line.lower), beta - s
+    return [alpha, beta, *knots, *slopes]
+
+
 def _certificate(known: Certificate, best: Attempt, risk: arb, line: LineBalls) -> Certificate:
     """Return the certificate of the best attempt."""
     kinds = tuple(role.value for role in best.guess.roles)
     result = replace(known, kinds=kinds, reason=f"{best.reason}.")
     if best.found is not None and best.reduced is not None and best.curvature is not None:
         assert best.excess is not None
+        assert best.limit is not None
         assert best.distance is not None
         knots = best.found.point[best.reduced.first_breakpoint :]
         result = replace(
             result,
             verdict=Verdict.DEGENERATE if best.degenerate else Verdict.CRITICAL_POINT_ONLY,
+            critical_risk_low=max(low_double(best.limit), 0.0),
+            critical_risk_high=high_double(best.limit),
             excess=high_double(best.excess),
             existence_radius=best.found.radius,
             uniqueness_radius=best.found.unique,
@@ -229,7 +240,7 @@ def _certificate(known: Certificate, best: Attempt, risk: arb, line: LineBalls) 
             index=best.index,
             eigenvalue_low=low_double(best.curvature.smallest),
             eigenvalue_high=high_double(best.curvature.largest),
-            point=tuple(decimals(value, 30) for value in best.found.point),
+            point=tuple(decimals(value, 30) for value in _function(best.reduced, best.found)),
             knots=tuple(decimals(value, 30) for value in knots),
         )
     if best.basin is not None and best.limit is not None:

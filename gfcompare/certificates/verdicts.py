@@ -55,9 +55,10 @@ class Certificate:
     verdict, reason : what is proved, and why not more, in words
     limit_risk_low, limit_risk_high : bounds of the limit of the risk, rounded outwards; whatever the verdict
         is, they hold if they are finite, as the risk never rises
-    limit_risk, state_risk : enclosures of the limit's and of the state's risk as decimal text
+    limit_risk : enclosure of the limit of the risk as decimal text
     risk_low, risk_high : bounds of the risk at the state
     gradient_low, gradient_high : bounds of |G| at the state
+    critical_risk_low, critical_risk_high : bounds of the risk of the critical point
     excess : upper bound of the risk at the state minus that of the critical point
     remaining_length : upper bound of the length of the rest of the trajectory
     rate : m; the excess decays at least like exp(-2 m t)
@@ -68,11 +69,12 @@ class Certificate:
     index : number of directions in which the risk of the reduced network decreases; -1 if it is not proved
     eigenvalue_low, eigenvalue_high : bounds of all eigenvalues of the reduced Hessian
     kinds : of each neuron, what becomes of it
-    point : the coordinates of the critical point as decimal text: alpha, beta where it is free, slopes,
-        breakpoints
-    knots : its breakpoints
+    point : the network of the critical point as decimal text: its value and its slope at the lower end, its
+        breakpoints, and the changes of the slope there
+    knots : the breakpoints
     precision_bits : precision of the balls
-    critical_point : identity of the limit: equal within a problem for equal limits; -1 without one
+    critical_point : number of the critical point, equal within a result and problem for equal ones; -1
+        without one
     """
 
     verdict: Verdict
@@ -80,11 +82,12 @@ class Certificate:
     limit_risk_low: float = math.nan
     limit_risk_high: float = math.nan
     limit_risk: str = ""
-    state_risk: str = ""
     risk_low: float = math.nan
     risk_high: float = math.nan
     gradient_low: float = math.nan
     gradient_high: float = math.nan
+    critical_risk_low: float = math.nan
+    critical_risk_high: float = math.nan
     excess: float = math.nan
     remaining_length: float = math.nan
     rate: float = math.nan

@@ -46,6 +46,7 @@ def test_schema_page_lists_every_variable_with_its_dimensions_and_units():
         schema.TEST_VARIABLES,
         schema.POINT_VARIABLES,
         schema.THEORY_VARIABLES,
+        schema.CERTIFICATE_VARIABLES,
     )
     expected = {(n, ", ".join(m.dims), m.units) for table in tables for n, m in table.items()}
     for cls in registry().all("diagnostics"):
