@@ -70,7 +70,7 @@ def measure(name: str, seeds: int) -> Counts:
                 found = certify_state(problem, theta, flow)
                 counts.seconds.setdefault(hidden, []).append(time.perf_counter() - began)
                 counts.verdicts[found.verdict] += 1
-                if found.risk_high > 0:
+                if found.risk_high > 1e-12:
                     gap = abs(float(problem.risk(theta)) - found.risk_high) / found.risk_high
                     counts.digits.append(-np.log10(max(gap, 1e-17)))
                 if found.verdict not in (Verdict.LIMIT_PROVEN, Verdict.RISK_BOUNDED):

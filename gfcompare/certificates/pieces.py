@@ -49,8 +49,10 @@ class PiecewiseBalls:
         """
         found: arb | None = None
         for j in self._touched(x):
-            piece = self.pieces[j]
-            inside = x.max(self.ends[j]).min(self.ends[j + 1])
+            piece, left, right = self.pieces[j], self.ends[j], self.ends[j + 1]
+            if (j and x < left) or (j < len(self.pieces) - 1 and x > right):
+                continue  # nearer to the knot than the next double, but on the other side
+            inside = x.max(left).min(right)
             middle = inside.mid()
             value = piece(middle - self.centres[j])
             if not inside.is_exact():

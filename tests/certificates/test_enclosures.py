@@ -264,6 +264,17 @@ def test_at_a_jump_both_sides_count():
         assert not line.target(ball(0.39)).contains(ball(0.8))
 
 
+def test_on_one_side_of_a_knot_the_other_side_does_not_count():
+    """However near: Newton's method ends at knots of the target, and needs the integrals to all digits."""
+    problem, _ = _problem("jump of f")
+    with precision(128):
+        line = exact_problem(problem, 128)
+        for sign in (-1, 1):
+            x = ball(0.4) + sign * arb(2) ** -100
+            assert line.target(x).rad() < arb(2) ** -110
+            assert line.weighted_target[0](x).rad() < arb(2) ** -110
+
+
 def test_conversions_are_directed():
     with precision(128):
         third = arb(1) / 3
