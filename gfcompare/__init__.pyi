@@ -1,6 +1,7 @@
 """Where each public name lives: read by type checkers, and by `lazy_loader` when gfcompare is imported."""
 
 from . import (
+    certificates,
     critical_points,
     diagnostics,
     figures,
@@ -73,6 +74,7 @@ __all__ = [
     "Target",
     "Times",
     "__version__",
+    "certificates",
     "check_optimizer",
     "critical_points",
     "diagnose",

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from gfcompare.cli import (  # noqa: F401  (they add their commands)
+    certifying,
     check,
     diagnosing,
     merging,

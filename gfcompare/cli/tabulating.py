@@ -50,7 +50,7 @@ def table(
     tree, file = opened(result)
     found = {"Final risk and cost": _closing(tree)} | tables(tree)
     for title, frame in found.items():
-        _show(title, frame)
+        show(title, frame)
     folder = output or file.parent / "tables"
     save(found, folder, formats=formats or _FORMATS)
     out.print(plain(f"tables   {folder}/ ({', '.join(dict.fromkeys(formats or _FORMATS))})"))
@@ -73,7 +73,7 @@ def _closing(tree: xr.DataTree) -> pd.DataFrame:
     return frame
 
 
-def _show(title: str, frame: pd.DataFrame) -> None:
+def show(title: str, frame: pd.DataFrame) -> None:
     """Print a table with its title and what its columns mean."""
     from gfcompare.statistics.printing import is_text, note, printed
 

@@ -159,7 +159,7 @@ RESERVED_NAMES = frozenset(
         "theory_reference",
     }
 )
-_RESERVED_PATTERN = re.compile(r"(weight|bias|neuron)_\d+|theory_.*|option_.*")
+_RESERVED_PATTERN = re.compile(r"(weight|bias|neuron)_\d+|theory_.*|certificate_.*|certified_time|option_.*")
 _DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
 
 

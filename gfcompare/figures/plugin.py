@@ -13,6 +13,7 @@ from gfcompare.figures.final_risk import FinalRisk
 from gfcompare.figures.fit import Fit
 from gfcompare.figures.fit_animation import FitAnimation
 from gfcompare.figures.gradient_norm import GradientNorm
+from gfcompare.figures.limits import Limits
 from gfcompare.figures.paired_differences import PairedDifferences
 from gfcompare.figures.parameter_norm import ParameterNorm
 from gfcompare.figures.performance_profile import PerformanceProfile
@@ -42,6 +43,7 @@ def gfcompare_figures() -> list[type[Figure]]:
         QuadratureError,
         ParameterNorm,
         FinalRisk,
+        Limits,
         RiskByOption,
         Fit,
         Breakpoints,

@@ -18,6 +18,7 @@ from gfcompare.figures import theme
 from gfcompare.figures.data import view
 from gfcompare.report.checks import condensed
 from gfcompare.report.interactive import Interactive, drawn, interactive
+from gfcompare.report.limits import limits
 from gfcompare.report.outcomes import closing_table, counts, endings_table
 from gfcompare.report.packing import data_uri, script_json
 from gfcompare.report.pictures import pictures
@@ -133,6 +134,7 @@ def _context(
         "endings": endings_table(tree),
         "mistimed": mistimed(tree),
         "checks": None if checks is None or checks.empty else condensed(checks),
+        "limits": limits(tree),
         "statistics": [
             from_frame(frame, f"statistics-{slug(title)}", title) for title, frame in statistics.items()
         ],

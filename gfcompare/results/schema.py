@@ -22,7 +22,7 @@ from gfcompare.problem import Problem
 from gfcompare.results import sweeps
 
 #: Raised when a reader of older files would misunderstand a new one.
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 
 #: Attribute of the variables that `gfcompare.diagnose` has added: a hash of the code that computed them.
 DIAGNOSED = "diagnosed"
@@ -158,6 +158,61 @@ THEORY_VARIABLES = {
     "theory_reference": Variable(("check",), "U", "where it is proved", "1"),
 }
 
+#: What a certificate can say; the place is the value of `certificate_verdict`.
+VERDICTS = (
+    "missing",
+    "limit-proven",
+    "risk-bounded",
+    "critical-point-only",
+    "degenerate",
+    "moving",
+    "none",
+)
+_CERTIFIED = ("certified_time", "integrator", "seed")
+
+
+def _certified(**fields: tuple[str, str, str]) -> dict[str, Variable]:
+    """Return the variables of certificates: kind, meaning and unit by the name of the field."""
+    return {f"certificate_{name}": Variable(_CERTIFIED, *field) for name, field in fields.items()}
+
+
+#: What `gfcompare certify` adds to every problem.
+CERTIFICATE_VARIABLES = {
+    "certified_time": Variable(
+        ("certified_time",), "f", "save time of the states that were certified", "parameter^2 / risk"
+    ),
+} | _certified(
+    verdict=("i", "what is proved of the exact flow from the state", "1"),
+    reason=("U", "why not more is proved", "1"),
+    flow=("U", "gradient flow of which it is proved", "1"),
+    limit_risk_low=("f", "lower bound of the limit of the risk", "output^2"),
+    limit_risk_high=("f", "upper bound of the limit of the risk", "output^2"),
+    limit_risk=("U", "enclosure of the limit of the risk, decimal", "output^2"),
+    risk_low=("f", "lower bound of the risk at the state", "output^2"),
+    risk_high=("f", "upper bound of the risk at the state", "output^2"),
+    gradient_low=("f", "lower bound of the norm of the gradient at the state", "risk / parameter"),
+    gradient_high=("f", "upper bound of the norm of the gradient at the state", "risk / parameter"),
+    critical_risk_low=("f", "lower bound of the risk of the critical point", "output^2"),
+    critical_risk_high=("f", "upper bound of the risk of the critical point", "output^2"),
+    excess=("f", "upper bound of the risk at the state minus that of the critical point", "output^2"),
+    remaining_length=("f", "upper bound of the length of the rest of the trajectory", "parameter"),
+    rate=("f", "lower bound of the rate at which the distance decays", "risk / parameter^2"),
+    existence_radius=("f", "radius of a box with exactly one critical point", "that of the coordinate"),
+    uniqueness_radius=("f", "radius of a box without another critical point", "that of the coordinate"),
+    distance=("f", "upper bound of the distance from the critical point", "that of the coordinate"),
+    index=("i", "directions in which the risk decreases at the critical point, -1 if not proved", "1"),
+    eigenvalue_low=("f", "lower bound of the eigenvalues of the reduced Hessian", "that of the coordinates"),
+    eigenvalue_high=("f", "upper bound of the eigenvalues of the reduced Hessian", "that of the coordinates"),
+    neurons=("U", "what becomes of each neuron", "1"),
+    point=("U", "coordinates of the critical point, decimal", "that of the coordinate"),
+    knots=("U", "breakpoints of the critical point, decimal", "input"),
+    precision_bits=("i", "precision of the proof", "bit"),
+    critical_point=("i", "number of the critical point within the problem, -1 without one", "1"),
+)
+
+#: The words of variables that are flags, by value.
+FLAGS = {"theory_outcome": CHECK_OUTCOMES, "certificate_verdict": VERDICTS}
+
 #: Attributes of a problem group.
 GROUP_ATTRIBUTES = (
     "problem",
@@ -222,9 +277,9 @@ def annotation(name: str, meaning: Variable) -> Mapping[str, Any]:
     if name == "status":
         found["flag_values"] = np.array([s.value for s in Status], dtype=np.int8)
         found["flag_meanings"] = " ".join(s.name.lower() for s in Status)
-    if name == "theory_outcome":
-        found["flag_values"] = np.arange(len(CHECK_OUTCOMES), dtype=np.int8)
-        found["flag_meanings"] = " ".join(outcome.replace(" ", "_") for outcome in CHECK_OUTCOMES)
+    if name in FLAGS:
+        found["flag_values"] = np.arange(len(FLAGS[name]), dtype=np.int8)
+        found["flag_meanings"] = " ".join(word.replace(" ", "_") for word in FLAGS[name])
     if "flag_values" in found:
         found["flag_values"].flags.writeable = False  # all datasets have the same array
     return MappingProxyType(found)

@@ -13,7 +13,8 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.results.json_rules import COMPONENT, JSON_GROUP, JSON_ROOT, wrong_json
 from gfcompare.results.reading import evaluation_of
 from gfcompare.results.schema import (
-    CHECK_OUTCOMES,
+    CERTIFICATE_VARIABLES,
+    FLAGS,
     GROUP_ATTRIBUTES,
     INTERVAL_VARIABLES,
     PLANE_VARIABLES,
@@ -138,6 +139,8 @@ def _wrong_variables(data: xr.Dataset, network: ReLUNetwork, minor: int) -> list
     expected = VARIABLES | layer_variables(network) | _shown_variables(data)
     if "check" in data.dims or "theory_outcome" in data.variables:
         expected |= THEORY_VARIABLES
+    if "certified_time" in data.dims or "certificate_verdict" in data.variables:
+        expected |= CERTIFICATE_VARIABLES
     for name in ("risk", "gradient_norm"):
         expected[name] = Variable(_TRAJECTORY, "f", "", "")
     for name, meaning in expected.items():
@@ -180,11 +183,9 @@ def _wrong_values(data: xr.Dataset) -> Iterator[str]:
         yield "'follows' names no gradient flow"
     for text in data["options"].values.tolist():
         yield from wrong_json(text, *COMPONENT, "the value of 'options'")
-    if (
-        "theory_outcome" in data.variables
-        and not np.isin(data["theory_outcome"].values, np.arange(len(CHECK_OUTCOMES))).all()
-    ):
-        yield "'theory_outcome' has values outside its flag_values"
+    for name, words in FLAGS.items():
+        if name in data.variables and not np.isin(data[name].values, np.arange(len(words))).all():
+            yield f"{name!r} has values outside its flag_values"
     times = data["time"].values
     if not (np.isfinite(times).all() and np.all(np.diff(times) > 0) and (times >= 0).all()):
         yield "'time' does not increase"

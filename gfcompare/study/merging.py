@@ -100,6 +100,10 @@ def _gone(before: xr.DataTree, study: StudySpec) -> str:
     return ", ".join(f"{what} {name!r}" for what, names in parts for name in names)
 
 
+#: What was found out about the trajectories, by its dimension, and the command that does so.
+_PROVED = {"check": ("the checks of theorems", "verify"), "certified_time": ("the certificates", "certify")}
+
+
 def _with_additions(
     name: str, file: Path, before: xr.DataTree | None, log: Callable[[str], object]
 ) -> xr.Dataset | None:
@@ -116,7 +120,7 @@ def _with_additions(
         return None
     old = before[name].to_dataset()
     with xr.open_dataset(file, engine="netcdf4", group=name, cache=False) as data:
-        checks = [key for key in old.variables if "check" in old[key].dims]
+        checks = [key for key in old.variables if set(_PROVED) & set(old[key].dims)]
         # What the study computes itself by now is there.
         added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
         if not checks and not added:
@@ -125,8 +129,9 @@ def _with_additions(
     if not same:
         other = f"problem {name!r}: its trajectories are others than in the result of before, so"
         if checks:
-            what = "the checks of theorems that were there are dropped"
-            log(f"{other} {what}; gfcompare verify makes them again")
+            gone = [key for key in _PROVED if key in old.dims]
+            what, command = (" and ".join(_PROVED[key][k] for key in gone) for k in (0, 1))
+            log(f"{other} {what} that were there are dropped; gfcompare {command} makes them again")
         if added:
             log(f"{other} {_names(added)} dropped; gfcompare diagnose computes them again")
         return None

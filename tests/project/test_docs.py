@@ -47,6 +47,7 @@ def test_schema_page_lists_every_variable_with_its_dimensions_and_units():
         schema.POINT_VARIABLES,
         schema.THEORY_VARIABLES,
         {schema.MACHINE: schema.MACHINES},
+        schema.CERTIFICATE_VARIABLES,
     )
     expected = {(n, ", ".join(m.dims), m.units) for table in tables for n, m in table.items()}
     for cls in registry().all("diagnostics"):
