@@ -14,7 +14,7 @@ from gfcompare.integrators.solvers.base import Field, output_sizes
 from gfcompare.integrators.solvers.near_equilibrium import (
     LARGEST_DENSE,
     Linearized,
-    coordinates_of,
+    coordinates_at,
     hessian_along,
 )
 from gfcompare.integrators.solvers.saddles import is_undecided, remark, remark_at_rest
@@ -220,12 +220,11 @@ class CompiledFlow:
     def _respect_growth(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> None:
         """Shorten the next step of a trajectory that seems to leave a saddle, if it does."""
         clock, counts = tables.clocks[m], tables.counts[m]
-        coordinates = coordinates_of(problem, self.settings.normalize)
-        z = coordinates.of(theta)
+        coordinates = coordinates_at(problem, theta, self.settings.normalize)
         rate, undecided = is_undecided(
-            coordinates.hessian(z),
-            coordinates.gradient(z),
-            coordinates.of_tolerance(self._tolerance(problem, tables, m, theta)),
+            coordinates.hessian(theta),
+            coordinates.gradient(theta),
+            coordinates.of_sizes(self._tolerance(problem, tables, m, theta)),
             ndf.GROWTH_STEP / clock[1],
         )
         if rate * clock[1] <= ndf.GROWTH_STEP:
