@@ -510,6 +510,34 @@ def test_results_do_not_depend_on_the_number_of_threads():
         threads.set_thread_count(0)
 
 
+@pytest.mark.parametrize("sampled", [False, True])
+def test_descent_on_m_returns_rows_of_any_length_to_it(sampled):
+    rows = np.array(
+        [
+            [3.0, 4.0],
+            [0.0, 0.0],
+            [3e-200, 4e-200],
+            [-3e200, 4e200],
+            [0.0, -5e-324],
+            [3e-308, 4e-308],
+            [1e-9, 0.0],
+        ]
+    )
+    expected = [[0.6, 0.8], [0.0, 1.0], [0.6, 0.8], [-0.6, 0.8], [0.0, -1.0], [0.6, 0.8], [1.0, 0.0]]
+    for picked in (range(7), [0, 6], [0]):  # some out of range, none, and where no loop is a vector's
+        theta = np.concatenate([rows[picked].T.ravel(), np.zeros(len(picked) + 1)])[None]
+        problem = make_problem(len(picked), 1, gfc.targets.Sine())
+        if sampled:
+            found, taken, _ = problem.descend_sampled(
+                theta, np.array([1e-300]), batch_size=3, streams=np.ones((1, 4), np.uint64), normalize=True
+            )
+        else:
+            found, taken = problem.descend(theta, np.array([1e-300]), normalize=True)
+        assert taken == [1]
+        hidden = found[0, : 2 * len(picked)].reshape(2, -1).T
+        np.testing.assert_allclose(hidden, np.array(expected)[picked], rtol=4e-16, atol=0.0)
+
+
 def test_a_problem_is_evaluated_by_several_threads_at_once():
     from concurrent.futures import ThreadPoolExecutor
 

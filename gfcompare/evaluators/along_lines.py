@@ -95,7 +95,7 @@ class AlongLines(Evaluator):
                 risks = np.empty(rows.stop - rows.start)
                 deep_line.evaluate(self.lines, self._widths, thetas[rows], risks, results[rows], True)
             else:
-                most = max(_ORDERS_HELD // (len(self.lines.segments.shares) * self.network.hidden[0]), 1)
+                most = max(_ORDERS_HELD // (len(self.lines.segments.weights) * self.network.hidden[0]), 1)
                 for first in range(rows.start, rows.stop, most):
                     part = slice(first, min(first + most, rows.stop))
                     orders = self._orders(part.stop - part.start)
@@ -113,13 +113,13 @@ class AlongLines(Evaluator):
     @property
     def cost(self) -> float:
         """Roughly the operations of a gradient."""
-        return len(self.lines.segments.shares) * 30.0 * self.network.parameter_count
+        return len(self.lines.segments.weights) * 30.0 * self.network.parameter_count
 
     def _orders(self, rows: int) -> Orders:
         """Return the orders to start sorting from, shape (M, B, H): those of this thread's last call."""
         known = self._memory.orders
         if known is None or len(known) < rows:
             first = np.arange(self.network.hidden[0], dtype=np.uint64)
-            known = np.tile(first, (rows, len(self.lines.segments.shares), 1))
+            known = np.tile(first, (rows, len(self.lines.segments.weights), 1))
             self._memory.orders = known
         return known[:rows]

@@ -29,7 +29,7 @@ Streams = NDArray[np.uint64]
 #: points (M, count, d), values (M, count, K).
 Sampler = Callable[[Streams, int], tuple[Array, Array]]
 
-#: No array of activation slopes or pre-activations, for `kernels.points`.
+#: No array of activation derivatives or pre-activations, for `kernels.points`.
 NOTHING = np.empty((0, 0))
 
 # Sampled points that a thread holds at a time while steps are made: they stay in its cache.

@@ -63,19 +63,19 @@ class OnPoints(Evaluator):
         self._share(len(thetas), self.cost, work)
         return results
 
-    def gradients(self, thetas: Array, slopes: Array = NOTHING) -> Array:
+    def gradients(self, thetas: Array, derivatives: Array = NOTHING) -> Array:
         """Return the generalised gradient at each row, shape (M, P).
 
         Parameters
         ----------
         thetas : shape (M, P)
-        slopes : derivative of each neuron's activation at each point, shape (sum of H_k, N), in place of 1
+        derivatives : of each neuron's activation at each point, shape (sum of H_k, N), in place of 1
             where the pre-activation is positive and 0 elsewhere
         """
         results = np.empty_like(thetas)
 
         def work(rows: slice) -> None:
-            self._evaluate(thetas[rows], np.empty(rows.stop - rows.start), results[rows], slopes)
+            self._evaluate(thetas[rows], np.empty(rows.stop - rows.start), results[rows], derivatives)
 
         self._share(len(thetas), self.cost, work)
         return results
@@ -101,10 +101,10 @@ class OnPoints(Evaluator):
         self._share(len(thetas), self.cost * len(step_sizes), work)
         return taken
 
-    def pre_activations(self, theta: Array, slopes: Array = NOTHING) -> Array:
+    def pre_activations(self, theta: Array, derivatives: Array = NOTHING) -> Array:
         """Return the pre-activation of each hidden neuron at each point, shape (sum of H_k, N)."""
         trace = np.empty((sum(self.network.hidden), len(self.points)))
-        self._evaluate(theta[None], np.empty(1), np.empty((0, theta.size)), slopes, trace)
+        self._evaluate(theta[None], np.empty(1), np.empty((0, theta.size)), derivatives, trace)
         return trace
 
     def _evaluate(
@@ -112,7 +112,7 @@ class OnPoints(Evaluator):
         thetas: Array,
         risks: Array,
         gradients: Array,
-        slopes: Array = NOTHING,
+        derivatives: Array = NOTHING,
         trace: Array = NOTHING,
     ) -> None:
         points_kernel.evaluate(
@@ -121,7 +121,7 @@ class OnPoints(Evaluator):
             self.points[None],
             self.values[None],
             self.weights,
-            slopes,
+            derivatives,
             trace,
             risks,
             gradients,

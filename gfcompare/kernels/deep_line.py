@@ -257,7 +257,7 @@ def _innermost(lines, widths, theta, gradient, work, segment, piece, left, right
         left = stop
         piece += 1
     if with_gradient:
-        share = 2.0 * lines.segments.shares[segment]
+        share = 2.0 * lines.segments.weights[segment]
         _add_outer(gradient, first, below, outputs, work.lines[2], work.lines[3], slopes, values, share)
         _back(theta, first, below, outputs, work.lines[2], work.lines[3], work, under)
     return risk, piece
@@ -278,7 +278,7 @@ def _first_gradient(lines, gradient, work, segment, neurons):
     """Add a segment's part of the gradient of layer 1."""
     position = lines.segments.positions[segment]
     inputs = position.shape[0]
-    share = 2.0 * lines.segments.shares[segment]
+    share = 2.0 * lines.segments.weights[segment]
     for i in range(neurons):
         bias = share * work.sum0[i]
         along = share * work.sum1[i]
@@ -295,7 +295,7 @@ def _segment(lines, widths, theta, gradient, work, segment, with_gradient):
     """Return the risk on a segment and add its part of the gradient."""
     depth = widths.shape[0] - 1
     position = lines.segments.positions[segment]
-    share = 2.0 * lines.segments.shares[segment]
+    share = 2.0 * lines.segments.weights[segment]
     _first_layer(
         theta,
         position,
@@ -356,9 +356,9 @@ def _evaluate(lines, widths, theta, gradient, work, with_gradient):
     if not numbers:
         return np.nan
     total = 0.0
-    for segment in range(lines.segments.shares.shape[0]):
+    for segment in range(lines.segments.weights.shape[0]):
         part = _segment(lines, widths, theta, gradient, work, segment, with_gradient)
-        total += lines.segments.shares[segment] * part
+        total += lines.segments.weights[segment] * part
     return total
 
 

@@ -12,7 +12,7 @@ from gfcompare.kernels.line_batch import (
     to_quantiles,
 )
 from gfcompare.kernels.line_dense import dense_gradient_into, prefers_dense
-from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.manifold import retract_line, retract_rows, tangent, tangent_layer
 from gfcompare.kernels.random import fill_uniform
 
 
@@ -51,49 +51,29 @@ def step(widths, theta, gradient, step_size, normalize, bound, norms):
 
 
 @leaf
-def _project(theta, gradient, hidden):
-    """Remove from the gradient of each hidden row its component along the row, of norm 1."""
-    for i in range(hidden):
-        w, b = theta[i], theta[hidden + i]
-        radial = w * gradient[i] + b * gradient[hidden + i]
-        gradient[i] -= radial * w
-        gradient[hidden + i] -= radial * b
-
-
-@leaf
-def _retract(theta, hidden):
-    """Divide each hidden row by its norm."""
-    for i in range(hidden):
-        scale = 1.0 / np.sqrt(theta[i] * theta[i] + theta[hidden + i] * theta[hidden + i])
-        theta[i] *= scale
-        theta[hidden + i] *= scale
-
-
-@leaf
-def _apply(theta, gradient, step_size, hidden, normalize, bound):
-    """Make one step; return whether theta stayed within the bound."""
+def _step_on_line(theta, gradient, step_size, normalize, bound, norms):
+    """As `step`, of a network with one input and one hidden layer; overwrites `norms`, (H,)."""
     if normalize:
-        _project(theta, gradient, hidden)
+        tangent_layer(theta, gradient, 0, 1, norms.shape[0])
     square = move(theta, gradient, step_size)
     if normalize:
-        _retract(theta, hidden)
+        retract_line(theta, norms)
         if not square <= bound * bound:  # a step along M lengthens rows: now it may be within
             square = square_norm(theta)
     return square <= bound * bound
 
 
 @cold_leaf
-def _descend_row(data, theta, gradient, step_sizes, normalize, bound, work):
-    hidden = work.order.shape[0]
+def _descend_row(data, theta, gradient, step_sizes, normalize, bound, work, norms):
     for n in range(step_sizes.shape[0]):
         gradient_into(data.integrals, theta, gradient, work)
-        if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
+        if not _step_on_line(theta, gradient, step_sizes[n], normalize, bound, norms):
             return n + 1
     return step_sizes.shape[0]
 
 
 @cold_leaf
-def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, work, batch, state):
+def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, work, norms, batch, state):
     hidden = work.order.shape[0]
     dense = prefers_dense(hidden, batch.points.shape[0])
     for n in range(step_sizes.shape[0]):
@@ -106,7 +86,7 @@ def _descend_row_sampled(data, theta, gradient, step_sizes, normalize, bound, wo
             dense_gradient_into(data, theta, gradient, work, batch)
         else:
             batch_gradient_into(data, theta, gradient, work, batch)
-        if not _apply(theta, gradient, step_sizes[n], hidden, normalize, bound):
+        if not _step_on_line(theta, gradient, step_sizes[n], normalize, bound, norms):
             return n + 1
     return step_sizes.shape[0]
 
@@ -132,14 +112,14 @@ def descend(data, thetas, step_sizes, hidden, normalize, bound, taken, batch_siz
     outputs = data.integrals.target_total.shape[0]
     work = line_work(hidden, outputs)
     batch = batch_work(hidden, outputs, batch_size)
-    gradient = np.empty(thetas.shape[1])
+    gradient, norms = np.empty(thetas.shape[1]), np.empty(hidden)
     for m in range(thetas.shape[0]):
         theta = thetas[m]
         if batch_size > 0:
             taken[m] = _descend_row_sampled(
-                data, theta, gradient, step_sizes, normalize, bound, work, batch, states[m]
+                data, theta, gradient, step_sizes, normalize, bound, work, norms, batch, states[m]
             )
             continue
         for i in range(hidden):
             work.order[i] = i
-        taken[m] = _descend_row(data, theta, gradient, step_sizes, normalize, bound, work)
+        taken[m] = _descend_row(data, theta, gradient, step_sizes, normalize, bound, work, norms)

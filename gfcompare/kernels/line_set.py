@@ -35,7 +35,7 @@ class Segments(NamedTuple):
     half: float
     lower: float  # the ends, in x_j
     upper: float
-    shares: np.ndarray  # (B,): weight of each segment
+    weights: np.ndarray  # (B,): quadrature weight of each segment
     positions: np.ndarray  # (B, d): a point of each segment, whose entry j is 0
     offsets: np.ndarray  # (B + 1,) int64
     knots: np.ndarray  # (n + B,), in y, each segment from -1 to 1
@@ -169,7 +169,7 @@ class SegmentsWork(NamedTuple):
 def segments_work(segments, hidden, outputs):
     """Return the scratch memory for H hidden neurons and K outputs."""
     inputs = segments.positions.shape[1]
-    orders = np.empty((segments.shares.shape[0], hidden), np.uint64)
+    orders = np.empty((segments.weights.shape[0], hidden), np.uint64)
     for b in range(orders.shape[0]):
         for i in range(hidden):
             orders[b, i] = i
@@ -196,13 +196,13 @@ def _gradient_of(segments, moments, theta, gradient, orders, columns, sums, loca
             sums[m, i] = 0.0
     _columns(theta, hidden, columns)
     copy(theta[(inputs + 1) * hidden :], local[2 * hidden :])
-    for b in range(segments.shares.shape[0]):
+    for b in range(segments.weights.shape[0]):
         position = segments.positions[b]
         _restrict(theta, columns, position, segments.coordinate, hidden, local)
         copy(orders[b], work.order)
         gradient_into(_on_segment(segments, moments, b), local, part, work)
         copy(work.order, orders[b])
-        _collect(gradient, sums, part, segments.shares[b], position, segments.coordinate, hidden)
+        _collect(gradient, sums, part, segments.weights[b], position, segments.coordinate, hidden)
     for m in range(inputs):
         for i in range(hidden):
             gradient[i * inputs + m] = sums[m, i]
@@ -259,7 +259,7 @@ def _risk_of(segments, values, moments, x_centres, x_half_widths, theta, columns
     for exact in (False, True):
         total = 0.0
         scale = 0.0
-        for b in range(segments.shares.shape[0]):
+        for b in range(segments.weights.shape[0]):
             _restrict(theta, columns, segments.positions[b], segments.coordinate, hidden, local)
             on_segment = LineData(
                 _on_segment(segments, moments, b),
@@ -267,7 +267,7 @@ def _risk_of(segments, values, moments, x_centres, x_half_widths, theta, columns
             )
             part, size = risk_of(on_segment, local, work, exact)
             scale = max(scale, size)
-            total += segments.shares[b] * part
+            total += segments.weights[b] * part
         if total >= CANCELLATION * scale * scale:
             break
     return total

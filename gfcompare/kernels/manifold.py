@@ -6,7 +6,7 @@ its biases. A hidden row is (W^k_i, b^k_i); on M each has norm 1.
 
 import numpy as np
 
-from gfcompare.kernels.compiled import cold_leaf, entry, leaf
+from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
 
 # Squares of numbers in this range neither overflow nor lose digits.
 _SMALL, _LARGE = 1e-140, 1e140
@@ -63,6 +63,16 @@ def row_norms(widths, thetas, norms):
             offset += rows * (fan_in + 1)
 
 
+@leaf
+def _retract_layer(theta, offset, fan_in, rows, norms):
+    """Divide each row of the layer at `offset` by its norm, in place; write the norms, (rows,)."""
+    for i in range(rows):
+        start, bias = offset + i * fan_in, offset + rows * fan_in + i
+        norm = _row_norm(theta, start, fan_in, bias)
+        _divide_row(theta, start, fan_in, bias, norm)
+        norms[i] = norm
+
+
 @cold_leaf
 def retract_rows(widths, theta, norms):
     """Divide each hidden row of theta, (P,), by its norm, in place; write the norms, (sum of hidden,)."""
@@ -70,13 +80,34 @@ def retract_rows(widths, theta, norms):
     number = 0
     for layer in range(widths.shape[0] - 2):
         fan_in, rows = widths[layer], widths[layer + 1]
-        for i in range(rows):
-            start, bias = offset + i * fan_in, offset + rows * fan_in + i
-            norm = _row_norm(theta, start, fan_in, bias)
-            _divide_row(theta, start, fan_in, bias, norm)
-            norms[number] = norm
-            number += 1
+        _retract_layer(theta, offset, fan_in, rows, norms[number : number + rows])
+        number += rows
         offset += rows * (fan_in + 1)
+
+
+@cold_leaf
+def _retract_any_line(theta, norms):
+    _retract_layer(theta, 0, 1, norms.shape[0], norms)
+
+
+@leaf_sum
+def retract_line(theta, norms):
+    """As `retract_rows`, of a network with one input and one hidden layer; overwrites `norms`, (H,).
+
+    The loops vectorise where no norm is out of range, which is nearly always so.
+    """
+    hidden = norms.shape[0]
+    total = 0.0
+    for i in range(hidden):
+        square = theta[i] * theta[i] + theta[hidden + i] * theta[hidden + i]
+        norms[i] = 1.0 / np.sqrt(square)
+        total += square + norms[i]
+    if not total < _LARGE:  # a square that overflows, or that is too small to have all its digits
+        _retract_any_line(theta, norms)
+        return
+    for i in range(hidden):
+        theta[i] *= norms[i]
+        theta[hidden + i] *= norms[i]
 
 
 @entry
@@ -104,20 +135,26 @@ def normalize(widths, thetas):
             offset = after
 
 
+@leaf
+def tangent_layer(theta, vector, offset, fan_in, rows):
+    """Remove from a vector its component along each row of the layer at `offset`, of norm 1, in place."""
+    for i in range(rows):
+        start, bias = offset + i * fan_in, offset + rows * fan_in + i
+        radial = theta[bias] * vector[bias]
+        for j in range(fan_in):
+            radial += theta[start + j] * vector[start + j]
+        for j in range(fan_in):
+            vector[start + j] -= radial * theta[start + j]
+        vector[bias] -= radial * theta[bias]
+
+
 @cold_leaf
 def tangent(widths, theta, vector):
     """Remove from a vector, (P,), its component along each hidden row of theta on M, in place."""
     offset = 0
     for layer in range(widths.shape[0] - 2):
         fan_in, rows = widths[layer], widths[layer + 1]
-        for i in range(rows):
-            start, bias = offset + i * fan_in, offset + rows * fan_in + i
-            radial = theta[bias] * vector[bias]
-            for j in range(fan_in):
-                radial += theta[start + j] * vector[start + j]
-            for j in range(fan_in):
-                vector[start + j] -= radial * theta[start + j]
-            vector[bias] -= radial * theta[bias]
+        tangent_layer(theta, vector, offset, fan_in, rows)
         offset += rows * (fan_in + 1)
 
 

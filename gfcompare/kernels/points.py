@@ -135,7 +135,7 @@ def _add_dots(results, start, stride, common, sources, first, count, size):
 
 
 @cold_leaf
-def _forward(widths, theta, work, first, size, slopes, fixed, trace):
+def _forward(widths, theta, work, first, size, derivatives, fixed, trace):
     """Compute the values of every layer on a block of points, `first` being the number of its first."""
     depth = widths.shape[0] - 1
     for layer in range(1, depth + 1):
@@ -153,7 +153,7 @@ def _forward(widths, theta, work, first, size, slopes, fixed, trace):
                     trace[neuron, first + n] = z[n]
             if fixed:
                 for n in range(size):
-                    z[n] *= slopes[neuron, first + n]
+                    z[n] *= derivatives[neuron, first + n]
             else:
                 for n in range(size):
                     z[n] = z[n] if z[n] > 0.0 else 0.0
@@ -175,7 +175,7 @@ def _residuals(widths, work, y, weights, first, size):
 
 
 @cold_leaf
-def _backward(widths, theta, gradient, work, first, size, slopes, fixed):
+def _backward(widths, theta, gradient, work, first, size, derivatives, fixed):
     """Add the gradient of a block of points, `first` being the number of its first."""
     depth = widths.shape[0] - 1
     for layer in range(depth, 0, -1):
@@ -199,7 +199,7 @@ def _backward(widths, theta, gradient, work, first, size, slopes, fixed):
             if fixed:
                 neuron = source + i - widths[0]
                 for n in range(size):
-                    back[n] *= slopes[neuron, first + n]
+                    back[n] *= derivatives[neuron, first + n]
             else:
                 value = work.values[source + i, :size]
                 for n in range(size):
@@ -207,32 +207,32 @@ def _backward(widths, theta, gradient, work, first, size, slopes, fixed):
 
 
 @cold_leaf
-def add_gradient(widths, theta, gradient, work, x, y, weights, slopes, trace, wanted):
+def add_gradient(widths, theta, gradient, work, x, y, weights, derivatives, trace, wanted):
     """Return the risk on N points; if `wanted`, add its gradient.
 
     Parameters
     ----------
-    widths, weights, slopes, trace : as in `evaluate`
+    widths, weights, derivatives, trace : as in `evaluate`
     theta, gradient : (P,)
     work : scratch memory
     x, y : (N, d) and (N, K)
     """
-    fixed = slopes.shape[0] > 0
+    fixed = derivatives.shape[0] > 0
     risk = 0.0
     for first in range(0, x.shape[0], BLOCK):
         size = min(BLOCK, x.shape[0] - first)
         for i in range(widths[0]):
             for n in range(size):
                 work.values[i, n] = x[first + n, i]
-        _forward(widths, theta, work, first, size, slopes, fixed, trace)
+        _forward(widths, theta, work, first, size, derivatives, fixed, trace)
         risk += _residuals(widths, work, y, weights, first, size)
         if wanted:
-            _backward(widths, theta, gradient, work, first, size, slopes, fixed)
+            _backward(widths, theta, gradient, work, first, size, derivatives, fixed)
     return risk
 
 
 @entry
-def evaluate(widths, thetas, x, y, weights, slopes, trace, risks, gradients):
+def evaluate(widths, thetas, x, y, weights, derivatives, trace, risks, gradients):
     """Write risks and gradients of M networks on N points.
 
     Parameters
@@ -241,7 +241,7 @@ def evaluate(widths, thetas, x, y, weights, slopes, trace, risks, gradients):
     thetas : (M, P)
     x, y : (Q, N, d) and (Q, N, K): inputs and targets, with Q = M or, for the same points, Q = 1
     weights : (N,), mass of each point
-    slopes : (S, N), derivative of each neuron's activation at each point, for all M networks, in place
+    derivatives : (S, N), derivative of each neuron's activation at each point, for all M networks, in place
         of 1 where the pre-activation is positive and 0 elsewhere; (0, 0) for those
     trace : (S, N), receives the pre-activations of the last network; (0, 0) if they are not wanted
     risks : (M,)
@@ -261,5 +261,5 @@ def evaluate(widths, thetas, x, y, weights, slopes, trace, risks, gradients):
             continue
         gradient = gradients[m] if wanted else theta  # not touched
         risks[m] += add_gradient(
-            widths, theta, gradient, work, x[own], y[own], weights, slopes, trace, wanted
+            widths, theta, gradient, work, x[own], y[own], weights, derivatives, trace, wanted
         )

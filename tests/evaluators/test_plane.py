@@ -528,6 +528,7 @@ def test_descent_stops_at_the_bound() -> None:
     assert taken[0] < 200
 
 
+@pytest.mark.sampled("normalized-gf")
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_agree_with_another_solver(name: str) -> None:
     problem = plane(polynomial(3), 5)

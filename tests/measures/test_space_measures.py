@@ -250,8 +250,8 @@ def test_the_lines_of_a_rule_carry_mass_one_and_the_mean(law, coordinate):
     half_widths = segments.half / segments.scales
     s_powers = x[:, None] ** np.arange(values.density.shape[1])[::-1]
     density = values.density @ s_powers.T  # (n, q)
-    owners = np.repeat(np.arange(len(segments.shares)), np.diff(segments.offsets))
-    mass = density * w * half_widths[:, None] * segments.shares[owners][:, None]
+    owners = np.repeat(np.arange(len(segments.weights)), np.diff(segments.offsets))
+    mass = density * w * half_widths[:, None] * segments.weights[owners][:, None]
     assert mass.sum() == pytest.approx(1.0, rel=1e-12)
     along = segments.middle + segments.half * (segments.centres[:, None] + x / segments.scales[:, None])
     means = segments.positions[owners].T @ mass.sum(axis=1)
