@@ -1,7 +1,8 @@
 """Run the benchmarks, print one table and write it as JSON: python -m benchmarks [part ...].
 
 python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks tails times
-single flows over many seeds, see `benchmarks.tails`.
+single flows over many seeds, see `benchmarks.tails`; python -m benchmarks cube compares gradients with three
+inputs, see `benchmarks.cube`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import store, tails, truth
+from benchmarks import cube, store, tails, truth
 from benchmarks.aims import aims
 from benchmarks.cases import ALL
 from benchmarks.measure import Result, text
@@ -46,7 +47,7 @@ def _error(value: float | None) -> str:
 
 
 def main() -> None:
-    for name, alone in (("truth", truth.main), ("tails", tails.main)):
+    for name, alone in (("cube", cube.main), ("truth", truth.main), ("tails", tails.main)):
         if sys.argv[1:2] == [name]:
             alone(sys.argv[2:])
             return
