@@ -2,7 +2,8 @@
 
 python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks tails times
 single flows over many seeds, see `benchmarks.tails`; python -m benchmarks certificates counts proofs, see
-`benchmarks.certificates`.
+`benchmarks.certificates`; python -m benchmarks cube compares gradients with three inputs, see
+`benchmarks.cube`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import certificates, store, tails, truth
+from benchmarks import certificates, cube, store, tails, truth
 from benchmarks.aims import aims
 from benchmarks.cases import ALL
 from benchmarks.measure import Result, text
@@ -47,7 +48,13 @@ def _error(value: float | None) -> str:
 
 
 def main() -> None:
-    for name, alone in (("truth", truth.main), ("tails", tails.main), ("certificates", certificates.main)):
+    alone_parts = (
+        ("truth", truth.main),
+        ("tails", tails.main),
+        ("certificates", certificates.main),
+        ("cube", cube.main),
+    )
+    for name, alone in alone_parts:
         if sys.argv[1:2] == [name]:
             alone(sys.argv[2:])
             return

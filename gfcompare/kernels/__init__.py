@@ -6,7 +6,7 @@ Where what lives:
 `compiled`     how a kernel is compiled
 `cache`        where its machine code is kept
 `sorting`      sorting keys that have moved little since they were last sorted
-`doubles`      arithmetic with twice the digits of float64
+`doubles`      arithmetic with twice the digits of float64; `doubles_arrays` of whole arrays
 `random`       random streams, one 256-bit state each
 `line`         one hidden layer on a line: the generalised gradient
 `line_risk`    the risk
@@ -14,6 +14,10 @@ Where what lives:
 `line_hessian` the Hessian
 `line_set`     one hidden layer on many segments parallel to one axis
 `deep_line`    any number of hidden layers on such segments
+`plane`        one hidden layer on a rectangle: the generalised gradient; `plane_risk`, `plane_hessian`
+`cube`         one hidden layer on a box in R^3: the generalised gradient, of which `cube_edges`,
+               `cube_faces` and `cube_polygon` are parts
+`cube_risk`    the risk; with twice the digits by `cube_pairs` and `cube_exact`
 `points`       any network on finitely many points
 `ndf`          the flows of one hidden layer on a line, by implicit multistep formulas
 `descent`      many explicit steps of (stochastic) gradient descent in one call

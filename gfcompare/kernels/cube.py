@@ -81,7 +81,7 @@ class CubeWork(NamedTuple):
     vertices: np.ndarray  # (6, 3): of a polygon
     chords: np.ndarray  # (6, 3) int64: face, first and last vertex of each of its chords
     numbers: np.ndarray  # (12,) int64: vertex on each edge
-    vectors: np.ndarray  # (4, 3): unit normal, a point inside, and the directions of its coordinates
+    vectors: np.ndarray  # (4, 3): unit normal, first vertex, and the directions of its coordinates
     polygon: np.ndarray  # (2, 10): its moments, spare
     values: np.ndarray  # (6, W): z of all crossing neurons at each vertex
     pairs: np.ndarray  # (6, W): with the neuron of a polygon, see `cube_polygon`

@@ -120,10 +120,21 @@ def _start(count, on, along, second, third, bias, share, less_b, less_c, flux_b,
 
 
 @leaf
-def _add_integral(values, shift, factor, target):
-    """Add factor t^shift times a polynomial's values, integrated."""
-    for n in range(4):
-        target[n + 1 + shift] += factor * values[n] / (n + 1.0 + shift)
+def _add_integral(values, factor, target):
+    """Add factor times the antiderivative of a polynomial, ascending."""
+    target[1] += factor * values[0]
+    target[2] += (0.5 * factor) * values[1]
+    target[3] += (1.0 / 3.0 * factor) * values[2]
+    target[4] += (0.25 * factor) * values[3]
+
+
+@leaf
+def _add_moment(values, target):
+    """Add the antiderivative of t times a polynomial."""
+    target[2] += 0.5 * values[0]
+    target[3] += (1.0 / 3.0) * values[1]
+    target[4] += 0.25 * values[2]
+    target[5] += 0.2 * values[3]
 
 
 @cold_leaf
@@ -132,27 +143,23 @@ def _start_polynomials(on_b, on_c, side_b, side_c, running, m, a, b, c):
     for q in range(4):
         for n in range(6):
             running[4 * m + q, n] = 0.0
-    one, first, second, third = (
-        running[4 * m],
-        running[4 * m + 1 + a],
-        running[4 * m + 1 + b],
-        running[4 * m + 1 + c],
-    )
+    one, first = running[4 * m], running[4 * m + 1 + a]
+    second, third = running[4 * m + 1 + b], running[4 * m + 1 + c]
     # The face at an end of b has the coordinates (c, a), that at an end of c has (a, b).
-    _add_integral(along_second(on_b[0], side_c), 0, 1.0, one)
+    _add_integral(along_second(on_b[0], side_c), 1.0, one)
     both = along_second(on_b[1], side_c)
-    _add_integral(both, 1, 1.0, first)
-    _add_integral(both, 0, side_c, third)
-    _add_integral(along_second(on_b[2], side_c), 0, -1.0, third)
-    _add_integral(along_second(on_b[3], side_c), 0, -1.0, first)
-    _add_integral(along_second(on_b[4], side_c), 0, 1.0, second)
-    _add_integral(along_first(on_c[0], side_b), 0, 1.0, one)
+    _add_moment(both, first)
+    _add_integral(both, side_c, third)
+    _add_integral(along_second(on_b[2], side_c), -1.0, third)
+    _add_integral(along_second(on_b[3], side_c), -1.0, first)
+    _add_integral(along_second(on_b[4], side_c), 1.0, second)
+    _add_integral(along_first(on_c[0], side_b), 1.0, one)
     both = along_first(on_c[1], side_b)
-    _add_integral(both, 1, 1.0, first)
-    _add_integral(both, 0, side_b, second)
-    _add_integral(along_first(on_c[2], side_b), 0, -1.0, first)
-    _add_integral(along_first(on_c[3], side_b), 0, -1.0, second)
-    _add_integral(along_first(on_c[4], side_b), 0, 1.0, third)
+    _add_moment(both, first)
+    _add_integral(both, side_b, second)
+    _add_integral(along_first(on_c[2], side_b), -1.0, first)
+    _add_integral(along_first(on_c[3], side_b), -1.0, second)
+    _add_integral(along_first(on_c[4], side_b), 1.0, third)
 
 
 @cold_leaf
@@ -262,8 +269,9 @@ def sweep(count, work):
                     running[j, 0] = 0.0
                     running[j, 0] = before - _value(running[j], t)
         for j in range(4 * outputs):
-            value = _value(running[j], 1.0)
-            total[j] += value
-            for i in range(neurons):
-                if work.kinds[0, i] == 1 and (work.kinds[2, i] >> last) & 1:
-                    moments[j, i] += value
+            running[j, 0] = _value(running[j], 1.0)
+            total[j] += running[j, 0]
+        for i in range(neurons):
+            if work.kinds[0, i] == 1 and (work.kinds[2, i] >> last) & 1:
+                for j in range(4 * outputs):
+                    moments[j, i] += running[j, 0]

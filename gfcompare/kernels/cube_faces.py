@@ -10,7 +10,12 @@ V_1, V_2, and x_n F' - V_n.
 Powers are ordered by that of y_2, then that of y_1, up to a total degree of 3.
 """
 
+import numpy as np
+
 from gfcompare.kernels.compiled import cold_leaf, leaf
+
+# 1 / (m + 2) and 1 / (m + 3) for the degree m of each term.
+_SHARES = np.array([[1.0 / (j + i + more) for j in range(4) for i in range(4 - j)] for more in (2, 3)])
 
 
 @leaf
@@ -97,16 +102,13 @@ def _everywhere(signs, face):
 @cold_leaf
 def _divide(polynomials, side):
     """Divide terms of degree m by m + 2 or m + 3."""
-    place = 0
-    for second in range(4):
-        for first in range(4 - second):
-            share, less = 1.0 / (first + second + 2.0), 1.0 / (first + second + 3.0)
-            polynomials[0, place] *= share
-            polynomials[2, place] *= share
-            polynomials[3, place] *= share
-            polynomials[4, place] = share * (side * polynomials[1, place] - polynomials[4, place])
-            polynomials[1, place] *= less
-            place += 1
+    for j in range(10):
+        share, less = _SHARES[0, j], _SHARES[1, j]
+        polynomials[0, j] *= share
+        polynomials[2, j] *= share
+        polynomials[3, j] *= share
+        polynomials[4, j] = share * (side * polynomials[1, j] - polynomials[4, j])
+        polynomials[1, j] *= less
 
 
 @leaf

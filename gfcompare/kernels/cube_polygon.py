@@ -223,13 +223,18 @@ def _triangle_polynomial(cubic, other, degree, rule, twice, centre, begin, end, 
 
 @leaf
 def _triangles(data, found, distance, i, work):
-    """Add the fluxes of the polynomial part of r through the polygon; fill in its moments."""
+    """Add the fluxes of the polynomial part of r through the polygon; fill in its moments.
+
+    It consists of the triangles between its first vertex and each chord.
+    """
     centre, first, second, moments = work.vectors[1], work.vectors[2], work.vectors[3], work.polygon[0]
     result = work.polygon[1]
     outputs = work.affine.shape[0]
     for j in range(10):
         moments[j] = 0.0
     for n in range(found):
+        if work.chords[n, 1] == 0 or work.chords[n, 2] == 0:
+            continue  # no triangle: the chord ends at the common corner
         begin, end = work.vertices[work.chords[n, 1]], work.vertices[work.chords[n, 2]]
         p, s, q, t = 0.0, 0.0, 0.0, 0.0
         for j in range(3):
@@ -307,9 +312,7 @@ def polygon_moments(data, count, i, work):
     inverse = np.sqrt(crossing[4, own])
     for j in range(3):
         normal[j] = crossing[j, own] * inverse
-        centre[j] = 0.0
-        for n in range(found):
-            centre[j] += vertices[n, j] / found
+        centre[j] = vertices[0, j]
     _frame(normal[0], normal[1], normal[2], first, second)
     _triangles(data, found, crossing[3, own] * inverse, i, work)
     for k in range(count):

@@ -3,7 +3,7 @@
 As in `plane_risk`: with r = sum_k v_k s(z_k) + p, p the polynomial part, the integral of r^2 is that of p^2
 plus the sum over k of v_k times the integral of z_k (r + p) where neuron k is active, from the moments of the
 gradient (`cube`). Where the residual cancels to few digits, the integrals of the products s(z_i) s(z_k) and
-s(z_i) p are taken with twice the digits (`cube_exact`).
+s(z_i) p are taken with twice the digits (`cube_pairs`, `cube_exact`).
 """
 
 import math
@@ -13,14 +13,8 @@ import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_exact, entry
 from gfcompare.kernels.cube import ACTIVE, CROSSING, cube_work, face_signs, moments_into
-from gfcompare.kernels.cube_exact import (
-    NO_DIRECTION,
-    ExactCube,
-    pair_integrals,
-    polynomial_integral,
-    value_at,
-    vertices_of,
-)
+from gfcompare.kernels.cube_exact import ExactCube, polynomial_integral, value_at, vertices_of
+from gfcompare.kernels.cube_pairs import NO_DIRECTION, pair_integrals
 from gfcompare.kernels.doubles import add, divide, multiply
 from gfcompare.kernels.doubles_arrays import fill, product, quotient
 

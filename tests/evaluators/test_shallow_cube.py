@@ -476,7 +476,7 @@ def test_rows_batches_and_copies_give_the_same_bits() -> None:
 def test_frozen_groups_have_no_gradient() -> None:
     network, target = gfc.ReLUNetwork((3, 4, 1)), polynomial(2)
     theta = random_theta(np.random.default_rng(1), 4)
-    frozen = gfc.Problem(network, target, block(), frozen=("biases", "weight_2"))
+    frozen = gfc.Problem(network, target, block(), frozen=("bias_1", "weight_2"))
     free = cube(target, 4).gradient(theta)
     expected = np.where(np.arange(21) < 12, free, 0.0)
     expected[-1] = free[-1]
