@@ -24,7 +24,7 @@ _HERE = Path(__file__).parent.parent
 
 #: Packages of gfcompare whose code cannot change what a cell holds: they read results, and nothing that
 #: computes one may import them. A test holds this set against the order of the layers in pyproject.toml.
-READERS = ("certificates", "cli", "figures", "report", "statistics", "theory", "work_precision")
+READERS = ("certificates", "cli", "figures", "report", "statistics", "testing", "theory", "work_precision")
 
 #: Hashes of files by name. A name is relative to the folder that the file is imported from: moving a project
 #: changes nothing.

@@ -164,6 +164,8 @@ def deterministic(subject: Subject) -> str:
     method, given = made(subject), sample()
     if not method.deterministic:
         raise NotApplicable("it says that it remembers more than theta")
+    if not isinstance(getattr(method, "step_size", 0.0), float | int):
+        raise NotApplicable("its step sizes follow a schedule, and so the clock")
     half = TIMES[1]
     whole = runs.run(method, given, (half, 2 * half))
     anew = runs.run(method, Sample(given.problem, whole.theta[:, 0]), (half,)).theta[:, -1]

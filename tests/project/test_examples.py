@@ -45,6 +45,7 @@ SHOWN: dict[str, Any] = {
     "measures.Uniform": gfc.measures.Uniform,
     "statistics.tables": gfc.statistics.tables,
     "targets.Polynomial": gfc.targets.Polynomial,
+    "testing.check_initialization": gfc.testing.check_initialization,
 }
 _OPTIONS = doctest.ELLIPSIS
 

@@ -76,7 +76,6 @@ VARIANTS = {
 def test_shipped_methods_pass_with_other_options(case: str) -> None:
     name, options = VARIANTS[case]
     report = report_of("integrators", gfc.integrator(name, **options))
-    # A schedule is no step size that can be halved: what is left out says so.
     assert not report.failed, said(report)
 
 
