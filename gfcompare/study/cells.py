@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,16 +42,22 @@ class Cell:
 
         The diagnostics are not among it: they are computed from the states, and have keys of their own.
         """
+        return self.key_of(
+            self.problem.identity(), _identity(self.integrator), _identity_of_times(self.times)
+        )
+
+    def key_of(self, problem: Any, integrator: Any, times: Any) -> str:
+        """Return the key of a cell from what determines its problem, its method and its save times."""
         content = {
             "schema": SCHEMA_VERSION,
             "gfcompare": VERSION,
             "sources": fingerprint(),
             "libraries": versions(NUMERICAL),
             "study seed": self.study_seed,
-            "problem": self.problem.identity(),
-            "integrator": identity(self.integrator.options()) | provenance(self.integrator),
+            "problem": problem,
+            "integrator": integrator,
             "seeds": self.seeds,
-            "times": [t.hex() for t in self.times],
+            "times": times,
             "time limit": self.time_limit,
         }
         return _hashed(content)
@@ -69,6 +76,34 @@ class Cell:
     def label(self) -> str:
         """What the cell is called in messages."""
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
+
+
+def with_keys(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """Return cells whose keys are there: what several of them share is looked at once, and not for each."""
+    problems: dict[int, Any] = {}
+    methods: dict[int, Any] = {}
+    times: dict[int, Any] = {}
+    diagnostics: dict[int, dict[str, str]] = {}
+    for cell in cells:
+        one, two, three = id(cell.problem), id(cell.integrator), id(cell.times)
+        if one not in problems:
+            problems[one], diagnostics[one] = cell.problem.identity(), cell.diagnostic_keys
+        if two not in methods:
+            methods[two] = _identity(cell.integrator)
+        if three not in times:
+            times[three] = _identity_of_times(cell.times)
+        # As a cached property stores them.
+        vars(cell)["key"] = cell.key_of(problems[one], methods[two], times[three])
+        vars(cell)["diagnostic_keys"] = diagnostics[one]
+    return cells
+
+
+def _identity(integrator: Integrator) -> dict[str, Any]:
+    return {**identity(integrator.options()), **provenance(integrator)}
+
+
+def _identity_of_times(times: Sequence[float]) -> list[str]:
+    return [time.hex() for time in times]
 
 
 def diagnostic_key(cls: type[Quantity]) -> str:

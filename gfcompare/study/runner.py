@@ -16,7 +16,7 @@ from gfcompare.components.errors import InputError, RunError
 from gfcompare.integrators.loop import OnError, check_on_error
 from gfcompare.results import opening
 from gfcompare.study import attempts, cell_files, merging, unfinished
-from gfcompare.study.cells import Cell
+from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.claims import claimed
 from gfcompare.study.compute_cell import DIED, End
 from gfcompare.study.dispatch import Dispatch
@@ -133,7 +133,7 @@ def run_study(
     began = time.perf_counter()
     manner = manner or Manner(jobs, force, on_error)
     folder, shown = folder_of(study, output), progress or Silent()
-    cells = study.cells()
+    cells = with_keys(study.cells())
     cell_files.prepare_folder(folder)
     with claimed(folder):
         found = _compute(study, cells, cells, folder, manner, shown)
@@ -163,7 +163,7 @@ def run_shard(
     folder = folder_of(study, output)
     cell_files.prepare_folder(folder)
     with claimed(folder, shard):
-        every = study.cells()
+        every = with_keys(study.cells())
         return _compute(study, every, shard.of(every), folder, manner or Manner(), progress or Silent())
 
 
@@ -190,7 +190,7 @@ def merge_study(
     """
     began = time.perf_counter()
     folder, shown = folder_of(study, output), progress or Silent()
-    cells = study.cells()
+    cells = with_keys(study.cells())
     cell_files.prepare_folder(folder)
     with claimed(folder):
         opening.check_owner(folder, study.spec())

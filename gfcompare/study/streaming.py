@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from gfcompare.hooks.chosen_diagnostics import paired
 from gfcompare.results.schema import MACHINE, MACHINES, Variable, annotation, variables
@@ -20,6 +21,8 @@ from gfcompare.study.spec import StudySpec
 
 # Attributes of xarray's in the file: which variables are coordinates of another one.
 _COORDINATES = "coordinates"
+# Bytes that wait to be written, at the most, beside the cells of one block of seeds.
+_BUFFER = 16 << 20
 
 
 def write_group(
@@ -54,30 +57,66 @@ def write_group(
     with netCDF4.Dataset(file, "a") as whole:
         group = whole[name]
         group.set_fill_off()  # every value is written
+        writer = _Writer(group, meanings)
         for block, mine in blocks.items():
             contents = [read(mine[method]) for method in study.integrators]
             states = (states_of(content, problem.network) for content in contents)
             compared = paired(problem, study.integrators, states, study.diagnostics)
-            where = slice(place[block[0]], place[block[-1]] + 1)
-            for number, (content, values) in enumerate(zip(contents, compared, strict=True)):
-                found = {key: array for key, (_, array, _) in content.variables.items() if key in meanings}
-                for key, array in (found | values).items():
-                    if key not in known:
-                        variable = _variable(group, key, meanings[key], array)
-                        variable[number, where] = array
-                on = machines.setdefault(content.attributes.get("machine", "unknown"), len(machines))
-                _variable(group, MACHINE, MACHINES, np.empty(len(block), dtype=np.int16))[number, where] = on
+            values = [
+                {key: array for key, (_, array, _) in content.variables.items() if key in meanings} | more
+                for content, more in zip(contents, compared, strict=True)
+            ]
+            on = [machines.setdefault(one.attributes.get("machine", ""), len(machines)) for one in contents]
+            found = {key: np.stack([one[key] for one in values]) for key in values[0] if key not in known}
+            found[MACHINE] = np.repeat(np.array(on, dtype=np.int16)[:, None], len(block), axis=1)
+            writer.add(found, place[block[0]])
+        writer.flush()
         group.setncattr("machines", json.dumps(list(machines)))
 
 
-def _variable(group: Any, name: str, meaning: Variable, block: np.ndarray[Any, Any]) -> Any:
+class _Writer:
+    """Writes the variables of a group some megabytes at a time: each call of netCDF costs 0.1 ms."""
+
+    def __init__(self, group: Any, meanings: Mapping[str, Variable]) -> None:
+        self._group = group
+        self._meanings = {**meanings, MACHINE: MACHINES}
+        self._waiting: list[Mapping[str, NDArray[Any]]] = []
+        self._first = 0
+        self._bytes = 0
+
+    def add(self, values: Mapping[str, NDArray[Any]], first: int) -> None:
+        """Take the values of the next seeds, each over (integrator, seed, ...).
+
+        Parameters
+        ----------
+        values : by name of the variable
+        first : place of the first seed; the places follow one another
+        """
+        if not self._waiting:
+            self._first = first
+        self._waiting.append(values)
+        self._bytes += sum(array.nbytes for array in values.values())
+        if self._bytes > _BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for name in self._waiting[0] if self._waiting else ():
+            array = np.concatenate([values[name] for values in self._waiting], axis=1)
+            variable = _variable(self._group, name, self._meanings[name], array)
+            variable[:, self._first : self._first + array.shape[1]] = array
+        self._waiting.clear()
+        self._bytes = 0
+
+
+def _variable(group: Any, name: str, meaning: Variable, block: NDArray[Any]) -> Any:
     """Return a variable of a group, made like the one that xarray makes if it is not there.
 
-    `block` is what is to be written of it for one method, over (seed, ...).
+    `block` is a part of what is to be written of it, over (integrator, seed, ...).
     """
     if name in group.variables:
         return group.variables[name]
-    for dimension, size in zip(meaning.dims[2:], block.shape[1:], strict=True):
+    for dimension, size in zip(meaning.dims[2:], block.shape[2:], strict=True):
         if dimension not in group.dimensions:
             group.createDimension(dimension, size)
     text = block.dtype.kind in "OU"

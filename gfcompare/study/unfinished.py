@@ -18,7 +18,7 @@ from gfcompare.results.opening import check_version, unfinished_path
 from gfcompare.results.validation import faults
 from gfcompare.study.cell_files import CELL, CELLS, is_finished
 from gfcompare.study.cell_format import read
-from gfcompare.study.cells import Cell
+from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.spec import StudySpec
 
 # The attribute of the root that names the cells.
@@ -72,7 +72,7 @@ def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
 
 def finished_cells(study: StudySpec, output: Path) -> tuple[int, int]:
     """Return how many cells of a study are finished in a folder, and how many it has."""
-    cells = study.cells()
+    cells = with_keys(study.cells())
     return sum(is_finished(output, cell) for cell in cells), len(cells)
 
 

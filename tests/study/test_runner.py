@@ -24,7 +24,7 @@ from gfcompare.components.errors import MethodWarning, RunError
 from gfcompare.hooks import registry as plugins
 from gfcompare.hooks.registry import PluginWarning
 from gfcompare.study import cell_files
-from gfcompare.study.cells import Cell
+from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.failures import CellsFailedError
 from gfcompare.study.runner import run_study
 
@@ -187,6 +187,12 @@ def test_a_seed_is_a_seed_whatever_its_block(small_tree: xr.DataTree, small_stud
     stored = small_tree["sine"].to_dataset().sel(integrator="gd[step 0.05]", seed=[16])
     assert_same_bits(alone["risk"].values, stored["risk"].values, "risk")
     assert_same_bits(alone["weight_1"].values, stored["weight_1"].values, "weight_1")
+
+
+def test_keys_of_many_cells_are_those_of_each() -> None:
+    one = study(seeds=40, diagnostics=["sharpness"])
+    for cell, alone in zip(with_keys(one.cells()), one.cells(), strict=True):
+        assert (cell.key, cell.diagnostic_keys) == (alone.key, alone.diagnostic_keys)
 
 
 # ---------------------------------------------------------------------------------------------------
