@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from gfcompare.certificates.records import frame_of, stored
+from gfcompare.certificates.records import frame_of, stored, variables
 from gfcompare.certificates.states import certify_state, require_flint
 from gfcompare.certificates.verdicts import Certificate, Verdict
 from gfcompare.components.component import require
@@ -93,8 +93,8 @@ def certify(
     Examples
     --------
     >>> import gfcompare as gfc
-    >>> found = gfc.certificates.certify(gfc.open_study("results/quickstart"))
-    >>> print(found.groupby("integrator")["verdict"].value_counts())  # doctest: +SKIP
+    >>> frame = gfc.certificates.certify(gfc.open_study("results/quickstart"))  # doctest: +SKIP
+    >>> gfc.certificates.verdicts(frame)  # doctest: +SKIP
     """
     require_flint()
     tree = as_tree(tree)
@@ -121,6 +121,28 @@ def certify(
     else:
         _on_workers(tasks, workers, take)
     return frame_of(tree, at, found)
+
+
+def certified(tree: xr.DataTree | xr.Dataset, **options: Any) -> xr.DataTree:
+    """Return a result with certificates, as `gfcompare certify` has them; options as for `certify`.
+
+    Examples
+    --------
+    >>> import gfcompare as gfc
+    >>> tree = gfc.certificates.certified(gfc.open_study("results/quickstart"))  # doctest: +SKIP
+    >>> figure = gfc.figures.limits(tree)  # doctest: +SKIP
+    """
+    tree = as_tree(tree)
+    groups = variables(certify(tree, **options), tree)
+    return xr.DataTree.from_dict(
+        {"/": tree.to_dataset()}
+        | {
+            str(name): node.to_dataset()
+            .drop_dims("certified_time", errors="ignore")
+            .assign(groups[str(name)].variables)
+            for name, node in tree.children.items()
+        }
+    )
 
 
 def _time_index(data: xr.Dataset, name: str, time: float | None) -> int:

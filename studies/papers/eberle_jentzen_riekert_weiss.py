@@ -169,12 +169,17 @@ def bounded(path: Path) -> tuple[Figure, str, str]:
             largest[method] = max(largest[method], float(norm.max()))
     axes[0].set_ylabel("norm of the parameters |Θₜ|")
     axes[-1].legend(loc="lower right")
+    frame = gfc.certificates.certify(tree)
+    proved = {m: frame[(frame["integrator"] == m) & (frame["verdict"] == "limit-proven")] for m in METHODS}
+    total = len(frame) // len(METHODS)
     claim = """For networks 1-1-1 and a Lipschitz continuous target every trajectory of the normalised
     flow is bounded; for the standard flow that is an open problem (abstract of arXiv:2207.06246, 2022)."""
     shown = f"""200 networks 1-1-1 for each target, to t = 10^12; thin lines are trajectories, thick ones
     the largest norm at each time. The largest norm of all is {largest["normalized-gf"]:.3g} for the
     normalised flow and {largest["standard-gf"]:.3g} for the standard one, which is bounded here too: no
-    counterexample is seen."""
+    counterexample is seen. From the state at t = 10^12 on it is proved in ball arithmetic that the exact flow
+    converges, so stays bounded, for {len(proved["normalized-gf"])} of {total} trajectories of the normalised
+    flow and {len(proved["standard-gf"])} of the standard one (gfcompare certify)."""
     return figure, claim, shown
 
 

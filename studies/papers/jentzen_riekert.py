@@ -14,6 +14,7 @@ import writing
 from matplotlib.figure import Figure
 
 import gfcompare as gfc
+from gfcompare.certificates import certify_state
 from gfcompare.critical_points import Kind, normal_form
 from gfcompare.figures.theme import COLUMN_WIDTH, TEXT_WIDTH, context
 
@@ -55,7 +56,10 @@ def convergence() -> tuple[Figure, str, str]:
     middle.plot(times[1:-1], found["gradient_norm"][:, 1:-1].T, color=BLUE, alpha=0.35, linewidth=0.7)
     logarithmic(middle, "generalised gradient |G(Θₜ)|")
     order = np.argsort(limit[:, 0])
-    right.plot(limit[order, 0], np.arange(1, len(order) + 1), "o", color=BLUE, markersize=2.5)
+    proved = np.array([certify_state(problem, row).proven for row in found["theta"][:, -1]])[order]
+    places = np.arange(1, len(order) + 1)
+    right.plot(limit[order, 0][proved], places[proved], "o", color=BLUE, markersize=2.5)
+    right.plot(limit[order, 0][~proved], places[~proved], "o", color=ORANGE, markersize=3, fillstyle="none")
     right.set(xlabel="limit of the risk L(ϑ)", ylabel="networks, sorted", xscale="log")
     left_over = found["gradient_norm"][:, -1].max()
     claim = """For a continuous target and an input measure with a density, if a trajectory of the
@@ -65,7 +69,9 @@ def convergence() -> tuple[Figure, str, str]:
     10^20. Every norm stays below {found["parameter_norm"].max():.3g}. Left: the risk minus its value at t
     = 10^20, as long as it is above 10^-15. Middle: the gradient vanishes along every trajectory (at t =
     10^20: at most {left_over:.1e}, which is rounding). Right: the {len(limit)} limits; there are many
-    critical values, and the theorem does not say which one is reached."""
+    critical values, and the theorem does not say which one is reached. For {int(proved.sum())} of them
+    (filled) it is proved in ball arithmetic that the exact flow from the state at t = 10^20 converges, and to
+    which critical point: its risk is enclosed to 16 digits (gfcompare certify)."""
     return figure, claim, shown
 
 

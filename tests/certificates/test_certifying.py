@@ -73,6 +73,13 @@ def test_the_file_has_them_all_and_nothing_is_proved_twice(folder, monkeypatch):
     )
     assert gfc.validate(with_them) == []
 
+    wrong = with_them.copy(deep=True)
+    wrong["cubic"]["certificate_verdict"].values[...] = 99
+    assert ["certificate_verdict" in text for text in gfc.validate(wrong)] == [True]
+    lacking = tree["cubic"].to_dataset().assign(groups["cubic"].drop_vars("certificate_reason").variables)
+    lacking_tree = xr.DataTree.from_dict({"/": tree.to_dataset(), "cubic": lacking})
+    assert any("certificate_reason" in text for text in gfc.validate(lacking_tree))
+
     def never(*_):
         raise AssertionError("proved again")
 
