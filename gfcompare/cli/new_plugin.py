@@ -139,9 +139,7 @@ class Names:
 
     def context(self) -> dict[str, Any]:
         """Return all of them, for a template."""
-        keys = (
-            "kind", "name", "short", "component", "distribution", "module", "cls", "noun", "article"
-        )  # fmt: skip
+        keys = ["kind", "name", "short", "component", "distribution", "module", "cls", "noun", "article"]
         study = f"{self.name}-study"
         more = {"version": VERSION, "summary": _SUMMARIES[self.kind], "study": study}
         return {key: getattr(self, key) for key in keys} | more

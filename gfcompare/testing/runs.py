@@ -147,6 +147,7 @@ class FaultyProblem(Problem):
     """
 
     _hits: int = 0
+    _raises: bool = False
 
     @property
     def hits(self) -> int:
@@ -174,8 +175,6 @@ class FaultyProblem(Problem):
         if self._raises:
             raise ArithmeticError("planted by the conformance suite")
         return np.where(bad[..., None], np.nan, values)
-
-    _raises: bool = False
 
     @classmethod
     def like(cls, given: Sample, *, raises: bool) -> Sample:
