@@ -137,14 +137,15 @@ def basin(near: Neighbourhood) -> Basin:
 
 def _start(hessian: arb_mat, inverse_factor: arb_mat) -> Array | None:
     """Return C V d^-1/2, eigenvectors and eigenvalues of C^T H C: then |C^-1 Z| is easy to bound."""
-    try:
-        C = np.linalg.inv(to_floats(inverse_factor))
-        product = C.T @ to_floats(hessian) @ C
-        values, vectors = np.linalg.eigh(0.5 * product + 0.5 * product.T)
-    except np.linalg.LinAlgError:
-        return None
-    floor = 1e-17 * np.abs(values).max(initial=0.0)
-    result = np.asarray(C @ vectors / np.sqrt(np.maximum(np.abs(values), floor or 1.0)))
+    with np.errstate(all="ignore"):
+        try:
+            C = np.linalg.inv(to_floats(inverse_factor))
+            product = C.T @ to_floats(hessian) @ C
+            values, vectors = np.linalg.eigh(0.5 * product + 0.5 * product.T)
+        except np.linalg.LinAlgError:
+            return None
+        floor = 1e-17 * np.abs(values).max(initial=0.0)
+        result = np.asarray(C @ vectors / np.sqrt(np.maximum(np.abs(values), floor or 1.0)))
     return result if np.isfinite(result).all() else None
 
 

@@ -43,13 +43,16 @@ def spectrum(matrix: arb_mat) -> Spectrum:
     which the eigenvalues are 1 or -1 up to less than 1 (Sylvester): small eigenvalues have signs too.
     """
     size = matrix.nrows()
-    values, vectors = np.linalg.eigh(_symmetric(to_floats(matrix)))
+    nothing = arb(0, arb.pos_inf())
+    floats = _symmetric(to_floats(matrix))
+    if not np.isfinite(floats).all():
+        return Spectrum(nothing, nothing, 0, 0)
+    values, vectors = np.linalg.eigh(floats)
     Q = to_matrix(vectors)
     diagonal = arb_mat(size, size, [float(values[k // size]) * (k % (size + 1) == 0) for k in range(size**2)])
     error = norm_bound(Q.transpose() * matrix * Q - diagonal)
     skew = norm_bound(Q.transpose() * Q - identity(size))
     if not skew < 1:
-        nothing = arb(0, arb.pos_inf())
         return Spectrum(nothing, nothing, 0, 0)
     stretch = arb(1, skew)
     ends = [arb(float(values[k]), error) / stretch for k in (0, -1)]

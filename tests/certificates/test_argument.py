@@ -99,6 +99,46 @@ def test_no_earlier_certificate_is_contradicted_by_a_later_one(target, flow):
     assert proved > 5
 
 
+@pytest.mark.parametrize("flow", ["standard", "normalized"])
+def test_early_certificates_of_random_states_hold_later(flow):
+    """States at t = 5 and 30, where what is proved is no matter of course: risks and lengths hold later."""
+    proved = 0
+    for seed, target in enumerate((gfc.targets.Sine(), gfc.targets.Step(location=0.4))):
+        problem = _problem(2, target)
+        theta = np.random.default_rng(seed).normal(size=(24, 7))
+        start = problem.network.normalize(theta) if flow == "normalized" else theta
+        name = {"standard": "standard-gf", "normalized": "normalized-gf"}[flow]
+        data = gfc.integrate(problem, gfc.integrator(name, rtol=1e-8), start, [0.0, 5.0, 30.0, 1e8])
+        states, risk = gfc.parameters(data), data["risk"].values
+        for m in range(len(states)):
+            for k in (1, 2):
+                found = certify_state(problem, states[m, k], flow)
+                if found.proven and set(found.kinds) != {"dead"}:
+                    proved += 1
+                    assert found.limit_risk_low - 1e-7 < risk[m, -1] < found.limit_risk_high + 1e-7
+                    for later in states[m, k + 1 :]:
+                        moved = np.linalg.norm(later - states[m, k])
+                        assert moved <= found.remaining_length + 1e-6  # the tolerance of the flow
+    assert proved >= 4
+
+
+def test_states_of_any_size_have_a_verdict():
+    rng = np.random.default_rng(0)
+    problem = _problem(3, gfc.targets.Step(location=0.4))
+    for kind in range(60):
+        theta = rng.normal(size=10)
+        if kind % 3 == 0:
+            theta *= 10.0 ** rng.integers(-300, 300, size=10)
+        elif kind % 3 == 1:
+            theta *= 10.0 ** rng.integers(-12, 12, size=10)
+        else:
+            theta = np.round(np.where(rng.random(10) < 0.4, 0.0, theta))
+        for flow in ("standard", "normalized"):
+            found = certify_state(problem, theta, flow)
+            assert found.reason
+            assert not found.limit_risk_low > found.limit_risk_high
+
+
 def test_a_later_state_lies_within_the_remaining_length_and_the_rate():
     problem = _problem(2)
     states = _ends(problem, "standard", 8, [0.0, 1e2, 2e2, 4e2])
