@@ -270,7 +270,13 @@ def campaign(first: int, problems: int, seeds: int) -> Iterator[tuple[tuple[str,
 
 
 def numbers(
-    arguments: list[str], program: str, about: str | None, what: str, count: int, seeds: int
+    arguments: list[str],
+    program: str,
+    about: str | None,
+    what: str,
+    count: int,
+    seeds: int,
+    spread: bool = False,
 ) -> argparse.Namespace:
     """Return how many random problems, seeds of each, and from which problem on, as they were asked for.
 
@@ -281,6 +287,7 @@ def numbers(
     about : its description
     what : the option of the number of problems, such as "problems"
     count, seeds : their numbers by default
+    spread : whether one problem of each ten may be asked for
     """
     parser = argparse.ArgumentParser(prog=program, description=about)
     parser.add_argument(f"--{what}", type=int, default=count, help=f"random problems; {count} by default")
@@ -288,15 +295,26 @@ def numbers(
         "--seeds", type=int, default=seeds, help=f"initial networks of each; {seeds} by default"
     )
     parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
+    if spread:
+        about_spread = "one problem of each ten, with one hidden layer on an interval"
+        parser.add_argument("--spread", action="store_true", help=about_spread)
     return parser.parse_args(arguments)
+
+
+def chosen(first: int, problems: int, spread: bool) -> list[int]:
+    """Return the problems' numbers: in turn, or of each ten one with one hidden layer on an interval."""
+    if spread:
+        return [first + 10 * k + k % 7 for k in range(problems)]
+    return list(range(first, first + problems))
 
 
 def main(arguments: list[str]) -> None:
     """Run the campaign and print its table."""
-    options = numbers(arguments, "python -m benchmarks truth", __doc__, "problems", 600, 8)
+    options = numbers(arguments, "python -m benchmarks truth", __doc__, "problems", 600, 8, spread=True)
     began, totals = time.perf_counter(), {}
-    for key, counts in campaign(options.first, options.problems, options.seeds):
-        totals.setdefault(key, Counter()).update(counts)
+    for number in chosen(options.first, options.problems, options.spread):
+        for key, counts in campaign(number, 1, options.seeds):
+            totals.setdefault(key, Counter()).update(counts)
     print(f"{options.problems} problems, {options.seeds} seeds, {time.perf_counter() - began:.0f} s\n")
     print("| flow | solver | rtol | " + " | ".join(_COLUMNS) + " |")
     print("|---" * (3 + len(_COLUMNS)) + "|")

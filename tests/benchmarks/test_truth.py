@@ -22,3 +22,14 @@ def test_nothing_is_wrong_without_a_word(number: int) -> None:
         total.update(counts)
     assert 4 * total["judged"] > total["trajectories"]
     assert {name: total[name] for name in COUNTED} == dict.fromkeys(COUNTED, 0)
+
+
+def test_problems_that_are_spread_are_on_an_interval_with_one_hidden_layer() -> None:
+    numbers = truth.chosen(0, 20, spread=True)
+    assert len(set(numbers)) == 20
+    for number in numbers:
+        problem = truth.setting(number, 1).problem
+        assert problem.network.depth == 2
+        assert problem.network.inputs == 1
+        assert problem.smooth
+    assert truth.chosen(5, 3, spread=False) == [5, 6, 7]
