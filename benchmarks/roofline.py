@@ -19,7 +19,7 @@ from benchmarks.peers.ours import problem_of
 from benchmarks.peers.task import Array, Task
 from gfcompare.kernels import line
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.descent import move
+from gfcompare.kernels.descent import update
 from gfcompare.kernels.sorting import sort_pairs
 from gfcompare.piecewise.antiderivatives import line_data
 from gfcompare.system import threads
@@ -250,7 +250,7 @@ def _there_and_back(n, data, theta, direction, gradient, work, last):
         if k % 500 == 0:
             size = -size
         _first_parts(data, theta, gradient, work, last)
-        move(theta, direction, size)
+        update(theta, direction, size)
 
 
 @entry

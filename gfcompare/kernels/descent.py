@@ -17,7 +17,7 @@ from gfcompare.kernels.random import fill_uniform
 
 
 @leaf_sum
-def move(theta, gradient, step_size):
+def update(theta, gradient, step_size):
     """Theta -= step_size * gradient; return |theta|^2, which is not finite if theta is not."""
     square = 0.0
     for p in range(theta.shape[0]):
@@ -43,7 +43,7 @@ def step(widths, theta, gradient, step_size, normalize, bound, norms):
     """
     if normalize:
         tangent(widths, theta, gradient)
-    square = move(theta, gradient, step_size)
+    square = update(theta, gradient, step_size)
     if normalize:
         retract_rows(widths, theta, norms)
         square = square_norm(theta)
@@ -55,7 +55,7 @@ def _step_on_line(theta, gradient, step_size, normalize, bound, norms):
     """As `step`, of a network with one input and one hidden layer; overwrites `norms`, (H,)."""
     if normalize:
         tangent_layer(theta, gradient, 0, 1, norms.shape[0])
-    square = move(theta, gradient, step_size)
+    square = update(theta, gradient, step_size)
     if normalize:
         retract_line(theta, norms)
         if not square <= bound * bound:  # a step along M lengthens rows: now it may be within
