@@ -100,7 +100,7 @@ step_size = 0.1
 #: What it does, the status of its trajectories, a part of their message.
 ACTS: dict[str, tuple[Status, str]] = {
     "raise": (Status.FAILED, "ArithmeticError: deliberately wrong ("),
-    "nan": (Status.DIVERGED, "after flow time"),
+    "nan": (Status.DIVERGED, "flow time"),
     "loop": (Status.TIME_LIMIT, "ended from outside after"),
     "hold": (Status.TIME_LIMIT, "ended from outside after"),
     "exit": (Status.FAILED, "the process that computed it died each time"),
