@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from gfcompare.components.errors import InputError
+from gfcompare.components.errors import InputError, RunError
 from gfcompare.system.writing import Stamp, stamp, write_whole
 
 #: Whether the content of a file was compared with its checksum, or there is none.
@@ -45,7 +45,15 @@ def write_sealed(path: Path, write: Callable[[Path], None], last: Callable[[], N
     """
 
     def sealed(temporary: Path) -> None:
-        write(temporary)
+        try:
+            write(temporary)
+        except RunError:
+            raise
+        except RuntimeError as error:  # of netCDF, for whatever the system says
+            raise RunError(
+                f"{path}: could not be written ({error}): the disk is full, or files may not be so large. "
+                "What is finished is kept; the same command goes on from there."
+            ) from error
         with temporary.open("rb+") as file:
             file.write(_trailer(_digest(file, temporary.stat().st_size)))
         last()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +129,27 @@ def test_a_result_without_a_checksum_opens_with_a_remark(
         data.setncattr("note", "of another program")
     assert checksum.check(path) == "none"
     assert gfc.open_study(path).attrs["note"] == "of another program"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
+def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, resource, signal, sys, numpy as np, xarray as xr\n"
+        "from gfcompare.components.errors import RunError\n"
+        "from gfcompare.results.checksum import write_sealed\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "data = xr.Dataset({'x': ('y', np.arange(10_000.0))})\n"
+        "path = pathlib.Path(sys.argv[1], 'result.nc')\n"
+        "try:\n"
+        "    write_sealed(path, lambda temporary: data.to_netcdf(temporary, engine='netcdf4'))\n"
+        "except (RunError, OSError) as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "could not be written" in done.stdout or "File too large" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_files_have_no_checksum(tmp_path: Path) -> None:

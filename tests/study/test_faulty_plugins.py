@@ -62,7 +62,7 @@ FAULTY = textwrap.dedent('''\
             if self.act == "memory":
                 held = []
                 while True:
-                    held.append(np.ones(2**24))
+                    held.append(np.empty(2**26))  # which is not touched: the limit counts it
             if self.act == "state":
                 np.seterr(all="raise")
                 np.random.seed(0)
@@ -99,8 +99,8 @@ step_size = 0.1
 
 #: What it does, the status of its trajectories, a part of their message.
 ACTS: dict[str, tuple[Status, str]] = {
-    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong (faulty.py, line "),
-    "nan": (Status.DIVERGED, "not finite"),
+    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong ("),
+    "nan": (Status.DIVERGED, "flow time"),
     "loop": (Status.TIME_LIMIT, "ended from outside after"),
     "hold": (Status.TIME_LIMIT, "ended from outside after"),
     "exit": (Status.FAILED, "the process that computed it died each time"),
@@ -137,8 +137,11 @@ def test_a_faulty_plugin_costs_only_its_own_cells(tmp_path: Path, act: str, righ
     for name in ("sine", "step"):
         data = tree[name].to_dataset()
         theirs, ours = (data.sel(integrator=method) for method in ("faulty", "gd"))
-        assert (theirs["status"] == status).all(), theirs["message"].values
-        assert all(message in str(text) for text in theirs["message"].values), theirs["message"].values
+        # Networks that start at a critical point end before any step, unless their process is lost.
+        moving = theirs["status"].values != Status.STATIONARY
+        assert moving.sum() > 12
+        assert (theirs["status"].values[moving] == status).all(), theirs["message"].values
+        assert all(message in str(text) for text in theirs["message"].values[moving])
         expected = right[name].to_dataset().sel(integrator="gd")
         for variable in ("risk", "weight_1", "bias_2", "steps", "status", "gradient_norm"):
             np.testing.assert_array_equal(ours[variable].values, expected[variable].values)
