@@ -163,9 +163,10 @@ def spurious_minima(sizes: tuple[int, ...] = SIZES, runs: int | None = None) -> 
     largest = exact[sizes[-1]]
     middle.hist(largest.risks, bins=np.geomspace(1e-8, 1.0, 50), color=BLUE)
     middle.set(xscale="log", xlabel=f"final risk, k = H = {sizes[-1]}", ylabel="runs")
-    for found, colour in ((exact, BLUE), (wider, ORANGE)):
-        curvatures = np.concatenate([ends.smallest for ends in found.values()])
-        right.hist(curvatures, bins=np.linspace(-0.01, 0.1, 45), color=colour, alpha=0.8)
+    curvatures = [np.concatenate([e.smallest for e in found.values()]) for found in (exact, wider)]
+    bins = np.histogram_bin_edges(np.concatenate(curvatures), 45)  # that leave out none
+    for values, colour in zip(curvatures, (BLUE, ORANGE), strict=True):
+        right.hist(values, bins=bins, color=colour, alpha=0.8)
     right.axvline(0.0, color=GREY, linewidth=0.8)
     right.set(xlabel="smallest eigenvalue of the Hessian", ylabel="spurious ends")
     every = [*exact.values(), *wider.values()]
