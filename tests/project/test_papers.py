@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from support import PATIENCE, ROOT
 
@@ -72,5 +73,26 @@ def test_the_script_on_spurious_minima_draws_its_figure(
     monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
     script = importlib.import_module("safran_shamir")
     with script.context():
-        script.writing.write(tmp_path, "spurious_minima", *script.spurious_minima((6, 8), 12))
+        *figure, rows = script.spurious_minima((6, 8), 12)
+        script.writing.write(tmp_path, "spurious_minima", *figure)
     check_drawn(tmp_path, "spurious_minima")
+    assert [line.split(" | ")[:3] for line in rows.splitlines()[2:]] == [
+        ["| 6", "6", "12"],
+        ["| 8", "8", "12"],
+        ["| 6", "7", "12"],
+        ["| 8", "9", "12"],
+    ]
+
+
+def test_types_of_spurious_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minimum, a saddle, and what rounding does not tell from either; a wider student has none."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    script = importlib.import_module("safran_shamir")
+    few = np.array([0.1, 0.1, 0.1, 0.0])
+    largest = np.full(3, 10.0)
+    ends = script.Ends(few, np.full(4, 1e-7), np.array([0.05, -0.05, 1e-12]), largest, np.zeros(3))
+    assert ends.types == (1, 1, 1)
+    assert ends.spurious.tolist() == [True, True, True, False]
+    low, high = ends.interval
+    assert low == pytest.approx(0.3006, abs=1e-4)  # Wilson: (p + z^2 / 2n -+ ...) / (1 + z^2 / n), by hand
+    assert high == pytest.approx(0.9544, abs=1e-4)
