@@ -577,8 +577,10 @@ def test_force_computes_what_is_finished(tmp_path: Path) -> None:
     run_study(small, tmp_path, jobs=1)
     (cell,) = (tmp_path / "cells").glob("*.cell")
     cell.write_bytes(b"spoilt")
-    with pytest.raises(gfc.InputError, match="damaged"):
-        run_study(small, tmp_path, jobs=1)
+    mended = run_study(small, tmp_path, jobs=1)
+    assert (mended.computed, mended.reused) == (1, 0)
+    again = run_study(small, tmp_path, jobs=1)
+    assert (again.computed, again.reused) == (0, 1)
     again = run_study(small, tmp_path, jobs=1, force=True)
     assert (again.computed, again.reused) == (1, 0)
     assert gfc.validate(again.tree) == []

@@ -478,7 +478,7 @@ def test_a_slow_mode_beside_rounding_is_no_rest(kind, on_manifold):
     off[-1] = 0.0 if kind == "frozen" or not on_manifold else 1e-13
     if not off.any():
         pytest.skip("flows on M with frozen parameters have no exact Hessian of their own")
-    still, sizes = stationary(problem, np.stack([theta, theta + off]), on_manifold)
+    still, sizes, _ = stationary(problem, np.stack([theta, theta + off]), on_manifold)
     assert still.tolist() == [True, False]
     assert sizes[1] > 1e-15
 

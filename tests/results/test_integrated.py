@@ -82,7 +82,7 @@ def test_it_is_what_a_study_stores(tmp_path: Path) -> None:
     tree = as_tree(data)
     assert list(tree.children) == ["sine"]
     own = tree["sine"].to_dataset()
-    assert set(own.variables) == set(stored.variables)
+    assert {*own.variables, "machine"} == set(stored.variables)
     for name in own.variables:
         assert own[name].dims == stored[name].dims
         if name not in ("wall_time", "message"):

@@ -110,7 +110,10 @@ def test_paths_in_a_study_file(home: Path) -> None:
 
 
 def test_no_function_leaves_a_path_as_it_was_given() -> None:
-    """What the signature calls a path from outside (`str | Path`) goes through `user_path`."""
+    """What the signature calls a path from outside (`str | Path`) goes through `user_path`.
+
+    Folders of results do so in `folder_of`.
+    """
     for module in (
         figures.saving,
         statistics.writing,
@@ -125,7 +128,9 @@ def test_no_function_leaves_a_path_as_it_was_given() -> None:
                 continue
             hints = {str(hint) for hint in inspect.get_annotations(function).values()}
             if any("str | Path" in hint for hint in hints):
-                assert "user_path(" in inspect.getsource(function), f"{module.__name__}.{name}"
+                source = inspect.getsource(function)
+                there = "user_path(" in source or "folder_of(" in source
+                assert there, f"{module.__name__}.{name}"
 
 
 def test_the_parser_says_what_is_wrong() -> None:

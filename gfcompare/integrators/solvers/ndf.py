@@ -156,6 +156,7 @@ class CompiledFlow:
         times[running] = time
         for m in statuses:
             times[m] = tables.clocks[m, 0]
+        undecided = tables.dormant[:, breakpoint_growth.UNDECIDED]
         result = state.replace(
             theta=theta,
             time=times,
@@ -163,12 +164,8 @@ class CompiledFlow:
             rejected_steps=tables.counts[:, 4].copy(),
             smallest_step=np.where(np.isfinite(tables.clocks[:, 2]), tables.clocks[:, 2], np.nan),
             solver_state=replace(self, tables=tables, settled=settled),
+            messages=self._messages(state, tables) if undecided.any() else state.messages,
         )
-        remarks = self._remarks(tables)
-        said = [
-            old if not now else new for old, new, now in zip(state.messages, remarks, running, strict=True)
-        ]
-        result = result.replace(messages=tuple(said))
         for m, end in statuses.items():
             status = end
             if status is Status.STEP_TOO_SMALL and not np.isfinite(tables.differences[m]).all():
@@ -181,7 +178,7 @@ class CompiledFlow:
             growth = last.growth if last is not None and status is Status.STATIONARY else 0.0
             # Deviations that have hardly grown by then make no difference.
             at_rest = remark_at_rest(growth) if growth * (time - times[m]) > 1.0 else ""
-            message = "; ".join(filter(None, (message, remarks[m], at_rest)))
+            message = "; ".join(filter(None, (message, result.messages[m], at_rest)))
             result = result.terminate(np.arange(len(running)) == m, status, message)
         return result
 
@@ -245,11 +242,13 @@ class CompiledFlow:
         )
         return np.asarray(self.settings.atol * sizes[0] + self.settings.rtol * np.abs(theta))
 
-    def _remarks(self, tables: FlowTables) -> list[str]:
-        """Return for each trajectory what there is to say of it, empty if nothing."""
+    def _messages(self, state: State, tables: FlowTables) -> tuple[str, ...]:
+        """Return the messages of the state, and for each trajectory that runs what there is to say of it."""
         since = tables.dormant[:, breakpoint_growth.UNDECIDED]
-        first = np.where(since > 0.0, since, np.inf).min(axis=1)
-        return [remark(t, self.settings.rtol) if t < np.inf else "" for t in first.tolist()]
+        first = np.where(since > 0.0, since, np.inf).min(axis=1).tolist()
+        remarks = (remark(t, self.settings.rtol) if t < np.inf else "" for t in first)
+        every = zip(state.messages, remarks, state.running, strict=True)
+        return tuple(new if running else old for old, new, running in every)
 
     def _settle(
         self, problem: CountedProblem, tables: FlowTables, near: Linearized, m: int, time: float, theta: Array
