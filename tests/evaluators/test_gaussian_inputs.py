@@ -209,7 +209,7 @@ def test_descent_in_compiled_code_is_descent(normalize):
     assert problem.descend(theta, np.full(5, 1e3), bound=1e3)[1].max() < 5
 
 
-@pytest.mark.sampled("normalized-gf")
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_keep_what_they_must(name):
     problem = problem_of(TARGETS["teacher"], MEASURES["full"], 5)

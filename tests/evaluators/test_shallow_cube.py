@@ -521,6 +521,7 @@ def test_descent_stops_at_the_bound() -> None:
     assert taken[0] < 200
 
 
+@pytest.mark.thorough
 def test_a_flow_agrees_with_scipy_on_the_oracle() -> None:
     # Both the solver and the gradient are others: quadrature on cells, and an explicit method of order 8.
     target, widths = polynomial(2), (3, 2, 1)
@@ -538,6 +539,7 @@ def test_a_flow_agrees_with_scipy_on_the_oracle() -> None:
     assert np.abs(ours[..., -1, :] - found.y[:, -1]).max() < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_to_long_times_agree_with_another_solver(name: str) -> None:
     problem = cube(polynomial(3, box=CUBE), 8, CUBE)

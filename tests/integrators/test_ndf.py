@@ -170,6 +170,7 @@ DENSE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", DENSE)
 def test_direct_linear_algebra_from_the_start(kind, name):
@@ -201,7 +202,7 @@ def test_direct_linear_algebra_from_the_start(kind, name):
     assert (velocities < 4.0).all()  # beside one Hessian, which counts as P: rarely a second one
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", DENSE)
 def test_long_times_with_an_exact_hessian(kind, name):
