@@ -82,7 +82,7 @@ CASES = {
             _bell,
             -1.0,
             1.5,
-            count=32,
+            count=48,
         ),
     ),
 }

@@ -515,7 +515,14 @@ def test_quadrature_error_is_drawn_up_to_its_largest_value(cube):
 @pytest.mark.thorough
 def test_deep_networks(deep):
     found = draw_all(deep)
-    others = {"test_risk", "quadrature_error", "cylinder", "distance_to_own_flow", "risk_by_option"}
+    others = {
+        "test_risk",
+        "quadrature_error",
+        "cylinder",
+        "distance_to_own_flow",
+        "risk_by_option",
+        "limits",
+    }
     assert set(found) == {cls.name for cls in figures_of_gfcompare()} - others
     group = only(deep)
     assert (group["distance_to_manifold"].sel(integrator="normalized-gf") < 1e-13).all()
@@ -620,7 +627,7 @@ PARTED = ("risk", "final_risk", "fit", "breakpoints")
 def drawn(mixed, request):
     """Figures of all problems: those that show every kind of problem otherwise, and all."""
     found = draw_all(mixed, request.param)
-    others = ("cylinder", "distance_to_own_flow", "risk_by_option")
+    others = ("cylinder", "distance_to_own_flow", "risk_by_option", "limits")
     assert list(found) == [
         cls.name
         for cls in figures_of_gfcompare()
