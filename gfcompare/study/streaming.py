@@ -48,7 +48,10 @@ def write_group(
         "seed": ("seed", np.array(seeds, dtype=np.int64), dict(annotation("seed", meanings["seed"]))),
         "time": ("time", np.array(cells[0].times), dict(annotation("time", meanings["time"]))),
     }
-    about.assign_coords(known).to_netcdf(file, engine="netcdf4", mode="a", group=name)
+    # Readers show dimensions in this order: those of trajectories come before those of the problem's portrait.
+    methods = [key for key, variable in about.variables.items() if variable.dims == ("integrator",)]
+    first, portrait = about[methods].assign_coords(known), about.drop_vars(methods)
+    first.to_netcdf(file, engine="netcdf4", mode="a", group=name)
     blocks: dict[tuple[int, ...], dict[str, Cell]] = {}
     for cell in cells:
         blocks.setdefault(cell.seeds, {})[cell.integrator_name] = cell
@@ -72,6 +75,7 @@ def write_group(
             writer.add(found, place[block[0]])
         writer.flush()
         group.setncattr("machines", json.dumps(list(machines)))
+    portrait.to_netcdf(file, engine="netcdf4", mode="a", group=name)
 
 
 class _Writer:

@@ -158,7 +158,7 @@ def test_info_of_a_result(ran: tuple[Path, subprocess.CompletedProcess[str]]) ->
     done = in_process("info", ran[0] / "out" / "result.nc")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"made 20\d\d-.* with gfcompare {re.escape(gfc.__version__)}, schema ", done.stdout)
-    assert re.search(r"^  a step: .*integrator 3, seed 2, time 4, neuron_1 3", done.stdout, re.MULTILINE)
+    assert "a step: integrator 3, seed 2, time 4, neuron_1 3" in done.stdout
     assert re.search(r"^sine +gd ", done.stdout, re.MULTILINE)
 
 
