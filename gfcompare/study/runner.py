@@ -186,9 +186,12 @@ def merge_study(
     Raises
     ------
     InputError
-        if cells are missing
+        if cells are missing, or a folder to take cells from has none
     """
     began = time.perf_counter()
+    for other in others:
+        if not (other / cell_files.CELLS).is_dir():
+            raise InputError(f"no cells in {str(other)!r}: expected the folder of a run, with cells/ in it.")
     folder, shown = folder_of(study, output), progress or Silent()
     cells = with_keys(study.cells())
     cell_files.prepare_folder(folder)

@@ -48,7 +48,7 @@ def write_group(
         "seed": ("seed", np.array(seeds, dtype=np.int64), dict(annotation("seed", meanings["seed"]))),
         "time": ("time", np.array(cells[0].times), dict(annotation("time", meanings["time"]))),
     }
-    # Readers show dimensions in this order: those of trajectories come before those of the problem's portrait.
+    # Readers show dimensions in this order: those of trajectories before those of the problem's portrait.
     methods = [key for key, variable in about.variables.items() if variable.dims == ("integrator",)]
     first, portrait = about[methods].assign_coords(known), about.drop_vars(methods)
     first.to_netcdf(file, engine="netcdf4", mode="a", group=name)

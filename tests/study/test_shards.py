@@ -88,6 +88,12 @@ def test_a_damaged_cell_of_another_folder_is_not_taken_in(tmp_path: Path) -> Non
         merge_study(study(), tmp_path / "a", others=[tmp_path / "b"])
 
 
+def test_a_folder_without_cells_is_refused(study_file: Write, tmp_path: Path) -> None:
+    done = in_process("merge", study_file(), "--output", tmp_path / "out", "--from", tmp_path / "elsewhere")
+    refused(done, "no cells in", "elsewhere", "expected the folder of a run")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_commands(study_file: Write, tmp_path: Path) -> None:
     path, out = study_file(("seeds = 2", "seeds = 20")), tmp_path / "out"
     done = in_process("run", path, "--output", out, "--shard", "1/2", "--jobs", 1)
