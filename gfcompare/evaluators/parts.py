@@ -54,7 +54,7 @@ class ProblemParts:
 
     @cached_property
     def values(self) -> Array:
-        """What is to be learnt on the points of a measure on points, shape (N, K)."""
+        """Return the target values at the points of a measure on points, shape (N, K)."""
         if not isinstance(self.measure, PointMeasure):
             raise InputError("only a measure on points has values on them.")
         if not isinstance(self.target, Labels):

@@ -208,8 +208,8 @@ def test_direct_linear_algebra_from_the_start(kind, name):
 def test_long_times_with_an_exact_hessian(kind, name):
     """To 10^12 in few steps, the risk non-increasing to rounding; at 10^10 near what a tight tolerance finds.
 
-    Not later: rounding of the velocity, 10^-16, moves parameters by 10^-4 until 10^12, and at rtol 10^-9 a step
-    in which that is below the tolerance is no longer than 10^6.
+    Not later: rounding of the velocity, 10^-16, moves parameters by 10^-4 until 10^12, and at rtol 10^-9 a
+    step in which that is below the tolerance is no longer than 10^6.
     """
     problem = DENSE[kind]
     theta, times = networks(problem, 3), np.geomspace(1e-3, 1e12, 31)
