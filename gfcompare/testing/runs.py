@@ -16,10 +16,14 @@ from gfcompare.integrators.loop import run_block
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Array
 from gfcompare.problem import Problem
+from gfcompare.testing.records import Broken
 from gfcompare.testing.sample_problems import Sample
 
 #: Save times: a few hundred steps of 0.01, a few iterations of a method that counts those.
 TIMES = (0.0, 2.0, 4.0)
+
+#: Gradients that a reference takes at most; a smooth one takes some thousands.
+_MOST_EVALUATIONS = 100_000
 
 #: What rounding may do to numbers of size 1 in some hundred steps.
 ROUNDING = 1e-10
@@ -81,8 +85,14 @@ def reference(given: Sample, time: float, *, normalized: bool) -> Array:
     nothing of the shipped methods is used, and of gfcompare the gradient alone.
     """
     problem, network = given.problem, given.problem.network
+    left = iter(range(_MOST_EVALUATIONS, -1, -1))
 
     def velocity(_: float, theta: Array) -> Array:
+        if not next(left):
+            raise Broken(
+                f"a gradient is continuous along a flow; here SciPy's DOP853 asks for more than "
+                f"{_MOST_EVALUATIONS} of them to get to time {time:g}. Look for what jumps in it."
+            )
         gradient = problem.gradient(theta)
         return -network.project(network.retract(theta), gradient) if normalized else -gradient
 
