@@ -65,7 +65,8 @@ def samples(subject: Subject) -> list[Sample]:
     """
     check_declared(subject)
     measures, extra = (tuple(subject.setting(key, ())) for key in ("measures", "targets"))
-    chosen = _chosen(subject.cls, measures, extra)
+    cls: Any = subject.cls
+    chosen = _chosen(cls, measures, extra)
     if not chosen:
         raise NotApplicable("it applies to none of the sample problems")
     return list(chosen)

@@ -151,13 +151,14 @@ def tallied() -> Iterator[dict[str, int]]:
 
 
 class FaultyProblem(Problem):
-    """A problem that misbehaves where the output bias is above 40: its gradient is NaN, or raises.
+    """A problem that misbehaves where the output bias is above 40: its gradient is no number, or raises.
 
     `hits` counts how often that happened. It has no compiled flow, so that flows ask for the gradient.
     """
 
     _hits: int = 0
     _raises: bool = False
+    _bad: float = np.nan
 
     @property
     def hits(self) -> int:
@@ -170,11 +171,11 @@ class FaultyProblem(Problem):
         return False
 
     def gradient(self, theta: Any) -> Array:
-        """Return the gradient, NaN for rows that misbehave."""
+        """Return the gradient, NaN or infinite for rows that misbehave."""
         return self._spoilt(super().gradient(theta), theta)
 
     def sample_gradient(self, theta: Any, batch_size: int, rng: np.random.Generator) -> Array:
-        """Return an estimate of the gradient, NaN for rows that misbehave."""
+        """Return an estimate of the gradient, NaN or infinite for rows that misbehave."""
         return self._spoilt(super().sample_gradient(theta, batch_size, rng), theta)
 
     def _spoilt(self, values: Array, theta: Any) -> Array:
@@ -184,13 +185,13 @@ class FaultyProblem(Problem):
         self._hits += 1
         if self._raises:
             raise ArithmeticError("planted by the conformance suite")
-        return np.where(bad[..., None], np.nan, values)
+        return np.where(bad[..., None], self._bad, values)
 
     @classmethod
-    def like(cls, given: Sample, *, raises: bool) -> Sample:
+    def like(cls, given: Sample, *, raises: bool = False, value: float = np.nan) -> Sample:
         """Return a sample whose second trajectory starts where the problem misbehaves."""
         problem = cls(given.problem.network, given.problem.target, given.problem.measure)
-        problem._raises = raises
+        problem._raises, problem._bad = raises, value
         theta = given.theta.copy()
         theta[1, -1] = 50.0
         return Sample(problem, theta)
