@@ -20,7 +20,6 @@ from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.order import choose
 from gfcompare.evaluators.parts import ProblemParts, finite_values
 from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule
-from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
@@ -361,8 +360,7 @@ class Problem:
     def _test(self) -> OnPoints:
         points, values = self.test_points
         weights = np.full(len(points), 1.0 / len(points))
-        sampler = OfTarget(self._measure, self._target)  # nothing is drawn
-        return OnPoints(self._network, sampler, points, values, weights)
+        return OnPoints(self._network, self._parts.draw, points, values, weights)  # nothing is drawn
 
     def test_risk(self, theta: ArrayLike) -> Array:
         """Return the mean of |N - y|^2 over the points held out, shape (...), at theta, shape (..., P)."""

@@ -55,8 +55,7 @@ class OnSegment(gfc.Evaluator):
 
     def __init__(self, parts):
         measure, target = parts.measure, parts.target
-        super().__init__(parts.network, sampler=self._sample)
-        self.measure, self.target = measure, target
+        super().__init__(parts.network, parts.draw)
         self.begin, self.end = np.array(measure.begin, dtype=float), np.array(measure.end, dtype=float)
         d, hidden, outputs = parts.network.widths
         self.first = d * hidden  # the parameters before this one are the weights of layer 1
@@ -65,11 +64,6 @@ class OnSegment(gfc.Evaluator):
 
     def points(self, s):
         return self.begin + np.asarray(s)[..., None] * (self.end - self.begin)
-
-    def _sample(self, streams, count):
-        points = self.measure.draw(streams, count)
-        values = self.target.at(points.reshape(-1, points.shape[-1]))
-        return points, values.reshape(*points.shape[:2], -1)
 
     def restricted(self, thetas):
         """Return the parameters of the network along the segment: weights W (e - b), biases a + W b."""

@@ -32,9 +32,7 @@ def check(
     plugin: PluginFiles = None,
     kind: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND", help=f"Only this kind: {', '.join(k for k in KINDS if k != 'evaluators')}."
-        ),
+        typer.Option(metavar="KIND", help=f"Only this kind: {', '.join(KINDS)}."),
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -44,16 +42,23 @@ def check(
         list[str] | None,
         typer.Option(metavar="CHECK", help="Make this check only. May be repeated."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Check all that is installed, gfcompare's own included.")
+    ] = False,
 ) -> None:
     """Check that a method, target, measure, ... keeps the contract of plugins; exit code 1 if it does not."""
     load_plugins(plugin)
-    from gfcompare.testing.suite import conformance, subject_of
+    from gfcompare.testing.suite import CHECKS, conformance, subject_of
 
     options = _options(option or ())
+    chosen = _chosen(name, kind, plugin or [], every)
+    _check_names(only or (), {each for each, _ in chosen})
     failed = 0
-    for each, cls in _chosen(name, kind, plugin or []):
-        component = _made(each, cls, options) if options else cls
-        report = conformance(subject_of(each, component), only=only or ())
+    for subject in [subject_of(each, _made(each, cls, options) if options else cls) for each, cls in chosen]:
+        wanted = [key for key in only or () if key in [check.name for check in CHECKS[subject.kind]]]
+        if only and not wanted:
+            continue
+        report = conformance(subject, only=wanted)
         _print(report)
         failed += len(report.failed)
     if failed:
@@ -61,7 +66,9 @@ def check(
         raise typer.Exit(1)
 
 
-def _chosen(name: str | None, kind: str | None, files: list[Path]) -> list[tuple[Kind, type[Any]]]:
+def _chosen(
+    name: str | None, kind: str | None, files: list[Path], every: bool
+) -> list[tuple[Kind, type[Any]]]:
     """Return what is to be checked, with its kind."""
     from gfcompare.hooks.registry import registry
     from gfcompare.testing.suite import CHECKS
@@ -71,9 +78,15 @@ def _chosen(name: str | None, kind: str | None, files: list[Path]) -> list[tuple
         raise unknown_name("kind", kind, CHECKS).within("--kind")
     kinds = [each for each in CHECKS if kind in (None, each)]
     found = registry()
+    if name is not None and every:
+        raise InputError(f"--all checks everything: leave out {name!r}, or --all.")
+    if every:
+        return [(each, cls) for each in kinds for cls in found.all(each)]
     if name is None:
         if not files:
-            raise InputError("say what to check: gfcompare check NAME, or gfcompare check --plugin FILE.")
+            raise InputError(
+                "say what to check: gfcompare check NAME, or gfcompare check --plugin FILE, or --all."
+            )
         origins = {str(file.resolve()) for file in files}
         chosen = [
             (each, cls)
@@ -82,7 +95,7 @@ def _chosen(name: str | None, kind: str | None, files: list[Path]) -> list[tuple
             if found.origin(each, cls.name).distribution in origins
         ]
         if not chosen:
-            of = f" of kind {kind}" if kind else ", evaluators and commands aside"
+            of = f" of kind {kind}" if kind else ", commands aside,"
             raise InputError(f"{', '.join(map(str, files))}: supplies nothing{of} that can be checked.")
         return chosen
     chosen = [(each, found.get(each, name)) for each in kinds if name in found.names(each)]
@@ -90,6 +103,16 @@ def _chosen(name: str | None, kind: str | None, files: list[Path]) -> list[tuple
         known = {each for which in kinds for each in found.names(which)}
         raise unknown_name(kind.removesuffix("s") if kind else "component", name, known)
     return chosen
+
+
+def _check_names(only: Iterable[str], kinds: set[Kind]) -> None:
+    """Raise InputError for a check that none of the kinds has."""
+    from gfcompare.testing.suite import CHECKS
+
+    known = sorted({check.name for kind in kinds for check in CHECKS[kind]})
+    for name in only:
+        if name not in known:
+            raise unknown_name(f"check of {' and '.join(sorted(kinds))}:", name, known).within("--only")
 
 
 def _options(given: Iterable[str]) -> dict[str, Any]:
@@ -107,6 +130,8 @@ def _made(kind: Kind, cls: type[Any], options: dict[str, Any]) -> Any:
     """Return an object of a class with these options, read as those of a study file are."""
     from gfcompare.hooks.plain_data import component
 
+    if kind == "evaluators":
+        raise InputError(f"--option: the evaluator {cls.name!r} has no options; --kind chooses what has.")
     return component(kind, {"name": cls.name} | options, "--option")
 
 

@@ -13,7 +13,9 @@ from gfcompare.cli.base import a_path, app, from_here, out, plain
 from gfcompare.components.errors import InputError, unknown_name
 from gfcompare.components.versions import VERSION
 
-TemplateKind = Literal["integrator", "target", "measure", "initialization", "diagnostic", "figure", "command"]
+TemplateKind = Literal[
+    "integrator", "target", "measure", "evaluator", "initialization", "diagnostic", "figure", "command"
+]
 KINDS: tuple[TemplateKind, ...] = get_args(TemplateKind)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -23,6 +25,7 @@ _SUMMARIES: dict[str, str] = {
     "integrator": "Gradient descent with momentum.",
     "target": "A bump as a target function.",
     "measure": "An input measure with a linear density.",
+    "evaluator": "An input measure with two humps, and its exact risk.",
     "initialization": "Initial networks with heavy tails.",
     "diagnostic": "The largest parameter along trajectories.",
     "figure": "Final against initial risks.",
@@ -176,12 +179,14 @@ def _check_free(names: Names) -> None:
         if names.component in command_names():
             raise InputError(f"there is a command {names.component!r} already: choose another NAME.")
     else:
-        kind: Any = f"{names.kind}s"
-        if names.component in registry().names(kind):
-            origin = registry().origin(kind, names.component)
-            raise InputError(
-                f"there is {names.article} {names.noun} {names.component!r} already, by {origin.label}: "
-                "choose another NAME."
-            )
+        # The file of an evaluator has the measure that it is for too, of the same name.
+        kinds: tuple[Any, ...] = (f"{names.kind}s", *(["measures"] if names.kind == "evaluator" else []))
+        for kind in kinds:
+            if names.component in registry().names(kind):
+                other = Names(kind.removesuffix("s"), names.name)
+                raise InputError(
+                    f"there is {other.article} {other.noun} {names.component!r} already, by "
+                    f"{registry().origin(kind, names.component).label}: choose another NAME."
+                )
     if find_spec(names.module) is not None:
         raise InputError(f"there is a module {names.module!r} already: choose another NAME.")

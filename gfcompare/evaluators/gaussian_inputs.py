@@ -10,7 +10,6 @@ from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.hermite_expansion import Expansion, NotExpandedError, expand
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import gaussian_descent, gaussian_gradient, gaussian_hessian, gaussian_risk
 from gfcompare.kernels.gaussian import BIAS, CELLS, SCALARS, TERMS, tables
 from gfcompare.kernels.gaussian_gradient import GaussianData, GaussianWork, gaussian_work
@@ -48,11 +47,10 @@ class GaussianInputs(Evaluator):
             expansion = expand(parts.target, measure)
         except NotExpandedError as error:
             return Applicability.no(str(error))
-        sampler = OfTarget(measure, parts.target)
         return Applicability.yes(
             "normal inputs, one hidden layer, a target with a closed form",
             "exact to rounding",
-            lambda: GaussianInputs(parts.network, sampler, measure, expansion),
+            lambda: GaussianInputs(parts.network, parts.draw, measure, expansion),
         )
 
     def __init__(

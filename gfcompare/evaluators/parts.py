@@ -63,6 +63,23 @@ class ProblemParts:
             raise InputError(_NO_LABELS)
         return self.measure.labels
 
+    def draw(self, streams: NDArray[np.uint64], count: int) -> tuple[Array, Array]:
+        """Draw points from the measure, and call the target there: the sampler of most evaluators.
+
+        Parameters
+        ----------
+        streams : shape (M, 4), states of the random streams; advanced in place
+        count : points for each stream
+
+        Returns
+        -------
+        points : shape (M, count, d)
+        values : shape (M, count, K)
+        """
+        points = self.measure.draw(streams, count)
+        values = np.asarray(self.target.at(points.reshape(-1, points.shape[-1])), dtype=np.float64)
+        return points, values.reshape(*points.shape[:2], values.shape[-1])
+
     def outputs(self) -> int:
         """Return the number K of the target's outputs.
 

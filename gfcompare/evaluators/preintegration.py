@@ -20,7 +20,6 @@ from gfcompare.evaluators.quadrature import (
     Rule,
     preintegrated,
 )
-from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.initializations import He
 from gfcompare.kernels.line_set import LineSet
 from gfcompare.measures import BoxMeasure
@@ -63,10 +62,9 @@ class Preintegration(AlongLines):
         assert isinstance(measure, BoxMeasure)
 
         def build() -> Preintegration:
-            sampler = OfTarget(measure, parts.target)
-            search = RuleSearch(parts.network, parts.target, measure, wanted, sampler)
+            search = RuleSearch(parts.network, parts.target, measure, wanted, parts.draw)
             along, rule = search.chosen()
-            return Preintegration(parts.network, sampler, along.lines, rule, search)
+            return Preintegration(parts.network, parts.draw, along.lines, rule, search)
 
         if wanted.nodes is None:
             goal = ACCURACY.get(measure.dimension, ACCURACY_ABOVE)

@@ -1,4 +1,4 @@
-"""Points drawn from the measure together with the target there, for stochastic methods."""
+"""Points drawn from the measure together with the target there: where `ProblemParts.draw` will not do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from gfcompare.evaluators.base import Array, Streams
 from gfcompare.kernels import random
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.piecewise.interval import PiecewisePolynomial
-from gfcompare.targets import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +23,6 @@ class OfPieces:
         """Return points, (M, count, 1), and values, (M, count, K); streams (M, 4) are advanced."""
         points = self.measure.draw(streams, count)
         return points, self.pieces(points[..., 0])
-
-
-@dataclass(frozen=True, eq=False)
-class OfTarget:
-    """In d dimensions: the target is called at the points."""
-
-    measure: Measure
-    target: Target
-
-    def __call__(self, streams: Streams, count: int) -> tuple[Array, Array]:
-        """Return points, (M, count, d), and values, (M, count, K); streams (M, 4) are advanced."""
-        points = self.measure.draw(streams, count)
-        values = self.target.at(points.reshape(-1, points.shape[-1]))
-        return points, np.asarray(values).reshape(*points.shape[:2], values.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)

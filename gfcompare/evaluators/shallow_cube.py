@@ -10,7 +10,6 @@ from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.cube_data import cube_data, cube_target
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import cube, cube_descent, cube_risk
 from gfcompare.kernels.cube import CubeData
 from gfcompare.kernels.cube_risk import CubeValues
@@ -60,8 +59,7 @@ class ShallowCube(Evaluator):
             return Applicability.no(found)
 
         def build() -> ShallowCube:
-            sampler = OfTarget(measure, target)
-            return ShallowCube(parts.network, sampler, *cube_data(measure.box, found))
+            return ShallowCube(parts.network, parts.draw, *cube_data(measure.box, found))
 
         return Applicability.yes(
             "three inputs, uniform on a box, one hidden layer", "exact to rounding", build

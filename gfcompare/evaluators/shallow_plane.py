@@ -11,7 +11,6 @@ from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.plane_data import plane_data, plane_target
-from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import plane, plane_descent, plane_hessian, plane_risk
 from gfcompare.kernels.plane import PlaneData
 from gfcompare.kernels.plane_risk import PlaneValues
@@ -71,8 +70,7 @@ class ShallowPlane(Evaluator):
             return Applicability.no(found)
 
         def build() -> ShallowPlane:
-            sampler = OfTarget(measure, target)
-            return ShallowPlane(parts.network, sampler, *plane_data(measure.box, found))
+            return ShallowPlane(parts.network, parts.draw, *plane_data(measure.box, found))
 
         return Applicability.yes(
             "two inputs, uniform on a rectangle, one hidden layer",

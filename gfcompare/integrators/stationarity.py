@@ -40,13 +40,16 @@ def stationary(
     gradients = problem.gradient(theta)
     if on_manifold:
         gradients = network.project(theta, gradients)
-    sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
     still = np.asarray(sizes == 0.0)
     rates = np.zeros(len(theta))
     # On M the coordinates are those of rows that are all free.
     exact = problem.has_hessian and network.depth == 2 and theta.shape[1] <= LARGEST_DENSE
     exact = exact and not (on_manifold and problem.frozen)
-    for m in np.flatnonzero(~still & (sizes <= _NEARLY_ZERO * norms)).tolist():
+    # Where a norm overflows, nothing is small beside it.
+    near_zero = np.isfinite(norms) & (sizes <= _NEARLY_ZERO * norms)
+    for m in np.flatnonzero(~still & near_zero).tolist():
         if exact:
             near = Linearized(problem, theta[m], on_manifold)
             still[m] = near.at_rest

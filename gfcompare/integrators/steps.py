@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import copy
+import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +32,7 @@ from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
 _MOST_BLOCKS = 100_000
 
 
-# What authors of early methods called functions of `StepMethod` and `GradientMethod`: they would do nothing.
+#: What authors of early methods called functions of `StepMethod` and `GradientMethod`.
 _RENAMED = {"initial_memory": "init", "first_memory": "init_update", "steps": "step_block", "move": "update"}
 
 
@@ -66,7 +68,14 @@ class StepMethod(Integrator[SolverState], abc.ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for old, new in _RENAMED.items():
-            require(old not in vars(cls), f"{cls.__name__} defines {old}, which is called {new}: rename it.")
+            function = vars(cls).get(old)
+            if inspect.isfunction(function) and new not in vars(cls):
+                warnings.warn(
+                    f"{cls.__name__}.{old} is called {new}: rename it. The next release knows no other.",
+                    FutureWarning,
+                    stacklevel=3,
+                )
+                setattr(cls, new, function)
 
     def __post_init__(self) -> None:
         kinds = (int, float, np.integer, np.floating, PolynomialDecay, PiecewiseConstant)

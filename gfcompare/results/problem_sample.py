@@ -74,7 +74,8 @@ def _plane(problem: Problem, measure: BoxMeasure) -> Variables:
 
 
 def _sample(problem: Problem, measure: Measure) -> Variables:
-    points = measure.sample(np.random.Generator(np.random.PCG64(0)), SAMPLE_POINTS)
+    drawn = measure.sample(np.random.Generator(np.random.PCG64(0)), SAMPLE_POINTS)
+    points = drawn.reshape(SAMPLE_POINTS, measure.dimension)  # for d = 1 they come as (n,)
     return {
         "sample_x": (("point", "input"), points),
         "sample_target": (("point", "output"), problem.target.at(points)),

@@ -19,6 +19,7 @@ _SECTIONS: dict[str, str] = {
     "integrators": "checks-of-a-method",
     "targets": "checks-of-a-target",
     "measures": "checks-of-a-measure",
+    "evaluators": "checks-of-an-evaluator",
     "initializations": "checks-of-an-initialisation",
     "diagnostics": "checks-of-a-diagnostic",
     "figures": "checks-of-a-figure",

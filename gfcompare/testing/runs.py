@@ -16,10 +16,14 @@ from gfcompare.integrators.loop import run_block
 from gfcompare.integrators.record import Record
 from gfcompare.integrators.status import Array
 from gfcompare.problem import Problem
+from gfcompare.testing.records import Broken
 from gfcompare.testing.sample_problems import Sample
 
 #: Save times: a few hundred steps of 0.01, a few iterations of a method that counts those.
 TIMES = (0.0, 2.0, 4.0)
+
+#: Gradients that a reference takes at most; a smooth one takes some thousands.
+_MOST_EVALUATIONS = 100_000
 
 #: What rounding may do to numbers of size 1 in some hundred steps.
 ROUNDING = 1e-10
@@ -81,8 +85,14 @@ def reference(given: Sample, time: float, *, normalized: bool) -> Array:
     nothing of the shipped methods is used, and of gfcompare the gradient alone.
     """
     problem, network = given.problem, given.problem.network
+    left = iter(range(_MOST_EVALUATIONS, -1, -1))
 
     def velocity(_: float, theta: Array) -> Array:
+        if not next(left):
+            raise Broken(
+                f"a gradient is continuous along a flow; here SciPy's DOP853 asks for more than "
+                f"{_MOST_EVALUATIONS} of them to get to time {time:g}. Look for what jumps in it."
+            )
         gradient = problem.gradient(theta)
         return -network.project(network.retract(theta), gradient) if normalized else -gradient
 
@@ -141,13 +151,14 @@ def tallied() -> Iterator[dict[str, int]]:
 
 
 class FaultyProblem(Problem):
-    """A problem that misbehaves where the output bias is above 40: its gradient is NaN, or raises.
+    """A problem that misbehaves where the output bias is above 40: its gradient is no number, or raises.
 
     `hits` counts how often that happened. It has no compiled flow, so that flows ask for the gradient.
     """
 
     _hits: int = 0
     _raises: bool = False
+    _bad: float = np.nan
 
     @property
     def hits(self) -> int:
@@ -160,11 +171,11 @@ class FaultyProblem(Problem):
         return False
 
     def gradient(self, theta: Any) -> Array:
-        """Return the gradient, NaN for rows that misbehave."""
+        """Return the gradient, NaN or infinite for rows that misbehave."""
         return self._spoilt(super().gradient(theta), theta)
 
     def sample_gradient(self, theta: Any, batch_size: int, rng: np.random.Generator) -> Array:
-        """Return an estimate of the gradient, NaN for rows that misbehave."""
+        """Return an estimate of the gradient, NaN or infinite for rows that misbehave."""
         return self._spoilt(super().sample_gradient(theta, batch_size, rng), theta)
 
     def _spoilt(self, values: Array, theta: Any) -> Array:
@@ -174,13 +185,13 @@ class FaultyProblem(Problem):
         self._hits += 1
         if self._raises:
             raise ArithmeticError("planted by the conformance suite")
-        return np.where(bad[..., None], np.nan, values)
+        return np.where(bad[..., None], self._bad, values)
 
     @classmethod
-    def like(cls, given: Sample, *, raises: bool) -> Sample:
+    def like(cls, given: Sample, *, raises: bool = False, value: float = np.nan) -> Sample:
         """Return a sample whose second trajectory starts where the problem misbehaves."""
         problem = cls(given.problem.network, given.problem.target, given.problem.measure)
-        problem._raises = raises
+        problem._raises, problem._bad = raises, value
         theta = given.theta.copy()
         theta[1, -1] = 50.0
         return Sample(problem, theta)

@@ -12,6 +12,7 @@ from typing import Any
 from gfcompare.components.component import Component
 from gfcompare.components.errors import InputError, unknown_name
 from gfcompare.diagnostics import Quantity
+from gfcompare.evaluators.base import Evaluator
 from gfcompare.figures.base import Figure
 from gfcompare.hooks.hookspecs import Kind
 from gfcompare.initializations import Initialization
@@ -21,6 +22,8 @@ from gfcompare.targets import Target
 from gfcompare.testing import (
     declarations,
     diagnostics,
+    evaluator_paths,
+    evaluators,
     examples,
     figures,
     initializations,
@@ -73,6 +76,22 @@ _MEASURE = (
     measures.density_and_nodes,
     measures.seeds,
 )
+_EVALUATOR = (
+    evaluators.declaration,
+    evaluators.applies,
+    evaluators.shapes,
+    evaluators.value,
+    evaluators.risk,
+    evaluators.gradient,
+    evaluators.zero_neurons,
+    evaluators.same_function,
+    evaluators.batch_as_single,
+    evaluators.points_drawn,
+    evaluators.data,
+    evaluator_paths.hessian,
+    evaluator_paths.descent,
+    evaluator_paths.flow,
+)
 _INITIALIZATION = (
     initializations.shapes,
     initializations.seeds,
@@ -98,6 +117,7 @@ CHECKS: Mapping[Kind, tuple[Check, ...]] = {
     "integrators": _checks((*_EVERY, *_METHOD)),
     "targets": _checks((*_EVERY, *_TARGET)),
     "measures": _checks((*_EVERY, *_MEASURE)),
+    "evaluators": _checks(_EVALUATOR),
     "initializations": _checks((*_EVERY, *_INITIALIZATION)),
     "diagnostics": _checks((*_EVERY, *_DIAGNOSTIC)),
     "figures": _checks((*_EVERY, *_FIGURE)),
@@ -107,6 +127,7 @@ _KINDS: dict[type[Any], Kind] = {
     Integrator: "integrators",
     Target: "targets",
     Measure: "measures",
+    Evaluator: "evaluators",
     Initialization: "initializations",
     Quantity: "diagnostics",
     Figure: "figures",
@@ -133,6 +154,8 @@ def subject_of(kind: Kind, component: Any, **settings: Any) -> Subject:
         raise InputError(
             f"a class or an object of gfcompare.{base.__name__} can be checked, got {component!r:.80}."
         )
+    if base is Evaluator and not inspect.isclass(component):
+        raise InputError(f"an evaluator is checked as a class: give {cls.__name__}, not an object of it.")
     given = tuple((key, item) for key, item in settings.items() if item is not None)
     if not inspect.isclass(component):
         return Subject(kind, cls, partial(dataclasses.replace, typing.cast("Any", component)), given)

@@ -363,11 +363,63 @@ def test_the_command_refuses_before_anything_runs(study_file: Callable[..., Path
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_early_methods_are_refused() -> None:
-    """They would do nothing, without a word."""
-    for old, new in (("initial_memory", "init"), ("steps", "step_block")):
-        with pytest.raises(gfc.InputError, match=f"Old defines {old}, which is called {new}"):
-            type("Old", (gfc.StepMethod,), {"name": "old", old: lambda self: None})
+EARLY = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np, gfcompare as gfc
+@dataclass(frozen=True)
+class Early(gfc.StepMethod):
+    name: ClassVar[str] = "early"
+    deterministic: ClassVar[bool] = False
+    step_size: float = 0.01
+    def initial_memory(self, problem, theta, rngs): return np.zeros_like(theta)
+    def steps(self, problem, theta, memory, sizes):
+        for size in sizes:
+            memory = 0.9 * memory - 0.1 * problem.gradient(theta)
+            theta = theta + size * memory
+        return theta, memory, np.full(len(theta), len(sizes))
+@dataclass(frozen=True)
+class EarlyGradient(gfc.GradientMethod):
+    name: ClassVar[str] = "early-gradient"
+    def first_memory(self, problem, theta): return np.zeros_like(theta)
+    def move(self, gradient, theta, memory, step_size):
+        memory = 0.9 * memory - 0.1 * gradient(theta)
+        return step_size * memory, memory
+@gfc.hookimpl
+def gfcompare_integrators(): return [Early, EarlyGradient]
+"""
+
+
+def test_names_of_early_methods_warn_for_one_release_and_work() -> None:
+    names: dict[str, Any] = {"__name__": "early"}
+    with pytest.warns(FutureWarning) as caught:
+        exec(compile(EARLY, "early.py", "exec", dont_inherit=True), names)
+    assert [str(warning.message).partition(":")[0] for warning in caught] == [
+        "Early.initial_memory is called init",
+        "Early.steps is called step_block",
+        "EarlyGradient.first_memory is called init_update",
+        "EarlyGradient.move is called update",
+    ]
+    assert {warning.filename for warning in caught} == {"early.py"}
+    early, other = (gfc.integrate(PROBLEM, names[n](), THETA, [0.0, 0.5]) for n in ("Early", "EarlyGradient"))
+    # v is -10 times what these carry: a tenth of their step size.
+    expected = gfc.integrate(PROBLEM, gfc.integrator("momentum", step_size=0.001), THETA, [0.0, 0.05])
+    for found in (early, other):
+        np.testing.assert_allclose(gfc.parameters(found), gfc.parameters(expected), rtol=1e-12)
+
+
+def test_an_option_may_be_called_what_a_function_was_called() -> None:
+    @dataclass(frozen=True)
+    class Option(gfc.StepMethod):
+        name: ClassVar[str] = "option"
+        step_size: float = 0.01
+        steps: int = 3
+
+        def step(self, problem: Any, theta: gfc.Array, solver_state: Any, step_size: float) -> Any:
+            return theta - step_size * self.steps * problem.gradient(theta), None
+
+    assert "step_block" not in vars(Option)
+    assert Option(steps=2).steps == 2
 
 
 SMOOTH = [

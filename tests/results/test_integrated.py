@@ -28,6 +28,7 @@ PROBLEMS = {
         gfc.measures.Box(),
         gfc.Quadrature(nodes=8),
     ),
+    "one normal input": gfc.Problem(SHALLOW, gfc.targets.Affine(), gfc.measures.Gaussian(dimension=1)),
     "points": gfc.Problem(
         gfc.ReLUNetwork((2, 3, 1)),
         gfc.targets.Affine([[1.0, -1.0]]),

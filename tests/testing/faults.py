@@ -11,7 +11,7 @@ import numpy as np
 import gfcompare as gfc
 
 #: (kind, check) and the class with the fault.
-FAULTS: dict[tuple[str, str], type[Any]] = {}
+FAULTS: dict[tuple[str, str], Any] = {}
 
 
 def planted(kind: str, check: str) -> Any:
@@ -436,6 +436,151 @@ class FlatLines(gfc.measures.Box):
         return x[:, 0] ** 4
 
 
+# Evaluators
+
+
+@dataclass(frozen=True)
+class Humps(gfc.Measure):
+    """Normal inputs around -1 and 1, half of the mass each."""
+
+    name: ClassVar[str] = "humps"
+    dimension = 1
+    box = np.array([[-9.0, 9.0]])
+
+    def transport(self, uniforms):
+        return gfc.measures.Gaussian(dimension=1).transport(2 * uniforms % 1) + np.where(
+            uniforms < 0.5, -1, 1
+        )
+
+
+class OnHumps(gfc.Evaluator):
+    """The mean of the exact risks of both."""
+
+    name = "humps"
+    measures = (Humps,)
+
+    @classmethod
+    def applies(cls, parts):
+        try:
+            own = cls(parts)
+        except gfc.InputError as error:
+            return gfc.Applicability.no(str(error))
+        return gfc.Applicability.yes("normal inputs", "exact", lambda: own)
+
+    def __init__(self, parts):
+        super().__init__(parts.network, parts.draw)
+        sides = [gfc.measures.Gaussian(mean=mean, dimension=1) for mean in (-1.0, 1.0)]
+        self.sides = [gfc.Problem(parts.network, parts.target, side) for side in sides]
+
+    def risks(self, thetas):
+        return sum(side.risk(thetas) for side in self.sides) / 2
+
+    def gradients(self, thetas):
+        return sum(side.gradient(thetas) for side in self.sides) / 2
+
+    def data(self):
+        return [np.frombuffer(side.digest.encode(), dtype=np.uint8) for side in self.sides]
+
+    cost = 1e5
+
+
+@planted("evaluators", "declaration")
+class NoTuple(OnHumps):
+    measures = Humps
+
+
+@planted("evaluators", "applies")
+class Yes(OnHumps):
+    @classmethod
+    def applies(cls, parts):
+        return True
+
+
+@planted("evaluators", "shapes")
+class OneRow(OnHumps):
+    def risks(self, thetas):
+        return super().risks(thetas)[:1]
+
+
+@planted("evaluators", "value")
+class Remembers(OnHumps):
+    calls = 0
+
+    def risks(self, thetas):
+        self.calls += 1
+        return super().risks(thetas) + 1e-9 * self.calls
+
+
+@planted("evaluators", "risk")
+class HalfRisk(OnHumps):
+    def risks(self, thetas):
+        return super().risks(thetas) / 2
+
+    def gradients(self, thetas):
+        return super().gradients(thetas) / 2
+
+
+@planted("evaluators", "gradient")
+class OtherGradient(OnHumps):
+    def gradients(self, thetas):
+        return super().gradients(thetas)[:, ::-1].copy()
+
+
+@planted("evaluators", "zero-neurons")
+class AlwaysActive(OnHumps):
+    def gradients(self, thetas):
+        return super().gradients(thetas + 1e-12)
+
+
+@planted("evaluators", "same-function")
+class WithPenalty(OnHumps):
+    def risks(self, thetas):
+        return super().risks(thetas) + 1e-6 * (thetas**2).sum(axis=1)
+
+
+@planted("evaluators", "batch-as-single")
+class MeanOfBatch(OnHumps):
+    def gradients(self, thetas):
+        found = super().gradients(thetas)
+        return found / (1 + 1e-3 * np.linalg.norm(found - found[:1]))
+
+
+@planted("evaluators", "points-drawn")
+class OneSide(OnHumps):
+    def __init__(self, parts):
+        super().__init__(parts)
+        self.sampler = gfc.ProblemParts(parts.network, parts.target, self.sides[0].measure).draw
+
+
+@planted("evaluators", "data")
+class NoData(OnHumps):
+    def data(self):
+        return ()
+
+
+@planted("evaluators", "hessian")
+class GaussNewton(OnHumps):
+    has_hessian = True
+
+    def hessians(self, thetas):
+        gradient = self.gradients(thetas)
+        return gradient[:, :, None] * gradient[:, None]
+
+
+@planted("evaluators", "descent")
+class StepsBack(OnHumps):
+    def descend(self, thetas, step_sizes, *, normalize, bound):
+        return super().descend(thetas, step_sizes[::-1] * 1.01, normalize=normalize, bound=bound)
+
+
+@planted("evaluators", "flow")
+class OtherCurvature(OnHumps):
+    """Its flow is that of the first half of the mass."""
+
+    def flow_data(self):
+        return self.sides[0]._whole.flow_data()
+
+
 # Initialisations
 
 
@@ -574,6 +719,7 @@ RIGHT = {
     "integrators": (Descent, Euler),
     "targets": (Parabola,),
     "measures": (Ramp,),
+    "evaluators": (OnHumps,),
     "initializations": (Gauss,),
     "diagnostics": (Size,),
     "figures": (Ends,),

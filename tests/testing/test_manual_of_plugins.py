@@ -19,6 +19,7 @@ HEADINGS = {
     "integrators": "a method",
     "targets": "a target",
     "measures": "a measure",
+    "evaluators": "an evaluator",
     "initializations": "an initialisation",
     "diagnostics": "a diagnostic",
     "figures": "a figure",
