@@ -11,7 +11,7 @@ from gfcompare.certificates.balls import ZERO, Array, decimals, high_double, low
 from gfcompare.certificates.basin import Basin, Neighbourhood, basin
 from gfcompare.certificates.coordinates import Coordinates
 from gfcompare.certificates.exact_problem import NotCoveredError, exact_problem
-from gfcompare.certificates.existence import CriticalPoint, critical_point, newton
+from gfcompare.certificates.existence import CriticalPoint, critical_point, described, newton
 from gfcompare.certificates.pieces import LineBalls
 from gfcompare.certificates.reduced import Model
 from gfcompare.certificates.reduction import (
@@ -210,15 +210,6 @@ def _short(value: arb) -> str:
     return f"{float(value.mid()):.6g}"
 
 
-def _function(reduced: Model, found: CriticalPoint) -> list[arb]:
-    """Return the value and the slope of a network at a, its breakpoints, and the changes of the slope."""
-    alpha, beta, slopes, knots = reduced.split(found.point)
-    for tau, s, q in zip(reduced.orientations, slopes, knots, strict=True):
-        if tau < 0:
-            alpha, beta = alpha + s * (q - reduced.line.lower), beta - s
-    return [alpha, beta, *knots, *slopes]
-
-
 def _certificate(known: Certificate, best: Attempt, risk: arb, line: LineBalls) -> Certificate:
     """Return the certificate of the best attempt."""
     kinds = tuple(role.value for role in best.guess.roles)
@@ -240,7 +231,7 @@ def _certificate(known: Certificate, best: Attempt, risk: arb, line: LineBalls) 
             index=best.index,
             eigenvalue_low=low_double(best.curvature.smallest),
             eigenvalue_high=high_double(best.curvature.largest),
-            point=tuple(decimals(value, 30) for value in _function(best.reduced, best.found)),
+            point=tuple(decimals(value, 30) for value in described(best.reduced, best.found)),
             knots=tuple(decimals(value, 30) for value in knots),
         )
     if best.basin is not None and best.limit is not None:

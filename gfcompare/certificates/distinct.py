@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from gfcompare.certificates.verdicts import Certificate
@@ -32,15 +32,15 @@ def _place(certificate: Certificate, firsts: list[Certificate]) -> int:
     for place in reversed(range(len(firsts))):
         if firsts[place].critical_risk_high < certificate.critical_risk_low:
             break
-        if _same(firsts[place], certificate):
+        if same(firsts[place].point, certificate.point):
             return place
     return len(firsts)
 
 
-def _same(first: Certificate, second: Certificate) -> bool:
-    """Return whether two critical points may be one function."""
+def same(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Return whether two networks, as decimal balls of what describes them, may be one function."""
     from flint import arb
 
-    if len(first.point) != len(second.point):
+    if len(first) != len(second):
         return False
-    return all(arb(a).overlaps(arb(b)) for a, b in zip(first.point, second.point, strict=True))
+    return all(arb(a).overlaps(arb(b)) for a, b in zip(first, second, strict=True))

@@ -13,6 +13,7 @@ from flint import arb, arb_poly, ctx
 
 from gfcompare import measures, targets
 from gfcompare.certificates.balls import ZERO, ball, precision, square, symmetric
+from gfcompare.certificates.coefficients import affine, coefficients_of, hermite, number
 from gfcompare.certificates.pieces import LineBalls, PiecewiseBalls
 from gfcompare.problem import Problem
 
@@ -55,6 +56,13 @@ def exact_problem(problem: Problem, bits: int) -> LineBalls:
     return _cached(_Key(problem), bits)
 
 
+def interval_of(problem: Problem) -> tuple[float, float]:
+    """Return the ends of the interval of the inputs."""
+    assert isinstance(problem.measure, measures.LineMeasure)
+    lower, upper = problem.measure.interval
+    return float(lower), float(upper)
+
+
 class _Key:
     """A problem as the key of a cache: the object itself, not what it is equal to."""
 
@@ -71,8 +79,7 @@ class _Key:
 @lru_cache(maxsize=16)
 def _cached(key: _Key, bits: int) -> LineBalls:
     target, measure = key.problem.target, key.problem.measure
-    assert isinstance(measure, measures.LineMeasure)
-    lower, upper = map(float, measure.interval)
+    lower, upper = interval_of(key.problem)
     with precision(bits + 20):  # rounding of the integrals stays below that of what is made of them
         f = _TARGETS[type(target)](target, lower, upper)
         return LineBalls.of(f, _DENSITIES[type(measure)](measure, lower, upper))
@@ -95,46 +102,20 @@ def _knots(lower: float, upper: float, places: Sequence[float]) -> list[float]:
     return [lower, *sorted({float(k) for k in places if lower < k < upper}), upper]
 
 
-def _row(value: float | Sequence[float]) -> list[Fraction]:
-    return [Fraction(float(v)) for v in np.atleast_1d(np.asarray(value, dtype=np.float64))]
-
-
-def _number(value: float | Sequence[float]) -> Fraction:
-    """Return an option that is one number, or a list of one."""
-    return _row(value)[0]
-
-
-def _only(rows: Sequence[float] | Sequence[Sequence[float]]) -> list[Fraction]:
-    """Return the coefficients of the one output."""
-    return [Fraction(float(c)) for c in np.asarray(rows, dtype=np.float64).ravel()]
-
-
 def _constant(target: targets.Constant, lower: float, upper: float) -> PiecewiseBalls:
-    return _from_rows([lower, upper], [[_number(target.value)]])
+    return _from_rows([lower, upper], [[number(target.value)]])
 
 
 def _affine(target: targets.Affine, lower: float, upper: float) -> PiecewiseBalls:
-    slope, intercept = target.coefficients()
-    return _from_rows([lower, upper], [[_number(intercept[0]), _number(slope[0, 0])]])
+    return _from_rows([lower, upper], [affine(target)])
 
 
 def _polynomial(target: targets.Polynomial, lower: float, upper: float) -> PiecewiseBalls:
-    return _from_rows([lower, upper], [_only(target.coefficients)])
+    return _from_rows([lower, upper], [coefficients_of(target.coefficients)])
 
 
 def _hermite(target: targets.HermitePolynomial, lower: float, upper: float) -> PiecewiseBalls:
-    coefficients = _only(target.coefficients)
-    before, now = [Fraction(0)], [Fraction(1)]
-    total = [Fraction(0)] * len(coefficients)
-    for degree, factor in enumerate(coefficients):
-        for power, c in enumerate(now):
-            total[power] += factor * c
-        # He_(n+1) = x He_n - n He_(n-1)
-        raised = [Fraction(0), *now]
-        for power, c in enumerate(before):
-            raised[power] -= degree * c
-        before, now = now, raised
-    return _from_rows([lower, upper], [total])
+    return _from_rows([lower, upper], [hermite(target)])
 
 
 def _pieces(target: targets.PiecewisePolynomial, lower: float, upper: float) -> PiecewiseBalls:
@@ -143,13 +124,13 @@ def _pieces(target: targets.PiecewisePolynomial, lower: float, upper: float) -> 
     rows = []
     for left in knots[:-1]:
         j = max(k for k, start in enumerate(starts[:-1]) if start <= left)
-        rows.append(_only(target.coefficients[j]))
+        rows.append(coefficients_of(target.coefficients[j]))
     return _from_rows(knots, rows)
 
 
 def _linear(target: targets.PiecewiseLinear, lower: float, upper: float) -> PiecewiseBalls:
     places = [Fraction(float(k)) for k in target.knots]
-    values = _only(target.values)
+    values = coefficients_of(target.values)
     knots = _knots(lower, upper, [float(k) for k in target.knots])
     rows = []
     for left in knots[:-1]:
@@ -160,14 +141,14 @@ def _linear(target: targets.PiecewiseLinear, lower: float, upper: float) -> Piec
 
 
 def _absolute(target: targets.AbsoluteValue, lower: float, upper: float) -> PiecewiseBalls:
-    centre, slope, offset = map(_number, (target.centre, target.slope, target.offset))
+    centre, slope, offset = map(number, (target.centre, target.slope, target.offset))
     knots = _knots(lower, upper, [float(centre)])
     signs = [1 if left >= centre else -1 for left in knots[:-1]]
     return _from_rows(knots, [[offset - s * slope * centre, s * slope] for s in signs])
 
 
 def _step(target: targets.Step, lower: float, upper: float) -> PiecewiseBalls:
-    location, left, right = map(_number, (target.location, target.left, target.right))
+    location, left, right = map(number, (target.location, target.left, target.right))
     knots = _knots(lower, upper, [float(location)])
     return _from_rows(knots, [[right if start >= location else left] for start in knots[:-1]])
 
@@ -185,7 +166,7 @@ def _table(target: targets.Table, lower: float, upper: float) -> PiecewiseBalls:
 
 def _sine(target: targets.Sine, lower: float, upper: float) -> PiecewiseBalls:
     amplitude, frequency, phase, offset = (
-        ball(_number(v)) for v in (target.amplitude, target.frequency, target.phase, target.offset)
+        ball(number(v)) for v in (target.amplitude, target.frequency, target.phase, target.offset)
     )
     speed = 2 * arb.pi() * frequency
 

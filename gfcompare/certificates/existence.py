@@ -78,6 +78,15 @@ def newton(model: Model, start: Sequence[arb]) -> list[arb] | None:
     return None
 
 
+def described(model: Model, found: CriticalPoint) -> list[arb]:
+    """Return the value and the slope of a network at a, its breakpoints, and the changes of the slope."""
+    alpha, beta, slopes, knots = model.split(found.point)
+    for tau, s, q in zip(model.orientations, slopes, knots, strict=True):
+        if tau < 0:
+            alpha, beta = alpha + s * (q - model.line.lower), beta - s
+    return [alpha, beta, *knots, *slopes]
+
+
 def _inside(model: Model, z: Sequence[arb]) -> bool:
     breakpoints = z[model.first_breakpoint :]
     return all(q > model.line.lower and q < model.line.upper for q in breakpoints)

@@ -46,6 +46,13 @@ _MEANINGS = {
 }
 
 
+def kind_of(index: int) -> str:
+    """Return what a critical point of an index is; empty for an index that is not proved."""
+    if index < 0:
+        return ""
+    return "minimum" if index == 0 else f"saddle of index {index}"
+
+
 @dataclass(frozen=True)
 class Certificate:
     """The certificate of one state: statements proved of the exact flow from there.
@@ -112,9 +119,7 @@ class Certificate:
     @property
     def kind(self) -> str:
         """Whether the critical point is a minimum or a saddle of the reduced network, or empty."""
-        if self.index < 0:
-            return ""
-        return "minimum" if self.index == 0 else f"saddle of index {self.index}"
+        return kind_of(self.index)
 
     def __str__(self) -> str:
         text = f"{self.verdict.word}: {self.reason}"

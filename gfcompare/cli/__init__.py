@@ -18,6 +18,7 @@ from gfcompare.cli import (  # noqa: F401  (they add their commands)
     certifying,
     check,
     diagnosing,
+    landscape,
     merging,
     new_plugin,
     precision,

@@ -29,6 +29,7 @@ from gfcompare.figures.final_risk import final_risk
 from gfcompare.figures.fit import fit
 from gfcompare.figures.fit_animation import fit_animation
 from gfcompare.figures.gradient_norm import gradient_norm
+from gfcompare.figures.landscape import landscape
 from gfcompare.figures.limits import limits
 from gfcompare.figures.options import Drawn, Shown
 from gfcompare.figures.paired_differences import paired_differences
@@ -66,6 +67,7 @@ __all__ = [
     "fit",
     "fit_animation",
     "gradient_norm",
+    "landscape",
     "limits",
     "paired_differences",
     "parameter_norm",

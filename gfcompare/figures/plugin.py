@@ -13,6 +13,7 @@ from gfcompare.figures.final_risk import FinalRisk
 from gfcompare.figures.fit import Fit
 from gfcompare.figures.fit_animation import FitAnimation
 from gfcompare.figures.gradient_norm import GradientNorm
+from gfcompare.figures.landscape import Landscape
 from gfcompare.figures.limits import Limits
 from gfcompare.figures.paired_differences import PairedDifferences
 from gfcompare.figures.parameter_norm import ParameterNorm
@@ -44,6 +45,7 @@ def gfcompare_figures() -> list[type[Figure]]:
         ParameterNorm,
         FinalRisk,
         Limits,
+        Landscape,
         RiskByOption,
         Fit,
         Breakpoints,

@@ -246,7 +246,7 @@ def test_every_registered_figure_is_a_function():
         "distance_to_own_flow",
         "risk_by_option",
     ]  # they do not apply to these problems
-    elsewhere += ["fit_animation", "limits"]
+    elsewhere += ["fit_animation", "limits", "landscape"]
     elsewhere += STATISTICS
     assert [cls.name for cls in own if cls.name not in elsewhere] == NAMES
     for name in [cls.name for cls in own]:

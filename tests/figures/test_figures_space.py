@@ -522,6 +522,7 @@ def test_deep_networks(deep):
         "distance_to_own_flow",
         "risk_by_option",
         "limits",
+        "landscape",
     }
     assert set(found) == {cls.name for cls in figures_of_gfcompare()} - others
     group = only(deep)
@@ -627,7 +628,7 @@ PARTED = ("risk", "final_risk", "fit", "breakpoints")
 def drawn(mixed, request):
     """Figures of all problems: those that show every kind of problem otherwise, and all."""
     found = draw_all(mixed, request.param)
-    others = ("cylinder", "distance_to_own_flow", "risk_by_option", "limits")
+    others = ("cylinder", "distance_to_own_flow", "risk_by_option", "limits", "landscape")
     assert list(found) == [
         cls.name
         for cls in figures_of_gfcompare()
