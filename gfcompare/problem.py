@@ -289,7 +289,7 @@ class Problem:
         if not self.has_hessian:
             raise InputError(
                 "the exact Hessian is known for widths [1, H, K] and a measure with a density, and for "
-                "[2, H, K] where the evaluator is 'shallow-plane'; "
+                "[d, H, K] where the evaluator is 'shallow-plane', 'shallow-cube' or 'gaussian-inputs'; "
                 "hessian_product and curvature work for every problem."
             )
         rows, leading = self._network.rows(theta)

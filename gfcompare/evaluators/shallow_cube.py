@@ -11,7 +11,7 @@ from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.cube_data import cube_data, cube_target
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfTarget
-from gfcompare.kernels import cube, cube_descent, cube_risk
+from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk
 from gfcompare.kernels.cube import CubeData
 from gfcompare.kernels.cube_risk import CubeValues
 from gfcompare.measures import Box, Product, Uniform
@@ -33,6 +33,8 @@ class ShallowCube(Evaluator):
 
     name: ClassVar[str] = "shallow-cube"
     measures: ClassVar[tuple[type[Any], ...]] = (Box, Product)
+    has_hessian: ClassVar[bool] = True
+    has_dense_flow: ClassVar[bool] = True
 
     # A thread pays off past about this many pairs of neurons times rows times steps.
     _WORTH_A_THREAD = 10_000
@@ -115,6 +117,16 @@ class ShallowCube(Evaluator):
             cube.gradients(self._data, thetas[rows], results[rows])
 
         self._share(len(thetas), self.cost, work)
+        return results
+
+    def hessians(self, thetas: Array) -> Array:
+        """Return the Hessian of the risk at each row, shape (M, P, P), symmetric to the bit.
+
+        Where the gradient itself has a kink, the conventions of kernels.cube_hessian hold.
+        """
+        rows, parameters = thetas.shape
+        results = np.empty((rows, parameters, parameters))
+        cube_hessian.hessians(self._data, thetas, results)
         return results
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:
