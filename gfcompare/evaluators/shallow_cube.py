@@ -8,7 +8,7 @@ import numpy as np
 
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
-from gfcompare.evaluators.cube_data import cube_data, cube_target
+from gfcompare.evaluators.cube_data import cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk
@@ -63,7 +63,8 @@ class ShallowCube(Evaluator):
 
         def build() -> ShallowCube:
             sampler = OfTarget(measure, target)
-            return ShallowCube(parts.network, sampler, *cube_data(measure.box, found))
+            data, values = cube_data(measure.box, found), cube_values(measure.box, found)
+            return ShallowCube(parts.network, sampler, data, values)
 
         return Applicability.yes(
             "three inputs, uniform on a box, one hidden layer", "exact to rounding", build
