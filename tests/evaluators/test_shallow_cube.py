@@ -502,7 +502,7 @@ def test_twice_the_digits_give_the_same_risk(degree: int) -> None:
         ((3, 3, 1), polynomial(4), block(), None, "degree 4, the highest is 3"),
         ((3, 3, 1), targets.Teacher((3, 4, 4, 1), seed=1), block(), None, "the target 'teacher'"),
         ((3, 3, 1), targets.RadialBump([0.5] * 3, width=0.4), block(), None, "the target 'radial-bump'"),
-        ((4, 3, 1), targets.Constant(1.0), measures.Box(dimension=4), None, "d = 4 inputs"),
+        ((4, 3, 1), targets.RadialBump([0.5] * 4), measures.Box(dimension=4), None, "d = 4 inputs"),
         (
             (3, 3, 1),
             polynomial(2),
