@@ -19,7 +19,8 @@ from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, pr
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.order import choose
 from gfcompare.evaluators.parts import ProblemParts, finite_values
-from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule
+from gfcompare.evaluators.preintegration import Preintegration
+from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule, SlicesRule
 from gfcompare.kernels.ndf import FlowSettings
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
@@ -37,8 +38,10 @@ class Problem:
     to evaluate itself:
 
     - one input, a measure with a density: everything is integrated exactly, for any depth;
-    - several inputs, a measure with a density: exactly along one coordinate, with a quadrature rule in
-      the others, which makes the risk smooth in theta;
+    - two or three inputs, uniform on a box, or normal inputs in any dimension, one hidden layer: exactly, for
+      many targets;
+    - other measures with a density, several inputs: exactly along one coordinate, or three of four or five,
+      with a quadrature rule in the others, which makes the risk smooth in theta;
     - finitely many points: a sum over them. This risk is not smooth, and its gradient flow is the generalised
       (Filippov) flow.
 
@@ -149,12 +152,12 @@ class Problem:
     @cached_property
     def quadrature(self) -> Quadrature | None:
         """Return the requested accuracy of the quadrature rule on a box; None where none is needed."""
-        if self.evaluation.exact:
+        if self.evaluation.name != Preintegration.name:
             return None
         return self._parts.quadrature or Quadrature()
 
     @cached_property
-    def rule(self) -> Rule | None:
+    def rule(self) -> Rule | SlicesRule | None:
         """The quadrature rule in use on a box, with its estimated error; None where none is needed."""
         return self._evaluator.rule
 
@@ -288,7 +291,7 @@ class Problem:
         if not self.has_hessian:
             raise InputError(
                 "the exact Hessian is known for widths [1, H, K] and a measure with a density, and for "
-                "[2, H, K] where the evaluator is 'shallow-plane'; "
+                "[d, H, K] where the evaluator is 'shallow-plane', 'shallow-cube' or 'gaussian-inputs'; "
                 "hessian_product and curvature work for every problem."
             )
         rows, leading = self._network.rows(theta)

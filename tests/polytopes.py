@@ -121,3 +121,64 @@ def cell_risk_and_gradient(
         for part, term in zip(parts, (back.T @ x, back.sum(0), weighted.T @ z, weighted.sum(0)), strict=True):
             part += 2.0 * term
     return risk, np.concatenate([part.ravel() for part in parts])
+
+
+def _on_faces(
+    box: np.ndarray, faces: list[Face], w: np.ndarray, b: float, nodes: int = 6
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield nodes and weights, whose sum is the area, on the inner faces in the plane w.x + b = 0."""
+    s, u = np.polynomial.legendre.leggauss(nodes)
+    s, u = 0.5 * (s + 1.0), 0.5 * u
+    first, second = (g.ravel() for g in np.meshgrid(s, s, indexing="ij"))
+    weights = np.outer(u, u).ravel() * first  # a square collapsed to a triangle
+    shares = np.column_stack([1 - first, first * (1 - second), first * second])
+    for face in faces:
+        corners = np.array(face)
+        outer = (np.abs(corners[:, :, None] - box).max(axis=0) <= 1e-13 * np.ptp(box, axis=1)[:, None]).any()
+        if not outer and np.abs(corners @ w + b).max() <= 3 * _nearness(w, b):
+            for p, q in pairwise(face[1:]):
+                area = np.linalg.norm(np.cross(p - face[0], q - face[0]))
+                yield shares @ np.array([face[0], p, q]), area * weights
+
+
+def cell_hessian(
+    box: np.ndarray, target: Callable, theta: np.ndarray, widths: Sequence[int], kinks=()
+) -> np.ndarray:
+    """Return the Hessian of the risk of a 3-H-K network under the uniform measure on a box.
+
+    On each cell of the arrangement by Gauss quadrature; at the kinks on those of its faces that lie in the
+    plane of a neuron and not on the box, from the side on which it is active.
+    """
+    hidden, outputs = widths[1], widths[2]
+    w, b = theta[: 3 * hidden].reshape(hidden, 3), theta[3 * hidden : 4 * hidden]
+    v, c = theta[4 * hidden : -outputs].reshape(outputs, hidden), theta[-outputs:]
+    planes = [*zip(w, b, strict=True), *kinks]
+    box = np.asarray(box, dtype=float)
+    volume = np.prod(np.ptp(box, axis=1))
+    result = np.zeros((theta.size, theta.size))
+    place = np.arange(theta.size)
+    rows = np.column_stack([place[: 3 * hidden].reshape(hidden, 3), place[3 * hidden : 4 * hidden]])
+    columns, ends = place[4 * hidden : -outputs].reshape(outputs, hidden), place[-outputs:]
+    for x, mass, inside in cell_points(box, planes):
+        active = (w @ inside + b > 0).astype(float)
+        z, one = (x @ w.T + b) * active, np.column_stack([x, np.ones(len(x))])
+        residual = z @ v.T + c - target(x)
+        for m in range(outputs):
+            jacobian = np.zeros((len(x), theta.size))
+            for i in range(hidden):
+                jacobian[:, rows[i]] = v[m, i] * active[i] * one
+                second = 2.0 * active[i] * (mass * residual[:, m]) @ one
+                result[rows[i], columns[m, i]] += second
+                result[columns[m, i], rows[i]] += second
+            jacobian[:, columns[m]], jacobian[:, ends[m]] = z, 1.0
+            result += 2.0 * jacobian.T @ (mass[:, None] * jacobian)
+    for cell in cells(box, planes):
+        inside = np.mean([p for face in cell for p in face], axis=0)
+        active = (w @ inside + b > 0).astype(float)
+        for i in np.flatnonzero(active):
+            for x, area in _on_faces(box, cell, w[i], b[i]):
+                one = np.column_stack([x, np.ones(len(x))])
+                residual = ((x @ w.T + b) * active) @ v.T + c - target(x)
+                weights = 2.0 * (area * (residual @ v[:, i])) / (volume * np.linalg.norm(w[i]))
+                result[np.ix_(rows[i], rows[i])] += one.T @ (weights[:, None] * one)
+    return result

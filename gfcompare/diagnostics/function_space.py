@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.evaluators.quadrature import Quadrature
+from gfcompare.evaluators.quadrature import Quadrature, Rule
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.targets import Constant
@@ -67,7 +67,8 @@ class FunctionSpace:
         self._network = problem.network
         self._measure = problem.measure
         rule = problem.rule
-        self._quadrature = None if rule is None else Quadrature(nodes=rule.nodes, coordinate=rule.coordinate)
+        # Other rules are chosen for each network.
+        self._quadrature = Quadrature(rule.nodes, rule.coordinate) if isinstance(rule, Rule) else None
         self._squares: dict[ReLUNetwork, Problem] = {}
 
     @classmethod

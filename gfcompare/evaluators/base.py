@@ -20,7 +20,7 @@ from gfcompare.system import threads
 if TYPE_CHECKING:
     from gfcompare.evaluators.applicability import Applicability
     from gfcompare.evaluators.parts import ProblemParts
-    from gfcompare.evaluators.quadrature import Rule
+    from gfcompare.evaluators.quadrature import Rule, SlicesRule
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -144,7 +144,7 @@ class Evaluator(abc.ABC):
         """Roughly the operations of a gradient."""
 
     @property
-    def rule(self) -> Rule | None:
+    def rule(self) -> Rule | SlicesRule | None:
         """The quadrature rule in use; None if there is none."""
         return None
 

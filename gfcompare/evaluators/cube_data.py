@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from math import factorial
@@ -56,34 +57,66 @@ def cube_target(target: Target, box: Array) -> Terms | str:
     return terms
 
 
-def cube_data(box: Array, terms: Terms) -> tuple[CubeData, CubeValues]:
-    """Return the data of a target on a box, shape (3, 2), and what the risk needs besides."""
-    middles, halves = box_frame(box)
-    negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
-    curved = [{p: c for p, c in q.items() if sum(p) >= 2 and c} for q in negative]
-    affine = [[q.get(p, Fraction(0)) for p in _LINEAR] for q in negative]
-    outgoing, teacher = crossing_neurons(terms, exact_rows(terms, middles, halves), affine)
-    divided = [_divided(q, more) for q in curved for more in (3, 4)]
-    values = CubeValues(
-        split([middles, halves]),
-        split(affine),
-        split(teacher).reshape(4, -1, 2),
-        split([[q.get(p, Fraction(0)) for p in _SPATIAL] for q in curved]),
-        np.ascontiguousarray(np.moveaxis(split(_tetrahedron(1 if terms.degree <= 1 else 2)), 2, 1)),
-        split([[integral(times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
-        split([[integral(times(q, q)) for q in curved]])[0],
-    )
-    data = CubeData(
-        np.concatenate([values.frame[0, :, 0], values.frame[1, :, 0], values.frame[0, :, 1]]),
-        np.ascontiguousarray(values.affine[..., 0]),
-        np.ascontiguousarray(values.teacher[..., 0]),
-        outgoing,
+@dataclass(frozen=True)
+class _OnCube:
+    """-f in the coordinates of the cube [-1, 1]^3, exactly.
+
+    Attributes
+    ----------
+    frame : middles of the sides, half widths
+    affine : coefficients of 1 and x for each output, neurons that are active on all of the cube included
+    curved : the terms of degree >= 2 of each output
+    teacher : rows w, b of the neurons that cross the cube, 4 lists
+    outgoing : shape (K, M), their outgoing weights
+    """
+
+    frame: list[list[Fraction]]
+    affine: list[list[Fraction]]
+    curved: list[Polynomial]
+    teacher: list[list[Fraction]]
+    outgoing: Array
+
+    @classmethod
+    def of(cls, box: Array, terms: Terms) -> _OnCube:
+        """Return that of a target on a box."""
+        middles, halves = box_frame(box)
+        negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
+        curved = [{p: c for p, c in q.items() if sum(p) >= 2 and c} for q in negative]
+        affine = [[q.get(p, Fraction(0)) for p in _LINEAR] for q in negative]
+        outgoing, teacher = crossing_neurons(terms, exact_rows(terms, middles, halves), affine)
+        return cls([middles, halves], affine, curved, teacher, outgoing)
+
+
+def cube_data(box: Array, terms: Terms) -> CubeData:
+    """Return the data of a target on a box, shape (3, 2), for the gradient."""
+    found = _OnCube.of(box, terms)
+    divided = [_divided(q, more) for q in found.curved for more in (3, 4)]
+    frame = split(found.frame)
+    return CubeData(
+        np.concatenate([frame[0, :, 0], frame[1, :, 0], frame[0, :, 1]]),
+        np.ascontiguousarray(split(found.affine)[..., 0]),
+        np.ascontiguousarray(split(found.teacher).reshape(4, -1, 2)[..., 0]),
+        found.outgoing,
         np.array([[float(q.get(p, 0)) for p in _SPATIAL] for q in divided]),
         np.array([[_on_face(q, face) for q in divided] for face in range(6)]),
         _triangle(terms.degree),
         terms.degree,
     )
-    return data, values
+
+
+def cube_values(box: Array, terms: Terms) -> CubeValues:
+    """Return what the risk needs besides."""
+    found = _OnCube.of(box, terms)
+    curved = found.curved
+    return CubeValues(
+        split(found.frame),
+        split(found.affine),
+        split(found.teacher).reshape(4, -1, 2),
+        split([[q.get(p, Fraction(0)) for p in _SPATIAL] for q in curved]),
+        np.ascontiguousarray(np.moveaxis(split(_tetrahedron(1 if terms.degree <= 1 else 2)), 2, 1)),
+        split([[integral(times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
+        split([[integral(times(q, q)) for q in curved]])[0],
+    )
 
 
 def _divided(polynomial: Polynomial, more: int) -> Polynomial:

@@ -13,7 +13,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Streams
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.evaluators.quadrature import Rule
+from gfcompare.evaluators.quadrature import Rule, SlicesRule
 from gfcompare.network import ReLUNetwork
 
 # The growth of deviations is looked for in the exact Hessian, up to so many parameters.
@@ -109,7 +109,7 @@ class FrozenParameters(Evaluator):
         return self._evaluator.cost
 
     @property
-    def rule(self) -> Rule | None:
+    def rule(self) -> Rule | SlicesRule | None:
         """The quadrature rule in use; None if there is none."""
         return self._evaluator.rule
 

@@ -7,6 +7,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
 from gfcompare.evaluators.applicability import Applicability, Evaluation
 from gfcompare.evaluators.base import Evaluator
+from gfcompare.evaluators.cube_slices import CubeSlices
 from gfcompare.evaluators.gaussian_inputs import GaussianInputs
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.parts import ProblemParts
@@ -24,8 +25,8 @@ EXACT: tuple[type[Evaluator], ...] = (
     ShallowCube,
     GaussianInputs,
 )
-#: Evaluators with an error that is not rounding.
-APPROXIMATE: tuple[type[Evaluator], ...] = (Preintegration,)
+#: Evaluators with an error that is not rounding, the best first.
+APPROXIMATE: tuple[type[Evaluator], ...] = (CubeSlices, Preintegration)
 
 
 def evaluators() -> tuple[type[Evaluator], ...]:

@@ -111,6 +111,23 @@ class Rule:
     error: float
 
 
+@dataclass(frozen=True)
+class SlicesRule:
+    """The Gauss-Legendre rule in use, and how far random networks were from converged with it.
+
+    Attributes
+    ----------
+    nodes : in each input that is not integrated exactly
+    coordinates : the three that are, counted from 1
+    error : largest relative difference to the gradient with half as many nodes again, over 8 random networks;
+        that of trained networks may be larger: `Problem.quadrature_error`
+    """
+
+    nodes: int
+    coordinates: tuple[int, ...]
+    error: float
+
+
 @cache
 def unit_rule(count: int, dimension: int, scramble: int = 0) -> tuple[Array, Array]:
     """Return nodes in the unit cube, shape (B, dimension), and their weights, shape (B,).

@@ -8,9 +8,9 @@ import numpy as np
 
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
-from gfcompare.evaluators.cube_data import cube_data, cube_target
+from gfcompare.evaluators.cube_data import cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.kernels import cube, cube_descent, cube_risk
+from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk
 from gfcompare.kernels.cube import CubeData
 from gfcompare.kernels.cube_risk import CubeValues
 from gfcompare.measures import Box, Product, Uniform
@@ -32,6 +32,8 @@ class ShallowCube(Evaluator):
 
     name: ClassVar[str] = "shallow-cube"
     measures: ClassVar[tuple[type[Any], ...]] = (Box, Product)
+    has_hessian: ClassVar[bool] = True
+    has_dense_flow: ClassVar[bool] = True
 
     # A thread pays off past about this many pairs of neurons times rows times steps.
     _WORTH_A_THREAD = 10_000
@@ -59,7 +61,8 @@ class ShallowCube(Evaluator):
             return Applicability.no(found)
 
         def build() -> ShallowCube:
-            return ShallowCube(parts.network, parts.draw, *cube_data(measure.box, found))
+            data, values = cube_data(measure.box, found), cube_values(measure.box, found)
+            return ShallowCube(parts.network, parts.draw, data, values)
 
         return Applicability.yes(
             "three inputs, uniform on a box, one hidden layer", "exact to rounding", build
@@ -113,6 +116,16 @@ class ShallowCube(Evaluator):
             cube.gradients(self._data, thetas[rows], results[rows])
 
         self._share(len(thetas), self.cost, work)
+        return results
+
+    def hessians(self, thetas: Array) -> Array:
+        """Return the Hessian of the risk at each row, shape (M, P, P), symmetric to the bit.
+
+        Where the gradient itself has a kink, the conventions of kernels.cube_hessian hold.
+        """
+        rows, parameters = thetas.shape
+        results = np.empty((rows, parameters, parameters))
+        cube_hessian.hessians(self._data, thetas, results)
         return results
 
     def descend(self, thetas: Array, step_sizes: Array, *, normalize: bool, bound: float) -> Counts:

@@ -17,6 +17,8 @@ Where what lives:
 `plane`        one hidden layer on a rectangle: the generalised gradient; `plane_risk`, `plane_hessian`
 `cube`         one hidden layer on a box in R^3: the generalised gradient, of which `cube_edges`,
                `cube_faces` and `cube_polygon` are parts
+`cube_hessian` the Hessian
+`cube_slices`  the same on slices of a box in R^4 or R^5
 `cube_risk`    the risk; with twice the digits by `cube_pairs` and `cube_exact`
 `points`       any network on finitely many points
 `ndf`          the flows of one hidden layer on a line, by implicit multistep formulas

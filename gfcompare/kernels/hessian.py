@@ -9,6 +9,8 @@ import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, cold_leaf, entry, merged
+from gfcompare.kernels.cube import CubeData
+from gfcompare.kernels.cube_hessian import cube_hessian_into, cube_hessian_work
 from gfcompare.kernels.gaussian_gradient import GaussianData, GaussianWork, gaussian_work
 from gfcompare.kernels.gaussian_hessian import HessianWork, hessian_work
 from gfcompare.kernels.gaussian_hessian import hessian_into as gaussian_hessian_into
@@ -39,6 +41,11 @@ def _plane_memory(data, hidden):
     return plane_hessian_work(data, hidden)
 
 
+@entry
+def _cube_memory(data, hidden):
+    return cube_hessian_work(data, hidden)
+
+
 def hessian_memory(data, widths, parameters):
     """Return the scratch memory for `hessian_at`, made in Python: P parameters."""
     hidden, outputs = int(widths[1]), int(widths[2])
@@ -49,7 +56,7 @@ def hessian_memory(data, widths, parameters):
         return LineHessian(orders, rows, np.empty((4, outputs)), np.empty((6, hidden + 1)))
     if isinstance(data, GaussianData):
         return GaussianHessian(gaussian_work(data, hidden, outputs), hessian_work(data, parameters))
-    return _plane_memory(data, hidden)
+    return _cube_memory(data, hidden) if isinstance(data, CubeData) else _plane_memory(data, hidden)
 
 
 # Into what has no other callers: compiled once less.
@@ -78,7 +85,12 @@ def _gaussian_hessian(data, theta, hessian, memory):
     )
 
 
-_KINDS = {LineData: _line_hessian, PlaneData: plane_hessian_into, GaussianData: _gaussian_hessian}
+_KINDS = {
+    LineData: _line_hessian,
+    PlaneData: plane_hessian_into,
+    CubeData: cube_hessian_into,
+    GaussianData: _gaussian_hessian,
+}
 
 
 def hessian_at(data, theta, hessian, memory):

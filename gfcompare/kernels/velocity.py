@@ -14,6 +14,7 @@ from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
 from gfcompare.kernels.cube import CubeData, CubeWork, cube_gradient_into, cube_work
+from gfcompare.kernels.cube_slices import SlicesData, SlicesWork, slices_gradient_into, slices_work
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
@@ -85,6 +86,14 @@ class CubeVelocity(NamedTuple):
     gradient: CubeWork
 
 
+class SlicesVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on slices of a box in R^4 or R^5."""
+
+    retracted: np.ndarray
+    norms: np.ndarray
+    gradient: SlicesWork
+
+
 class GaussianVelocity(NamedTuple):
     """Scratch memory for one hidden layer under a normal input measure."""
 
@@ -122,6 +131,11 @@ def _plane_work(data, widths, parameters):
 @allocator
 def _cube_work(data, widths, parameters):
     return CubeVelocity(np.empty(parameters), np.empty(widths[1]), cube_work(data, widths[1]))
+
+
+@allocator
+def _slices_work(data, widths, parameters):
+    return SlicesVelocity(np.empty(parameters), np.empty(widths[1]), slices_work(data, widths[1]))
 
 
 @allocator
@@ -236,6 +250,16 @@ def _cube_velocity(data, widths, y, result, memory, normalize):
 
 
 @cold_leaf
+def _slices_velocity(data, widths, y, result, memory, normalize):
+    theta = y
+    if normalize:
+        theta = memory.retracted
+        _retract(widths, y, memory)
+    slices_gradient_into(data, theta, result, memory.gradient)
+    _turned(widths, theta, result, memory, normalize)
+
+
+@cold_leaf
 def _gaussian_velocity(data, widths, y, result, memory, normalize):
     theta = y
     if normalize:
@@ -251,6 +275,7 @@ _KINDS = {
     LineSet: (_deep_work, _deep_velocity),
     PlaneData: (_plane_work, _plane_velocity),
     CubeData: (_cube_work, _cube_velocity),
+    SlicesData: (_slices_work, _slices_velocity),
     GaussianData: (_gaussian_work, _gaussian_velocity),
 }
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-_EVALUATIONS = ("exact", "preintegration", "points")
+_EVALUATIONS = ("exact", "preintegration", "cube-slices", "points")
 
 
 def _is_component(value: Any) -> bool:
@@ -27,7 +27,13 @@ def _is_evaluation(value: Any) -> bool:
     frozen = value.get("frozen", [])
     if not isinstance(frozen, list) or not all(isinstance(group, str) for group in frozen):
         return False
-    needed = {"points": ("points",), "preintegration": ("nodes", "coordinate", "gradient_error")}
+    needed = {
+        "points": ("points",),
+        "preintegration": ("nodes", "coordinate", "gradient_error"),
+        "cube-slices": ("nodes", "gradient_error"),
+    }
+    if value["kind"] == "cube-slices" and not isinstance(value.get("coordinates"), list):
+        return False
     numbers = [value.get(key) for key in needed.get(str(value["kind"]), ())]
     return all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gfcompare.evaluators.quadrature import SlicesRule
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.problem import Problem
 
@@ -97,6 +98,13 @@ def _rule(problem: Problem) -> dict[str, Any]:
     rule = problem.rule
     if rule is None:
         return {"kind": "exact", "evaluator": problem.evaluation.name}
+    if isinstance(rule, SlicesRule):
+        return {
+            "kind": "cube-slices",
+            "nodes": rule.nodes,
+            "coordinates": list(rule.coordinates),
+            "gradient_error": rule.error,
+        }
     return {
         "kind": "preintegration",
         "nodes": rule.nodes,

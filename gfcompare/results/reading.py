@@ -119,6 +119,14 @@ def _rule_text(found: Mapping[str, Any]) -> str:
             f"with {found['nodes']} nodes in the others; "
             f"with twice as many, the gradients of 8 random networks differ by {found['gradient_error']:.1g}"
         )
+    if found["kind"] == "cube-slices":
+        along = ", ".join(str(coordinate) for coordinate in found["coordinates"])
+        return (
+            f"risk and gradient are integrated exactly along coordinates {along}, "
+            f"with {found['nodes']} nodes in each other; "
+            f"with half as many again, the gradients of 8 random networks differ by "
+            f"{found['gradient_error']:.1g}"
+        )
     by = f" (evaluator {found['evaluator']})" if "evaluator" in found else ""
     return f"risk and gradient are integrated exactly{by}"
 

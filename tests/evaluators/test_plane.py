@@ -444,7 +444,7 @@ def test_curvature_and_products_are_those_of_the_hessian() -> None:
         ((2, 3, 2, 1), polynomial(2), measures.Box(), None, "2 hidden layers"),
         ((2, 3, 1), polynomial(9), measures.Box(), None, "degree 9, the highest is 8"),
         ((2, 3, 1), targets.Teacher((2, 4, 4, 1), seed=1), measures.Box(), None, "the target 'teacher'"),
-        ((4, 3, 1), targets.Constant(1.0), measures.Box(dimension=4), None, "d = 4 inputs"),
+        ((4, 3, 1), targets.RadialBump([0.5] * 4), measures.Box(dimension=4), None, "d = 4 inputs"),
         (
             (2, 3, 1),
             polynomial(2),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from polytopes import cell_points, cell_risk_and_gradient
+from polytopes import cell_hessian, cell_points, cell_risk_and_gradient
 from scipy.integrate import solve_ivp
 from support import assert_same_bits, examples
 
@@ -166,14 +166,76 @@ def test_differences_of_the_risk_give_the_gradient() -> None:
     assert off(np.array(found), problem.gradient(theta)) < 1e-7
 
 
-def test_hessian_products_by_differences_of_the_gradient() -> None:
+# ---------------------------------------------------------------------------------------------------
+# Hessian, against differences and against quadrature on the cells and their faces
+# ---------------------------------------------------------------------------------------------------
+
+KINKED = targets.Teacher((3, 4, 2), seed=3)
+
+
+def kinks_of(target: gfc.Target):
+    if target is not KINKED:
+        return []
+    return list(zip(target.theta[:12].reshape(4, 3), target.theta[12:16], strict=True))
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize(
+    "target", [polynomial(3, 2), polynomial(0), polynomial(1, 3), KINKED], ids=["3", "0", "1", "teacher"]
+)
+def test_hessian_against_differences_and_quadrature(target: gfc.Target) -> None:
+    problem = cube(target, 5)
+    assert problem.has_hessian
+    assert problem.has_dense_flow
+    for seed in range(2):
+        theta = random_theta(np.random.default_rng(seed), 5, target.outputs)
+        hessian = problem.hessian(theta)
+        assert np.array_equal(hessian, hessian.T)
+        expected = cell_hessian(UNIT, target.at, theta, (3, 5, target.outputs), kinks_of(target))
+        assert off(hessian, expected) < EXACT
+        columns = []
+        for p in range(theta.size):
+            # Differences of two sizes, extrapolated.
+            step = 1e-3 * max(1.0, abs(theta[p])) * np.eye(theta.size)[p]
+            wide, near = (
+                (problem.gradient(theta + s * step) - problem.gradient(theta - s * step)) / (2 * s)
+                for s in (1.0, 0.5)
+            )
+            columns.append((4.0 * near - wide) / 3.0 / step[p])
+        assert off(hessian, np.array(columns)) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["flat", "needle", "wide"])
+def test_hessian_on_boxes_of_any_aspect(name: str) -> None:
+    # The same network in the coordinates of a cube: there the Hessian is known.
+    box = BOXES[name]
+    target = polynomial(3, box=box)
+    middle, half = np.mean(box, axis=1), 0.5 * np.ptp(box, axis=1)
+    theta = random_theta(np.random.default_rng(3), 4, 1, box)
+    near, change = theta.copy(), np.eye(theta.size)
+    w = theta[:12].reshape(4, 3)
+    near[:12], near[12:16] = (w * half).ravel(), theta[12:16] + w @ middle
+    change[np.arange(12), np.arange(12)] = np.tile(half, 4)
+    change[12 + np.repeat(np.arange(4), 3), np.arange(12)] = np.tile(middle, 4)
+    inner = cell_hessian(CUBE, lambda x: target.at(middle + x * half), near, (3, 4, 1))
+    expected = change.T @ inner @ change
+    sizes = np.sqrt(np.abs(np.diag(expected)))
+    scale = np.outer(sizes, sizes)  # entries differ by 24 orders of magnitude
+    assert off(cube(target, 4, box).hessian(theta) / scale, expected / scale) < (
+        1e-9 if name == "wide" else 1e-12
+    )
+
+
+def test_curvature_and_products_are_those_of_the_hessian() -> None:
     problem = cube(polynomial(3), 3)
     theta = random_theta(np.random.default_rng(5), 3)
     vector = np.random.default_rng(0).normal(size=theta.size)
-    step, gradient = 1e-5, problem.gradient
-    expected = (gradient(theta + step * vector) - gradient(theta - step * vector)) / (2 * step)
-    assert not problem.has_hessian
-    assert off(problem.hessian_product(theta, vector), expected) < 1e-5
+    hessian = problem.hessian(theta)
+    assert np.allclose(problem.hessian_product(theta, vector), hessian @ vector, rtol=1e-12)
+    values = np.linalg.eigvalsh(hessian)
+    found = problem.curvature(theta, k=2)
+    assert np.allclose(found.largest, values[-2:], rtol=1e-10)
+    assert np.allclose(found.smallest, values[:2], rtol=0, atol=1e-12 * abs(values).max())
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -279,6 +341,22 @@ def test_degenerate_networks(kind, shift: float) -> None:
         found = np.empty(1)
         cube_risk.exact_risks(*problem_data(problem), theta[None], found)
         assert found[0] == pytest.approx(risk, rel=1e-12)
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("shift", [0.0, 1e-12])
+@pytest.mark.parametrize("kind", KINDS)
+def test_hessian_of_degenerate_networks(kind, shift: float) -> None:
+    # Planes on faces of the box are no kinks: the oracle leaves them out, too.
+    target = targets.MultivariatePolynomial([(1, 0, 0), (2, 1, 0), (0, 0, 3)], [1.0, -2.0, 0.7])
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(8, 3))
+    b, v = -np.einsum("ij,ij->i", w, rng.uniform(0.2, 0.8, (8, 3))), rng.normal(size=8)
+    kind(w, b, v, shift)
+    theta = np.concatenate([w.ravel(), b, v, [0.3]])
+    expected = cell_hessian(UNIT, target.at, theta, (3, 8, 1))
+    # Where planes meet at an angle of 1e-12, the oracle's cells have lost digits.
+    assert off(cube(target, 8).hessian(theta), expected) < (10 * EXACT if shift else EXACT)
 
 
 def problem_data(problem: gfc.Problem):
@@ -424,7 +502,7 @@ def test_twice_the_digits_give_the_same_risk(degree: int) -> None:
         ((3, 3, 1), polynomial(4), block(), None, "degree 4, the highest is 3"),
         ((3, 3, 1), targets.Teacher((3, 4, 4, 1), seed=1), block(), None, "the target 'teacher'"),
         ((3, 3, 1), targets.RadialBump([0.5] * 3, width=0.4), block(), None, "the target 'radial-bump'"),
-        ((4, 3, 1), targets.Constant(1.0), measures.Box(dimension=4), None, "d = 4 inputs"),
+        ((4, 3, 1), targets.RadialBump([0.5] * 4), measures.Box(dimension=4), None, "d = 4 inputs"),
         (
             (3, 3, 1),
             polynomial(2),
@@ -549,3 +627,16 @@ def test_flows_to_long_times_agree_with_another_solver(name: str) -> None:
         for method in ("auto", "bdf")
     )
     assert np.allclose(ours["risk"].values, theirs["risk"].values, rtol=1e-5, atol=0)
+
+
+def test_a_flow_goes_to_rest_at_the_rate_of_the_exact_hessian() -> None:
+    # Near a minimum with risk 0 the slowest mode is left: the risk falls with twice its eigenvalue.
+    target = targets.Teacher((3, 3, 1), seed=1)
+    problem = cube(target, 3)
+    theta = target.theta * (1.0 + 1e-3 * np.random.default_rng(0).normal(size=target.theta.size))
+    values = np.linalg.eigvalsh(problem.hessian(target.theta))
+    slowest = values[values > 1e-8][0]
+    flow, times = gfc.integrator("standard-gf", rtol=1e-8), np.array([0.0, 5.0, 6.0, 1e9]) / slowest
+    risks = gfc.integrate(problem, flow, theta[None], times)["risk"].values[0]
+    assert np.log(risks[1] / risks[2]) == pytest.approx(2.0, rel=0.02)
+    assert risks[3] < 1e-30
