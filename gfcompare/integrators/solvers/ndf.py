@@ -21,6 +21,7 @@ from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
 from gfcompare.kernels import balancedness, breakpoint_growth, ndf, ndf_dense, tolerances
 from gfcompare.kernels.flow import FlowSettings, FlowTables
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
+from gfcompare.system import threads
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
@@ -201,6 +202,7 @@ class CompiledFlow:
         status = self._settle(problem, tables, near, m, time, theta)
         return (None, Status.RUNNING) if status is None else (near, status)
 
+    @threads.single_thread_of_linear_algebra()
     def _is_late(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> bool:
         """Return whether a step of trajectory m is as long as it seems, relative to the flow's shortest time.
 
