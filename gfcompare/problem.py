@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gfcompare.components.component import check_instance
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.applicability import Applicability, Evaluation
-from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, FlowTables, Streams
+from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, Streams
 from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
 from gfcompare.evaluators.frozen import FrozenParameters, frozen_groups
 from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, problem_table
@@ -21,7 +21,7 @@ from gfcompare.evaluators.order import choose
 from gfcompare.evaluators.parts import ProblemParts, finite_values
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule, SlicesRule
-from gfcompare.kernels.ndf import FlowSettings
+from gfcompare.kernels.flow import FlowSettings, FlowTables
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.interval import PiecewisePolynomial

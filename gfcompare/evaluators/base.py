@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from gfcompare.components.errors import InputError
 from gfcompare.kernels import growth, ndf, ndf_dense, points_descent
 from gfcompare.kernels import points as points_kernel
+from gfcompare.kernels.flow import Flow, FlowSettings, FlowTables
 from gfcompare.network import ReLUNetwork
 from gfcompare.system import threads
 
@@ -37,50 +37,6 @@ _POINTS_HELD = 32_768
 
 # Slices of a batch of flows for each thread: one trajectory may take twenty times as long as another.
 _FLOW_PIECES = 8
-
-
-@dataclass(frozen=True)
-class FlowTables:
-    """The state of M trajectories of a flow integrated in compiled code (`kernels.ndf`).
-
-    Attributes
-    ----------
-    differences : ndarray, shape (M, 8, P)
-        backward differences of the solver's variable
-    clocks : ndarray, shape (M, 5)
-        flow time reached by the steps, step size, the smallest step so far; and two step sizes that growing
-        deviations limit
-    counts : ndarray of int64, shape (M, 8)
-        order, steps with this order and size, steps, gradients, steps that were rejected; 1 if direct linear
-        algebra is used; steps at the last look at growth or at the motion that is left; steps that growth
-        has limited
-    balances : ndarray, shape (M, sum of hidden)
-        balancedness of each hidden neuron at the start
-    dormant : ndarray, shape (M, 6, H_1)
-        logarithms of the distances of neurons that are set aside, 0 for others (`kernels.dormant`): at the
-        end of the last step, and at the time last read off; then how deviations of breakpoints have grown
-        (`kernels.breakpoint_growth`)
-    output_sizes : ndarray, shape (M,)
-        size of what the network has to represent, see `kernels.tolerances`
-    """
-
-    differences: Array
-    clocks: Array
-    counts: Counts
-    balances: Array
-    dormant: Array
-    output_sizes: Array
-
-    def copy(self) -> FlowTables:
-        """Return a copy that may be moved on."""
-        return FlowTables(
-            self.differences.copy(),
-            self.clocks.copy(),
-            self.counts.copy(),
-            self.balances,
-            self.dormant.copy(),
-            self.output_sizes,
-        )
 
 
 class Evaluator(abc.ABC):
@@ -161,7 +117,7 @@ class Evaluator(abc.ABC):
         return None
 
     def advance_flow(
-        self, tables: FlowTables, time: float, ends: Counts, settings: ndf.FlowSettings, dense: bool
+        self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, dense: bool
     ) -> Array:
         """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
 
@@ -170,24 +126,11 @@ class Evaluator(abc.ABC):
         """
         results = np.empty_like(tables.differences[:, 0])
         stage = ndf_dense if dense else ndf
-        data, parameters = self.flow_data(), results.shape[1]
+        flow = Flow(self.flow_data(), self._widths, settings)
 
         def work(rows: slice) -> None:
-            stage.advance(
-                data,
-                self._widths,
-                tables.differences[rows],
-                tables.clocks[rows],
-                tables.counts[rows],
-                tables.balances[rows],
-                tables.dormant[rows],
-                tables.output_sizes[rows],
-                time,
-                settings,
-                results[rows],
-                ends[rows],
-                *stage.scratch(data, self._widths, parameters, settings),
-            )
+            scratch = stage.scratch(flow, results.shape[1])
+            stage.advance(flow, tables.rows(rows), time, results[rows], ends[rows], *scratch)
 
         self._share(len(results), 1000 * self.cost, work, pieces=_FLOW_PIECES)
         return results

@@ -90,13 +90,13 @@ class ShallowLine(Evaluator):
         """Return the rates of the dormant neurons at theta, (P,), shape (H,); see `kernels.dormant`."""
         results = np.zeros_like(logs)
         if logs.any():
-            dormant.rates(self._data, self._widths, theta, logs, normalize, results)
+            dormant.rates(self._data, theta, logs, normalize, results)
         return results
 
     def restore_dormant(self, thetas: Array, logs: Array) -> None:
         """Put the dormant neurons at each row to where they are, in place, with `logs` of shape (M, H)."""
         if logs.any():
-            dormant.restore_rows(self._data, self._widths, thetas, logs)
+            dormant.restore_rows(self._data, thetas, logs)
 
     @property
     def cost(self) -> float:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.base import FlowTables
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Integers, Mask
-from gfcompare.kernels.ndf import FlowSettings
+from gfcompare.kernels.flow import FlowSettings, FlowTables
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem

@@ -22,7 +22,7 @@ thirty from there, an error of the tolerance's size decides where the trajectory
 All other kinds of data have no breakpoints: there the function does nothing.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import overload
@@ -47,6 +47,24 @@ WITHIN = 5.0
 _DECISIVE = 30.0
 
 
+class Step(NamedTuple):
+    """The end of a step: y, its velocity and 1 / its tolerances, each (P,); the step size; on M."""
+
+    y: np.ndarray
+    speed: np.ndarray
+    weights: np.ndarray
+    size: float
+    normalize: bool
+
+
+class _Breakpoints(NamedTuple):
+    """Neurons in the order of their breakpoints: their numbers, breakpoints, and D; each (H,)."""
+
+    order: np.ndarray
+    keys: np.ndarray
+    kinks: np.ndarray
+
+
 @cold_leaf
 def _sort(y, hidden, order, keys):
     """Write the breakpoints in ascending order into `keys`, (H,), and the neurons' numbers into `order`."""
@@ -63,12 +81,13 @@ def _sort(y, hidden, order, keys):
 
 
 @cold_leaf
-def _kinks(data, hidden, outputs, y, order, keys, normalize, running, result):
-    """Write D of each neuron, in the order of the breakpoints, into `result`, (H,); 0 of those outside.
+def _set_kinks(data, y, normalize, breakpoints, running):
+    """Write D of each neuron into `breakpoints`; 0 of those outside.
 
     `running`, (2 K,), is overwritten: value and slope of the network.
     """
-    values = data.values
+    values, order, keys, result = data.values, breakpoints.order, breakpoints.keys, breakpoints.kinks
+    hidden, outputs = keys.shape[0], values.value_high.shape[1]
     lower, upper = data.integrals.lower, data.integrals.upper
     for k in range(outputs):
         running[k], running[outputs + k] = y[(2 + outputs) * hidden + k], 0.0
@@ -126,12 +145,15 @@ def _density_at(data, x):
 
 
 @cold_leaf
-def _pair_growth(data, hidden, outputs, y, speed, weights, order, keys, kinks, m, n):
+def _pair_growth(data, step, breakpoints, m, n):
     """Return the growth rate of the neurons at two places in the order, and whether they hardly deviate.
 
     One neuron alone if m is negative. Returned are the rate g, negative if nothing grows, and the deviation
     over the tolerance.
     """
+    y, speed, weights = step.y, step.speed, step.weights
+    order, keys, kinks = breakpoints.order, breakpoints.keys, breakpoints.kinks
+    hidden, outputs = keys.shape[0], data.values.value_high.shape[1]
     i, q = int(order[n]), keys[n]
     lower, upper = data.integrals.lower, data.integrals.upper
     right = y[i] > 0.0
@@ -180,15 +202,16 @@ def _pair_growth(data, hidden, outputs, y, speed, weights, order, keys, kinks, m
 
 
 @cold_leaf
-def _grow(data, hidden, y, speed, weights, size, normalize, memory, spare, rates, near):
+def _grow(data, step, memory, spare, rates, near):
     """Write the growth rate of each neuron into `rates`, the least deviation into `near`; return the largest.
 
     Both are (H,), by number; `spare` is (2 H + 2 K,) at least.
     """
-    outputs = data.values.value_high.shape[1]
+    hidden, y, size = memory.shape[1], step.y, step.size
     order, keys, kinks = memory[ORDER], spare[:hidden], spare[hidden : 2 * hidden]
+    breakpoints = _Breakpoints(order, keys, kinks)
     _sort(y, hidden, order, keys)
-    _kinks(data, hidden, outputs, y, order, keys, normalize, spare[2 * hidden :], kinks)
+    _set_kinks(data, y, step.normalize, breakpoints, spare[2 * hidden :])
     largest, last_left, last_right = 0.0, -1, -1
     for i in range(hidden):
         rates[i], near[i] = 0.0, np.inf
@@ -205,7 +228,7 @@ def _grow(data, hidden, y, speed, weights, size, normalize, memory, spare, rates
         grows = -kinks[n] * size > _SLOW
         if not grows and (m < 0 or not -kinks[m] * size > _SLOW):
             continue
-        rate, deviation = _pair_growth(data, hidden, outputs, y, speed, weights, order, keys, kinks, m, n)
+        rate, deviation = _pair_growth(data, step, breakpoints, m, n)
         if not rate * size > _SLOW:
             continue
         largest = max(largest, rate)
@@ -234,24 +257,23 @@ def _note(hidden, size, time, memory, rates, near):
 
 
 @cold_leaf
-def _respect_on_line(data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates):
-    hidden = widths[1]
+def _respect_on_line(data, step, time, limit, memory, spare, rates):
+    hidden = memory.shape[1]
     near = rates[hidden:]
-    largest = _grow(data, hidden, y, speed, weights, size, normalize, memory, spare, rates, near)
-    if limit and largest * size > _TOO_LONG:
+    largest = _grow(data, step, memory, spare, rates, near)
+    if limit and largest * step.size > _TOO_LONG:
         return -1.0
-    _note(hidden, size, time, memory, rates, near)
+    _note(hidden, step.size, time, memory, rates, near)
     return _STEP / largest if limit and largest > 0.0 else np.inf
 
 
-def respect_growth(data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates):
+def respect_growth(data, step, time, limit, memory, spare, rates):
     """Look how fast breakpoints leave places at which they would rest, at the end of a step.
 
     Parameters
     ----------
-    y, speed : (P,), the state at the end of the step and its velocity
-    weights : (P,), 1 / tolerance of each parameter
-    size, time : of the step, and flow time at its end
+    step : Step
+    time : flow time at its end
     limit : whether a step is to be no longer than the growth time
     memory : (6, H), what is remembered of each neuron, moved on in place
     spare, rates : (P,), overwritten
@@ -267,32 +289,26 @@ _INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
 
 
 @overload(respect_growth, jit_options=_INTERNAL)
-def _choose_respect_growth(
-    data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates
-):
+def _choose_respect_growth(data, step, time, limit, memory, spare, rates):
     if data.instance_class is LineData:
 
-        def chosen(data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates):
-            return _respect_on_line(
-                data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates
-            )
+        def chosen(data, step, time, limit, memory, spare, rates):
+            return _respect_on_line(data, step, time, limit, memory, spare, rates)
 
         return chosen
-    return lambda data, widths, y, speed, weights, size, time, normalize, limit, memory, spare, rates: np.inf
+    return lambda data, step, time, limit, memory, spare, rates: np.inf
 
 
 @entry
-def growth_of_breakpoints(data, widths, theta, speed, weights, size, normalize, results):
+def growth_of_breakpoints(data, step, results):
     """Write how fast breakpoints leave where they are into `results`, (2, H); return the fastest rate.
 
     Parameters
     ----------
-    theta, speed, weights : (P,), the state, its velocity, 1 / tolerance
-    size : of a step: growth that is small within it is left out
+    step : Step; growth that is small within its size is left out
     results : for each neuron the rate, 0 if nothing grows; and the least deviation, over the tolerance
     """
-    hidden = widths[1]
+    hidden = results.shape[1]
     memory = np.zeros((ROWS, hidden))
     memory[ORDER] = np.arange(hidden)
-    spare = np.empty_like(theta)
-    return _grow(data, hidden, theta, speed, weights, size, normalize, memory, spare, results[0], results[1])
+    return _grow(data, step, memory, np.empty_like(step.y), results[0], results[1])

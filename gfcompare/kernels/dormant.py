@@ -70,8 +70,10 @@ def _target_at(data, right, k):
 
 
 @cold_leaf
-def _add_laws(data, hidden, y, logs, normalize, weight, rates, bends):
+def _add_laws(data, y, logs, normalize, weight, sums):
     """Add weight * (sum over k of v_k r_k(e), of v_k r_k'(e)) of each dormant neuron to its sums."""
+    hidden = logs.shape[0]
+    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
     outputs = data.values.value_high.shape[1]
     for side in range(2):
         right = side == 1
@@ -100,8 +102,10 @@ def _add_laws(data, hidden, y, logs, normalize, weight, rates, bends):
 
 
 @cold_leaf
-def _to_laws(data, hidden, y, logs, normalize, rates, bends):
+def _to_laws(data, y, logs, normalize, sums):
     """Turn the sums of `_add_laws` into a and b, relative to the interval; those of other neurons are 0."""
+    hidden = logs.shape[0]
+    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
     outputs = data.values.value_high.shape[1]
     length = data.integrals.upper - data.integrals.lower
     for i in range(hidden):
@@ -121,23 +125,23 @@ def _to_laws(data, hidden, y, logs, normalize, rates, bends):
 
 
 @cold_leaf
-def _laws_at(data, hidden, y, logs, normalize, rates, bends):
-    """Write a and b of each dormant neuron at y: dl/dt = a l - b l^2."""
-    for i in range(hidden):
-        rates[i] = bends[i] = 0.0
-    _add_laws(data, hidden, y, logs, normalize, 1.0, rates, bends)
-    _to_laws(data, hidden, y, logs, normalize, rates, bends)
+def _laws_at(data, y, logs, normalize, sums):
+    """Write a and b of each dormant neuron at y, (2 H,): dl/dt = a l - b l^2."""
+    for i in range(2 * logs.shape[0]):
+        sums[i] = 0.0
+    _add_laws(data, y, logs, normalize, 1.0, sums)
+    _to_laws(data, y, logs, normalize, sums)
 
 
 @cold_leaf
-def _rates_over(data, hidden, differences, order, size, since, logs, normalize, y, rates, bends):
-    """Write the integral of a over the end of the last step, from `since` before it."""
-    for i in range(hidden):
-        rates[i] = bends[i] = 0.0
+def _rates_over(data, path, since, logs, normalize, y, sums):
+    """Write the integral of a over the end of the last step, from `since` before it, and b there, (2 H,)."""
+    for i in range(2 * logs.shape[0]):
+        sums[i] = 0.0
     for j in range(_POINTS.shape[0]):
-        interpolate(differences, order, -since * _POINTS[j], 0.0, size, y)
-        _add_laws(data, hidden, y, logs, normalize, since * _SHARES[j], rates, bends)
-    _to_laws(data, hidden, differences[0], logs, normalize, rates, bends)
+        interpolate(path.differences, path.order, -since * _POINTS[j], 0.0, path.size, y)
+        _add_laws(data, y, logs, normalize, since * _SHARES[j], sums)
+    _to_laws(data, path.differences[0], logs, normalize, sums)
 
 
 @cold_leaf
@@ -210,10 +214,12 @@ def _set_aside(data, hidden, differences, i, x):
 
 
 @cold_leaf
-def _move_on(data, hidden, differences, order, size, weights, logs, normalize, y, rates, bends):
+def _move_on(data, path, weights, logs, normalize, y, sums):
     """Move the dormant neurons on by a step, put back those that have grown; False: they grew too far."""
+    hidden, differences = logs.shape[0], path.differences
+    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
     length = data.integrals.upper - data.integrals.lower
-    _rates_over(data, hidden, differences, order, size, size, logs, normalize, y, rates, bends)
+    _rates_over(data, path, path.size, logs, normalize, y, sums)
     for i in range(hidden):
         if logs[i] != 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
@@ -224,7 +230,7 @@ def _move_on(data, hidden, differences, order, size, weights, logs, normalize, y
         if logs[i] != 0.0:
             logs[i] += rates[i]
             y[i] = rates[i]
-    _laws_at(data, hidden, differences[0], logs, normalize, rates, bends)
+    _laws_at(data, differences[0], logs, normalize, sums)
     for i in range(hidden):
         if logs[i] != 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
@@ -242,8 +248,10 @@ def _move_on(data, hidden, differences, order, size, weights, logs, normalize, y
 
 
 @cold_leaf
-def _find(data, hidden, differences, size, weights, logs, normalize, found, rates, bends):
+def _find(data, path, weights, logs, normalize, found, sums):
     """Set aside the neurons that have come near enough to an end; return whether there are any."""
+    hidden, differences, size = logs.shape[0], path.differences, path.size
+    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
     length = data.integrals.upper - data.integrals.lower
     any_found = False
     for i in range(hidden):
@@ -263,7 +271,7 @@ def _find(data, hidden, differences, size, weights, logs, normalize, found, rate
         logs[i] = np.log((here if here > 0.0 else before) / steep)
     if not any_found:
         return False
-    _laws_at(data, hidden, differences[0], logs, normalize, rates, bends)
+    _laws_at(data, differences[0], logs, normalize, sums)
     for i in range(hidden):
         if found[i] == 0.0:
             continue
@@ -288,21 +296,20 @@ def _find(data, hidden, differences, size, weights, logs, normalize, found, rate
 
 
 @cold_leaf
-def _follow_on_line(data, widths, differences, order, size, weights, logs, normalize, y, sums):
-    hidden = widths[1]
-    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
+def _follow_on_line(data, path, weights, logs, normalize, spare):
+    hidden, differences = logs.shape[0], path.differences
+    y, sums = spare[0], spare[1]
+    rates = sums[:hidden]
     dormant = False
     for i in range(hidden):
         dormant |= logs[i] != 0.0
-    if dormant and not _move_on(
-        data, hidden, differences, order, size, weights, logs, normalize, y, rates, bends
-    ):
+    if dormant and not _move_on(data, path, weights, logs, normalize, y, sums):
         return -1.0
-    found = _find(data, hidden, differences, size, weights, logs, normalize, y, rates, bends)
+    found = _find(data, path, weights, logs, normalize, y, sums)
     if not dormant and not found:
         return _NEVER
     longest = _NEVER
-    _laws_at(data, hidden, differences[0], logs, normalize, rates, bends)
+    _laws_at(data, differences[0], logs, normalize, sums)
     for i in range(hidden):
         if logs[i] != 0.0 and rates[i] > 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
@@ -312,8 +319,8 @@ def _follow_on_line(data, widths, differences, order, size, weights, logs, norma
 
 
 @cold_leaf
-def _restore_on_line(data, widths, y, logs):
-    hidden = widths[1]
+def _restore_on_line(data, y, logs):
+    hidden = logs.shape[0]
     length = data.integrals.upper - data.integrals.lower
     for i in range(hidden):
         if logs[i] != 0.0:
@@ -323,30 +330,29 @@ def _restore_on_line(data, widths, y, logs):
 
 
 @cold_leaf
-def _logs_at_on_line(data, widths, differences, order, size, since, logs, normalize, y, sums, result):
-    hidden = widths[1]
-    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
+def _logs_at_on_line(data, path, since, logs, normalize, spare, result):
+    hidden = logs.shape[0]
+    rates = spare[1, :hidden]
     dormant = False
     for i in range(hidden):
         result[i] = logs[i]
         dormant |= logs[i] != 0.0
     if dormant and since > 0.0:
-        _rates_over(data, hidden, differences, order, size, since, logs, normalize, y, rates, bends)
+        _rates_over(data, path, since, logs, normalize, spare[0], spare[1])
         for i in range(hidden):
             if logs[i] != 0.0:
                 result[i] = min(logs[i] - rates[i], _HERE)
 
 
-def follow(data, widths, differences, order, size, weights, logs, normalize, y, sums):
+def follow(data, path, weights, logs, normalize, spare):
     """Move the dormant neurons of a trajectory on by the step just accepted; find new ones, put back others.
 
     Parameters
     ----------
-    differences : (8, P), at the end of the step of size `size`; changed for neurons set aside or put back
-    order : of the step
+    path : flow.Path; its differences are changed for neurons set aside or put back
     weights : (P,), 1 / tolerance of each parameter
     logs : (H,), ln l of dormant neurons relative to the interval, 0 of others; changed
-    y, sums : (P,), overwritten
+    spare : (2, P), overwritten
 
     Returns
     -------
@@ -355,12 +361,12 @@ def follow(data, widths, differences, order, size, weights, logs, normalize, y, 
     raise NotImplementedError("for compiled code")
 
 
-def logs_at(data, widths, differences, order, size, since, logs, normalize, y, sums, result):
+def logs_at(data, path, since, logs, normalize, spare, result):
     """Write ln l a time `since` before the end of the last step into `result`, (H,); see `follow`."""
     raise NotImplementedError("for compiled code")
 
 
-def restore(data, widths, y, logs):
+def restore(data, y, logs):
     """Put the dormant neurons of y, (P,), to where they are; at least some roundings within the interval."""
     raise NotImplementedError("for compiled code")
 
@@ -369,46 +375,49 @@ _INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
 
 
 @overload(follow, jit_options=_INTERNAL)
-def _choose_follow(data, widths, differences, order, size, weights, logs, normalize, y, sums):
+def _choose_follow(data, path, weights, logs, normalize, spare):
     if data.instance_class is LineData:
 
-        def chosen(data, widths, differences, order, size, weights, logs, normalize, y, sums):
-            return _follow_on_line(data, widths, differences, order, size, weights, logs, normalize, y, sums)
+        def chosen(data, path, weights, logs, normalize, spare):
+            return _follow_on_line(data, path, weights, logs, normalize, spare)
 
         return chosen
-    return lambda data, widths, differences, order, size, weights, logs, normalize, y, sums: _NEVER
+    return lambda data, path, weights, logs, normalize, spare: _NEVER
 
 
 @overload(logs_at, jit_options=_INTERNAL)
-def _choose_logs_at(data, widths, differences, order, size, since, logs, normalize, y, sums, result):
+def _choose_logs_at(data, path, since, logs, normalize, spare, result):
     if data.instance_class is LineData:
 
-        def chosen(data, widths, differences, order, size, since, logs, normalize, y, sums, result):
-            _logs_at_on_line(data, widths, differences, order, size, since, logs, normalize, y, sums, result)
+        def chosen(data, path, since, logs, normalize, spare, result):
+            _logs_at_on_line(data, path, since, logs, normalize, spare, result)
 
         return chosen
-    return lambda data, widths, differences, order, size, since, logs, normalize, y, sums, result: None
+    return lambda data, path, since, logs, normalize, spare, result: None
 
 
 @overload(restore, jit_options=_INTERNAL)
-def _choose_restore(data, widths, y, logs):
+def _choose_restore(data, y, logs):
     if data.instance_class is LineData:
 
-        def chosen(data, widths, y, logs):
-            _restore_on_line(data, widths, y, logs)
+        def chosen(data, y, logs):
+            _restore_on_line(data, y, logs)
 
         return chosen
-    return lambda data, widths, y, logs: None
+    return lambda data, y, logs: None
 
 
 @entry
-def rates(data, widths, theta, logs, normalize, results):
+def rates(data, theta, logs, normalize, results):
     """Write the rate a of each dormant neuron at theta, (P,), into `results`, (H,)."""
-    _laws_at(data, widths[1], theta, logs, normalize, results, np.empty_like(results))
+    sums = np.empty(2 * logs.shape[0])
+    _laws_at(data, theta, logs, normalize, sums)
+    for i in range(results.shape[0]):
+        results[i] = sums[i]
 
 
 @entry
-def restore_rows(data, widths, thetas, logs):
+def restore_rows(data, thetas, logs):
     """Put the dormant neurons of each theta, (M, P), to where they are, with `logs`, (M, H)."""
     for m in range(thetas.shape[0]):
-        _restore_on_line(data, widths, thetas[m], logs[m])
+        _restore_on_line(data, thetas[m], logs[m])

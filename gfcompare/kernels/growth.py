@@ -7,6 +7,8 @@ by Lanczos' method (C. Lanczos, J. Res. Nat. Bur. Standards 45 (1950) 255, doi:1
 differences of velocities as products, and Sturm's count of eigenvalues of the tridiagonal matrix.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, entry, merged
@@ -20,6 +22,14 @@ _SHORTER = 0.03
 _NOISE = 1e-6
 _BISECTIONS = 20
 _STEPS = 24
+
+
+class GrowthWork(NamedTuple):
+    """Scratch memory for k steps of Lanczos' method, of P parameters."""
+
+    vectors: np.ndarray  # (3, P)
+    basis: np.ndarray  # (k, P)
+    tridiagonal: np.ndarray  # (4, k)
 
 
 @cold_leaf_sum
@@ -100,7 +110,7 @@ def _ritz_vector(diagonal, beside, steps, shift, x, pivots, basis, result):
             result[p] += x[k] * basis[k, p]
 
 
-def _growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal, memory):
+def _growth_rate(data, widths, y, bound, normalize, work, memory):
     """Look for a growth rate of deviations above a bound.
 
     Returns
@@ -113,11 +123,10 @@ def _growth_rate(data, widths, y, bound, normalize, vectors, basis, tridiagonal,
     ----------
     y : (P,), not changed
     bound : growth rates below it are not looked for
-    vectors : (3, P), overwritten; the first holds the velocity at y on leaving
-    basis : (k, P), overwritten, for k steps of Lanczos' method
-    tridiagonal : (4, k), overwritten
+    work : GrowthWork, overwritten; its first vector holds the velocity at y on leaving
     """
-    here, moved, there = vectors[0], vectors[1], vectors[2]
+    basis, tridiagonal = work.basis, work.tridiagonal
+    here, moved, there = work.vectors[0], work.vectors[1], work.vectors[2]
     diagonal, beside = tridiagonal[0], tridiagonal[1]
     count = y.shape[0]
     velocity(data, widths, y, here, memory, normalize)
@@ -194,14 +203,6 @@ _growth_rate_alone = cold_leaf(_growth_rate)
 def measure(data, widths, y, bound, normalize):
     """As `growth_rate`, for Python."""
     memory = velocity_work(data, widths, y.shape[0])
-    return _growth_rate_alone(
-        data,
-        widths,
-        y,
-        bound,
-        normalize,
-        np.empty((3, y.shape[0])),
-        np.empty((_STEPS, y.shape[0])),
-        np.empty((4, _STEPS)),
-        memory,
-    )
+    count = y.shape[0]
+    work = GrowthWork(np.empty((3, count)), np.empty((_STEPS, count)), np.empty((4, _STEPS)))
+    return _growth_rate_alone(data, widths, y, bound, normalize, work, memory)

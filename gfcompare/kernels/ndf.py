@@ -22,10 +22,11 @@ import numpy as np
 
 from gfcompare.kernels.backward_differences import accept, add_multiple, interpolate, rescale
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.breakpoint_growth import UNDECIDED, WITHIN, respect_growth
+from gfcompare.kernels.breakpoint_growth import UNDECIDED, WITHIN, Step, respect_growth
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.dormant import follow, logs_at, restore
-from gfcompare.kernels.growth import growth_rate
+from gfcompare.kernels.flow import Path, Trajectory
+from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
@@ -79,30 +80,6 @@ GROWTH = 101
 CLOCKS, COUNTS = 6, 8
 
 
-class FlowSettings(NamedTuple):
-    """What a flow is integrated with.
-
-    Attributes
-    ----------
-    rtol, atol : tolerances of a step, the absolute one relative to sizes (`tolerances`)
-    most_steps : steps after which a trajectory ends
-    max_rejected : rejected steps after which direct linear algebra takes over
-    max_step_size : step size from which on it does, in units of 1 / the fastest rate of the flow
-    normalize : the normalised flow
-    dense : whether there is an exact Hessian, and it is small enough
-    bound : the largest |y|
-    """
-
-    rtol: float
-    atol: float
-    most_steps: int
-    max_rejected: int
-    max_step_size: float
-    normalize: bool
-    dense: bool
-    bound: float
-
-
 # Rows of the vectors in a trajectory's scratch memory.
 _WEIGHTS = 0  # 1 / tolerance of each component
 _Y = 1  # the iterate of Newton's method
@@ -130,7 +107,7 @@ class NdfWork(NamedTuple):
     scaling: np.ndarray  # (3, 6, 6)
 
 
-def scratch(data, widths, parameters, settings):
+def scratch(flow, parameters):
     """Return the scratch memory of `advance`, made in Python: its own, and that of the velocity."""
     work = NdfWork(
         np.empty((_VECTORS, parameters)),
@@ -140,7 +117,7 @@ def scratch(data, widths, parameters, settings):
         np.empty((TABLE_ROWS, parameters)),
         np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1)),
     )
-    return work, velocity_memory(data, widths, parameters)
+    return work, velocity_memory(flow.data, flow.widths, parameters)
 
 
 @cold_leaf_sum
@@ -209,7 +186,7 @@ def _orthogonalize(basis, triangle, k):
 
 
 @merged
-def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
+def _krylov_solve(flow, leading, allowed, work, memory):
     """Solve the linear system of a Newton step by GMRES; return the velocities that it took.
 
     Column 0 of the basis holds the right-hand side, in components relative to their tolerances.
@@ -227,7 +204,7 @@ def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
     for k in range(_KRYLOV):
         for p in range(count):
             moved[p] = y[p] + size * basis[k, p] / weights[p]
-        velocity(data, widths, moved, there, memory, normalize)
+        velocity(flow.data, flow.widths, moved, there, memory, flow.settings.normalize)
         image = basis[k + 1]
         for p in range(count):
             slope = (there[p] - here[p]) / size
@@ -244,7 +221,7 @@ def _krylov_solve(data, widths, leading, allowed, normalize, work, memory):
 
 
 @merged
-def _newton_step(data, widths, leading, allowed, normalize, work, memory):
+def _newton_step(flow, leading, allowed, work, memory):
     """Compute one Newton step; return the gradients that it took, and change times residual.
 
     (I - leading J) change = leading velocity(y) - history - correction, in components relative to their
@@ -253,7 +230,7 @@ def _newton_step(data, widths, leading, allowed, normalize, work, memory):
     vectors = work.vectors
     weights, y, here, right = vectors[_WEIGHTS], vectors[_Y], vectors[_VELOCITY], work.basis[0]
     history, correction, change = vectors[_HISTORY], vectors[_CORRECTION], vectors[_CHANGE]
-    velocity(data, widths, y, here, memory, normalize)
+    velocity(flow.data, flow.widths, y, here, memory, flow.settings.normalize)
     for p in range(y.shape[0]):
         right[p] = (leading * here[p] - history[p] - correction[p]) * weights[p]
         change[p] = 0.0
@@ -263,7 +240,7 @@ def _newton_step(data, widths, leading, allowed, normalize, work, memory):
         if not length == 0.0:
             change[0] = np.nan
         return 1, 0.0
-    gradients = 1 + _krylov_solve(data, widths, leading, allowed, normalize, work, memory)
+    gradients = 1 + _krylov_solve(flow, leading, allowed, work, memory)
     product = 0.0
     for p in range(y.shape[0]):
         product += right[p] * change[p] / weights[p]
@@ -314,24 +291,23 @@ def predict(differences, order, predicted, history):
 
 
 @merged
-def _solve(data, widths, differences, order, size, settings, output_size, work, memory):
+def _solve(flow, trajectory, work, memory):
     """Solve the equation of a step; return whether Newton's method converged, and the gradients taken."""
-    vectors = work.vectors
+    vectors, settings, output_size = work.vectors, flow.settings, trajectory.output_size
+    order, size = trajectory.counts[0], trajectory.clock[1]
     weights, y, predicted = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED]
     correction, change = vectors[_CORRECTION], vectors[_CHANGE]
     count = y.shape[0]
-    predict(differences, order, predicted, vectors[_HISTORY])
+    predict(trajectory.differences, order, predicted, vectors[_HISTORY])
     for p in range(count):
         y[p] = predicted[p]
         correction[p] = 0.0
-    set_weights(widths, predicted, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+    set_weights(flow, predicted, output_size, weights)
     allowed = NEWTON_SHARE / ERROR[order]
     before = 0.0
     gradients = 0
     for iteration in range(NEWTON):
-        taken, product = _newton_step(
-            data, widths, size / ALPHA[order], allowed, settings.normalize, work, memory
-        )
+        taken, product = _newton_step(flow, size / ALPHA[order], allowed, work, memory)
         gradients += taken
         if iteration == 0:
             for p in range(count):
@@ -370,20 +346,20 @@ def choose(differences, order, error, weights):
 
 
 @cold_leaf
-def change_size(differences, clock, counts, factor, table, scaling):
+def change_size(trajectory, factor, table, scaling):
     """Change the step size by a factor."""
-    rescale(differences, counts[0], factor, table, scaling)
-    clock[1] *= factor
-    counts[1] = 0
+    rescale(trajectory.differences, trajectory.counts[0], factor, table, scaling)
+    trajectory.clock[1] *= factor
+    trajectory.counts[1] = 0
 
 
 @cold_leaf
-def stay(widths, differences, order, balances, normalize):
+def stay(flow, trajectory):
     """Put the end of a step back to where the exact flow stays."""
-    if normalize:
-        unit_history(widths, differences, order + 3)
+    if flow.settings.normalize:
+        unit_history(flow.widths, trajectory.differences, trajectory.counts[0] + 3)
     else:
-        rebalance(widths, differences[0], balances)
+        rebalance(flow.widths, trajectory.differences[0], trajectory.balances)
 
 
 @cold_leaf
@@ -394,22 +370,22 @@ def _copy(source, target):
 
 
 @cold_leaf
-def take(data, widths, differences, order, size, time, neurons, limit, settings, work):
-    """Accept a step that ends at `time`, follow the dormant neurons over it; return the longest next one.
+def take(flow, trajectory, limit, vectors, table):
+    """Accept a step, follow the dormant neurons over it; return the longest next one.
 
     It is negative, and no difference changed, if the step was too long for the dormant neurons or, if
     `limit`, for the growth of a deviation.
     """
-    weights, correction, history = work.vectors[_WEIGHTS], work.vectors[_CORRECTION], work.vectors[_HISTORY]
+    weights, correction, history = vectors[_WEIGHTS], vectors[_CORRECTION], vectors[_HISTORY]
+    differences, neurons = trajectory.differences, trajectory.neurons
+    order, size, normalize = trajectory.counts[0], trajectory.clock[1], flow.settings.normalize
     # The vectors of Newton's method are free between steps.
-    speed, y, sums = work.vectors[_CHANGE], work.vectors[_SPARE], work.vectors[_SPARE + 1]
+    speed, spare = vectors[_CHANGE], vectors[_SPARE : _SPARE + 2]
     leading = size / ALPHA[order]
     for p in range(speed.shape[0]):
         speed[p] = (history[p] + correction[p]) / leading
-    end, normalize = work.vectors[_Y], settings.normalize
-    longest = respect_growth(
-        data, widths, end, speed, weights, size, time, normalize, limit, neurons, y, sums
-    )
+    step = Step(vectors[_Y], speed, weights, size, normalize)
+    longest = respect_growth(flow.data, step, trajectory.clock[0] + size, limit, neurons, spare[0], spare[1])
     if longest < 0.0:
         return longest
     logs = neurons[0]
@@ -417,25 +393,25 @@ def take(data, widths, differences, order, size, time, neurons, limit, settings,
     for i in range(logs.shape[0]):
         dormant |= logs[i] != 0.0
     if dormant:
-        _copy(differences, work.table)
+        _copy(differences, table)
     accept(differences, order, correction)
-    allowed = follow(data, widths, differences, order, size, weights, logs, normalize, y, sums)
+    allowed = follow(flow.data, Path(differences, order, size), weights, logs, normalize, spare)
     if allowed < 0.0:
-        _copy(work.table, differences)
+        _copy(table, differences)
     return min(longest, allowed)
 
 
 @cold_leaf
-def read_off(data, widths, differences, clock, counts, balances, neurons, time, settings, work, result):
+def read_off(flow, trajectory, time, vectors, result):
     """Write the solver's variable at `time`, within the last step, into `result`."""
-    order, since = counts[0], clock[0] - time
-    interpolate(differences, order, time, clock[0], clock[1], result)
-    y, sums = work.vectors[_SPARE], work.vectors[_SPARE + 1]
-    there = neurons[1]
-    logs_at(data, widths, differences, order, clock[1], since, neurons[0], settings.normalize, y, sums, there)
-    restore(data, widths, result, there)
-    if not settings.normalize:
-        rebalance(widths, result, balances)
+    clock, neurons, normalize = trajectory.clock, trajectory.neurons, flow.settings.normalize
+    path = Path(trajectory.differences, trajectory.counts[0], clock[1])
+    interpolate(path.differences, path.order, time, clock[0], path.size, result)
+    spare, there = vectors[_SPARE : _SPARE + 2], neurons[1]
+    logs_at(flow.data, path, clock[0] - time, neurons[0], normalize, spare, there)
+    restore(flow.data, result, there)
+    if not normalize:
+        rebalance(flow.widths, result, trajectory.balances)
 
 
 @cold_leaf
@@ -454,22 +430,16 @@ def _note_saddle(y, rate, time, neurons, vectors):
 
 
 @merged
-def _respect_growth(data, widths, differences, clock, counts, neurons, settings, work, memory):
+def _respect_growth(flow, trajectory, work, memory):
     """Shorten the next step if it is longer than a growth time.
 
     Return whether the exact Hessian has to tell.
     """
-    size = clock[1]
+    y, clock, counts = trajectory.differences[0], trajectory.clock, trajectory.counts
+    settings, size = flow.settings, clock[1]
+    space = GrowthWork(work.vectors[_VELOCITY:], work.basis[:_KRYLOV], work.triangle[:4])
     rate, largest, gradients = growth_rate(
-        data,
-        widths,
-        differences[0],
-        GROWTH_STEP / size,
-        settings.normalize,
-        work.vectors[_VELOCITY:],
-        work.basis[:_KRYLOV],
-        work.triangle[:4],
-        memory,
+        flow.data, flow.widths, y, GROWTH_STEP / size, settings.normalize, space, memory
     )
     counts[3] += gradients
     clock[5] = min(largest, _FASTER * clock[5]) if clock[5] > 0.0 else largest
@@ -478,18 +448,18 @@ def _respect_growth(data, widths, differences, clock, counts, neurons, settings,
         return False
     if settings.dense:
         return True
-    _note_saddle(differences[0], rate, clock[0], neurons, work.vectors)
+    _note_saddle(y, rate, clock[0], trajectory.neurons, work.vectors)
     clock[3] = clock[4] = GROWTH_STEP / rate
     counts[6] = counts[2]
-    change_size(differences, clock, counts, clock[4] / size, work.table, work.scaling)
+    change_size(trajectory, clock[4] / size, work.table, work.scaling)
     return False
 
 
 @merged
-def _advance(
-    data, widths, differences, clock, counts, balances, neurons, output_size, time, settings, work, memory
-):
+def _advance(flow, trajectory, time, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
+    differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
+    settings, output_size = flow.settings, trajectory.output_size
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
         order = counts[0]
@@ -501,18 +471,16 @@ def _advance(
         if counts[2] - counts[6] >= _GROWTH_STEPS:
             clock[4] = np.inf
         if clock[1] > clock[3] and counts[7] <= _LIMITED:
-            if _respect_growth(data, widths, differences, clock, counts, neurons, settings, work, memory):
+            if _respect_growth(flow, trajectory, work, memory):
                 return GROWTH
         size = clock[1]
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
-        converged, gradients = _solve(
-            data, widths, differences, order, size, settings, output_size, work, memory
-        )
+        converged, gradients = _solve(flow, trajectory, work, memory)
         counts[3] += gradients
         factor = 0.25
         if converged:
-            set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+            set_weights(flow, y, output_size, weights)
             error = ERROR[order] * norm(correction, weights)
             share = risk_error(
                 correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
@@ -520,15 +488,12 @@ def _advance(
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                limit = counts[7] <= _LIMITED
-                longest = take(
-                    data, widths, differences, order, size, clock[0] + size, neurons, limit, settings, work
-                )
+                longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
                 if longest < 0.0:
                     counts[4] += 1
-                    change_size(differences, clock, counts, 0.25, work.table, work.scaling)
+                    change_size(trajectory, 0.25, work.table, work.scaling)
                     continue
-                stay(widths, differences, order, balances, settings.normalize)
+                stay(flow, trajectory)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
                 clock[3] = min(clock[3], _FORGOTTEN * size)
@@ -547,84 +512,46 @@ def _advance(
                 counts[4] += 1
         else:
             counts[4] += 1
-        change_size(differences, clock, counts, factor, work.table, work.scaling)
+        change_size(trajectory, factor, work.table, work.scaling)
     return RUNNING
 
 
+@merged
+def trajectory_of(tables, m):
+    """Return one of the trajectories."""
+    return Trajectory(
+        tables.differences[m],
+        tables.clocks[m],
+        tables.counts[m],
+        tables.balances[m],
+        tables.dormant[m],
+        tables.output_sizes[m],
+    )
+
+
 @bare_entry
-def advance(
-    data,
-    widths,
-    tables,
-    clocks,
-    counts,
-    balances,
-    dormant,
-    output_sizes,
-    time,
-    settings,
-    results,
-    ends,
-    work,
-    memory,
-):
+def advance(flow, tables, time, results, ends, work, memory):
     """Advance M trajectories to flow time `time`.
 
     Parameters
     ----------
-    data : line.LineData, velocity.Shallow or, for more hidden layers, line_set.LineSet
-    widths : (L + 1,) int64
-    tables : (M, 8, P), backward differences; row 0 is y at the end of the last step, row 1 at the start
-        of all the velocity times the step size. Moved on in place, as are clocks and counts
-    clocks : (M, 6), flow time reached by the steps, step size, smallest step so far; the step size from which
-        on a growth rate is looked for, and the longest one allowed by the last that was found; the fastest
-        rate when that was looked for
-    counts : (M, 8) int64, order, steps made with this order and size, steps, gradients, rejected steps; 1 if
-        direct linear algebra is used, else 0; steps when a growth rate was last found, or motion looked at;
-        steps that growth has limited
-    balances : (M, sum of hidden), balancedness at the start
-    dormant : (M, 6, H), what is remembered of neurons of the first layer, moved on in place: ln l at the end
-        of the last step, and at `time` (`dormant`); and what `breakpoint_growth` remembers
-    output_sizes : (M,), size of what the network has to represent, see `tolerances`
+    flow : flow.Flow
+    tables : flow.FlowTables, moved on in place
     time : float
-    settings : FlowSettings
     results : (M, P), receives y at `time`
     ends : (M,) int64, RUNNING where a trajectory goes on; others are not touched; receives what became of it
     work, memory : see `scratch`
     """
-    for m in range(tables.shape[0]):
+    for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
-            ends[m] = _advance(
-                data,
-                widths,
-                tables[m],
-                clocks[m],
-                counts[m],
-                balances[m],
-                dormant[m],
-                output_sizes[m],
-                time,
-                settings,
-                work,
-                memory,
-            )
-            read_off(
-                data,
-                widths,
-                tables[m],
-                clocks[m],
-                counts[m],
-                balances[m],
-                dormant[m],
-                time,
-                settings,
-                work,
-                results[m],
-            )
+            trajectory = trajectory_of(tables, m)
+            ends[m] = _advance(flow, trajectory, time, work, memory)
+            read_off(flow, trajectory, time, work.vectors, results[m])
 
 
 @entry
-def resize(differences, clock, counts, factor):
+def resize(tables, m, factor):
     """Change the step size of one trajectory by a factor, in place."""
+    trajectory = trajectory_of(tables, m)
     scaling = np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1))
-    change_size(differences, clock, counts, factor, np.empty_like(differences), scaling)
+    change_size(trajectory, factor, np.empty_like(trajectory.differences), scaling)

@@ -40,6 +40,7 @@ from gfcompare.kernels.ndf import (
     risk_error,
     stay,
     take,
+    trajectory_of,
 )
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
@@ -206,11 +207,11 @@ def _fill(theta, here, leading, widths, work):
             factor[i * inputs + j, i * inputs + j] -= leading * radial
 
 
-def scratch(data, widths, parameters, settings):
+def scratch(flow, parameters):
     """Return the scratch memory of `advance`, made in Python: its own, and that of the velocity."""
-    coordinates = parameters - int(widths[1]) if settings.normalize else parameters
+    coordinates = parameters - int(flow.widths[1]) if flow.settings.normalize else parameters
     work = DenseWork(
-        hessian_memory(data, widths, parameters),
+        hessian_memory(flow.data, flow.widths, parameters),
         np.empty((parameters, parameters)),
         np.empty((coordinates, coordinates)),
         np.ones((2, coordinates)),
@@ -220,17 +221,17 @@ def scratch(data, widths, parameters, settings):
         np.ones(1),
         np.empty(6),
     )
-    return work, velocity_memory(data, widths, parameters)
+    return work, velocity_memory(flow.data, flow.widths, parameters)
 
 
 @merged
-def _prepare(data, widths, theta, here, leading, normalize, work):
+def _prepare(flow, theta, here, leading, work):
     """Factorise I + leading Hess at theta, on M if `normalize`, where the velocity is `here`.
 
     Where it is not positive definite, a multiple of I is added that makes it so. Return whether one does.
     """
-    full, factor = work.full, work.factor
-    hessian_at(data, theta, full, work.hessian)
+    full, factor, widths, normalize = work.full, work.factor, flow.widths, flow.settings.normalize
+    hessian_at(flow.data, theta, full, work.hessian)
     if normalize:
         _turn(theta, widths, full, work.vectors[_CHANGE])
     shift = 0.0
@@ -253,12 +254,13 @@ def _prepare(data, widths, theta, here, leading, normalize, work):
 
 
 @cold_leaf
-def _substitute_on_rows(widths, theta, norms, here, leading, residual, work, change):
+def _substitute_on_rows(widths, theta, norms, leading, work):
     """Solve (I - leading J) change = residual for the normalised flow.
 
     Nearly so: how a row's norm changes its velocity is left out.
     """
-    right = work.reduced[0]
+    right, here = work.reduced[0], work.vectors[_VELOCITY]
+    residual, change = work.vectors[_RESIDUAL], work.vectors[_CHANGE]
     inputs, hidden = widths[0], widths[1]
     tangents = hidden * inputs
     for p in range(change.shape[0]):
@@ -314,7 +316,7 @@ def _go_back(predicted, correction, change, y, slope, bracket):
 
 
 @merged
-def _solve(data, widths, differences, clock, counts, settings, output_size, work, memory):
+def _solve(flow, trajectory, work, memory):
     """Solve the equation of a step by Newton's method; return whether it converged.
 
     The equation says that leading L(y) + |y - given|^2 / 2 is stationary, and the residual is what that falls
@@ -324,15 +326,16 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     step: kept for longer, the numbers would depend on where save times interrupt the integration. It counts
     as P gradients.
     """
-    vectors = work.vectors
+    vectors, clock, counts = work.vectors, trajectory.clock, trajectory.counts
+    output_size = trajectory.output_size
     weights, y, predicted, history = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED], vectors[_HISTORY]
     correction, change, here = vectors[_CORRECTION], vectors[_CHANGE], vectors[_VELOCITY]
-    residual, normalize = vectors[_RESIDUAL], settings.normalize
+    residual, normalize = vectors[_RESIDUAL], flow.settings.normalize
     order, leading = counts[0], clock[1] / ALPHA[counts[0]]
     theta = memory.retracted if normalize else y
     count = y.shape[0]
-    predict(differences, order, predicted, history)
-    set_weights(widths, predicted, settings.rtol, settings.atol, output_size, normalize, weights)
+    predict(trajectory.differences, order, predicted, history)
+    set_weights(flow, predicted, output_size, weights)
     for p in range(count):
         y[p] = predicted[p]
         correction[p] = 0.0
@@ -341,7 +344,7 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
     moved, renew, fresh, searching, matters, confirmed = True, True, False, False, False, False
     for iteration in range(_NEWTON):
         if moved:
-            velocity(data, widths, y, here, memory, normalize)
+            velocity(flow.data, flow.widths, y, here, memory, normalize)
             counts[3] += 1
             for p in range(count):
                 residual[p] = leading * here[p] - history[p] - correction[p]
@@ -359,13 +362,13 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
                 searching = False
         if renew:
             counts[3] += count
-            if not _prepare(data, widths, theta, here, leading, normalize, work):
+            if not _prepare(flow, theta, here, leading, work):
                 return False
             renew, fresh = False, True
         for p in range(count):
             change[p] = residual[p]
         if normalize:
-            _substitute_on_rows(widths, theta, memory.norms, here, leading, residual, work, change)
+            _substitute_on_rows(flow.widths, theta, memory.norms, leading, work)
         else:
             _substitute(work.factor, change)
         length = norm(change, weights)
@@ -400,10 +403,10 @@ def _solve(data, widths, differences, clock, counts, settings, output_size, work
 
 
 @merged
-def _advance(
-    data, widths, differences, clock, counts, balances, neurons, output_size, time, settings, work, memory
-):
+def _advance(flow, trajectory, time, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
+    differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
+    settings, output_size = flow.settings, trajectory.output_size
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
     while clock[0] < time:
         order, size = counts[0], clock[1]
@@ -414,7 +417,7 @@ def _advance(
             return LOOK
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
-        converged = _solve(data, widths, differences, clock, counts, settings, output_size, work, memory)
+        converged = _solve(flow, trajectory, work, memory)
         # leading times the growth rate, where the factors tell it.
         growth = 1.0 - work.smallest[0]
         factor = 0.25
@@ -422,7 +425,7 @@ def _advance(
             converged = False
             factor = max(0.5 * _GROWTH / growth, 0.01)
         if converged:
-            set_weights(widths, y, settings.rtol, settings.atol, output_size, settings.normalize, weights)
+            set_weights(flow, y, output_size, weights)
             error = ERROR[order] * norm(correction, weights)
             share = risk_error(
                 correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
@@ -431,14 +434,12 @@ def _advance(
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
                 # How long a step may be the factors tell.
-                longest = take(
-                    data, widths, differences, order, size, clock[0] + size, neurons, False, settings, work
-                )
+                longest = take(flow, trajectory, False, work.vectors, work.table)
                 if longest < 0.0:
                     counts[4] += 1
-                    change_size(differences, clock, counts, 0.25, work.table, work.scaling)
+                    change_size(trajectory, 0.25, work.table, work.scaling)
                     continue
-                stay(widths, differences, order, balances, settings.normalize)
+                stay(flow, trajectory)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
                 counts[1] += 1
@@ -457,57 +458,18 @@ def _advance(
                 counts[4] += 1
         else:
             counts[4] += 1
-        change_size(differences, clock, counts, factor, work.table, work.scaling)
+        change_size(trajectory, factor, work.table, work.scaling)
     return RUNNING
 
 
 @bare_entry
-def advance(
-    data,
-    widths,
-    tables,
-    clocks,
-    counts,
-    balances,
-    dormant,
-    output_sizes,
-    time,
-    settings,
-    results,
-    ends,
-    work,
-    memory,
-):
+def advance(flow, tables, time, results, ends, work, memory):
     """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
 
-    data : line.LineData, plane.PlaneData or gaussian_gradient.GaussianData
+    The data of the flow are line.LineData, plane.PlaneData or gaussian_gradient.GaussianData.
     """
-    for m in range(tables.shape[0]):
+    for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
-            ends[m] = _advance(
-                data,
-                widths,
-                tables[m],
-                clocks[m],
-                counts[m],
-                balances[m],
-                dormant[m],
-                output_sizes[m],
-                time,
-                settings,
-                work,
-                memory,
-            )
-            read_off(
-                data,
-                widths,
-                tables[m],
-                clocks[m],
-                counts[m],
-                balances[m],
-                dormant[m],
-                time,
-                settings,
-                work,
-                results[m],
-            )
+            trajectory = trajectory_of(tables, m)
+            ends[m] = _advance(flow, trajectory, time, work, memory)
+            read_off(flow, trajectory, time, work.vectors, results[m])

@@ -73,11 +73,12 @@ def sizes_into(widths, y, output_size, normalize, sizes):
 
 
 @cold_leaf
-def set_weights(widths, y, rtol, atol, output_size, normalize, weights):
+def set_weights(flow, y, output_size, weights):
     """Write 1 / tolerance of each parameter into `weights`, (P,)."""
-    sizes_into(widths, y, output_size, normalize, weights)
+    settings = flow.settings
+    sizes_into(flow.widths, y, output_size, settings.normalize, weights)
     for p in range(y.shape[0]):
-        weights[p] = 1.0 / (atol * weights[p] + rtol * abs(y[p]))
+        weights[p] = 1.0 / (settings.atol * weights[p] + settings.rtol * abs(y[p]))
 
 
 @entry

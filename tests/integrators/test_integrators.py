@@ -14,6 +14,7 @@ from gfcompare.integrators.solvers.runge_kutta import DormandPrince5, DormandPri
 from gfcompare.integrators.stationarity import stationary
 from gfcompare.kernels import ndf
 from gfcompare.kernels.compiled import bare_entry
+from gfcompare.kernels.flow import Flow, FlowSettings, Trajectory
 
 TOLERANCE = Tolerance(1e-6, 1e-8)
 
@@ -98,13 +99,13 @@ def decaying():
 
 
 @bare_entry
-def _ndf_steps(data, widths, settings, differences, order, size, count, work, memory):
+def _ndf_steps(flow, trajectory, count, work, memory):
     """Make steps of one size and order; return whether all equations were solved."""
     for _ in range(count):
-        converged, _ = ndf._solve(data, widths, differences, order, size, settings, -1.0, work, memory)
+        converged, _ = ndf._solve(flow, trajectory, work, memory)
         if not converged:
             return False
-        ndf.accept(differences, order, work.vectors[ndf._CORRECTION])
+        ndf.accept(trajectory.differences, trajectory.counts[0], work.vectors[ndf._CORRECTION])
     return True
 
 
@@ -114,7 +115,7 @@ def test_order_of_numerical_differentiation_formulas(order):
     """Each with steps of one size and exact values to begin with."""
     problem, theta, solution = decaying()
     data = problem._evaluator.flow_data()
-    settings = ndf.FlowSettings(1e-13, 1e-13, 10**6, 10**6, np.inf, False, False, np.inf)
+    settings = FlowSettings(1e-13, 1e-13, 10**6, 10**6, np.inf, False, False, np.inf)
     counts = {1: (200, 400, 800), 2: (50, 100, 200), 3: (40, 80, 160), 4: (30, 60, 120), 5: (36, 48, 72)}[
         order
     ]
@@ -126,9 +127,10 @@ def test_order_of_numerical_differentiation_formulas(order):
         for k in range(order + 2):
             differences[k] = history[0]
             history = history[:-1] - history[1:]
-        widths = np.array([1, 1, 1])
-        scratch = ndf.scratch(data, widths, 4, settings)
-        assert _ndf_steps(data, widths, settings, differences, order, size, n, *scratch)
+        flow = Flow(data, np.array([1, 1, 1]), settings)
+        clock, orders = np.array([0.0, size]), np.array([order])
+        trajectory = Trajectory(differences, clock, orders, np.zeros(1), np.zeros((6, 1)), -1.0)
+        assert _ndf_steps(flow, trajectory, n, *ndf.scratch(flow, 4))
         errors.append(abs(differences[0] - solution(1.5)).max())
         assert np.array_equal(differences[0, :3], theta[:3])
     assert abs(-fitted_order(counts, errors) - order) < 0.15

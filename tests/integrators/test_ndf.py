@@ -10,11 +10,10 @@ from support import examples
 
 import gfcompare as gfc
 from gfcompare.components.errors import MethodWarning
-from gfcompare.evaluators.base import FlowTables
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.ndf import CompiledFlow
 from gfcompare.kernels import ndf_dense
-from gfcompare.kernels.ndf import FlowSettings
+from gfcompare.kernels.flow import FlowSettings, FlowTables
 from gfcompare.system import threads
 
 FLOWS = ("standard-gf", "normalized-gf")

@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from gfcompare.integrators.stationarity import stationary
-from gfcompare.kernels.breakpoint_growth import growth_of_breakpoints
+from gfcompare.kernels.breakpoint_growth import Step, growth_of_breakpoints
 
 SAID = "is not determined"
 
@@ -80,9 +80,9 @@ def test_growth_of_a_pair_is_that_of_the_hessian(values: list[float], apart: flo
     for i in range(2):
         rows[[i, 2 + i], i] = np.array([q[i], 1.0]) / np.hypot(1.0, q[i])
     least = np.linalg.eigvalsh(rows.T @ hessian @ rows)[0]
-    data, shape = problem._evaluator.flow_data(), np.array([1, 2, 1])
+    data = problem._evaluator.flow_data()
     result = np.empty((2, 2))
-    rate = growth_of_breakpoints(data, shape, theta, np.ones(7), np.ones(7), 1e6, False, result)
+    rate = growth_of_breakpoints(data, Step(theta, np.ones(7), np.ones(7), 1e6, False), result)
     size = np.abs(hessian).max()
     # The second direction is that of the first breakpoint: off by the distance.
     assert rate == pytest.approx(max(-least, 0.0), abs=20 * apart * size + 1e-8)

@@ -29,3 +29,21 @@ def test_a_slow_row_does_not_hold_up_the_others() -> None:
             others.release()
 
     threads.share_rows(16, work, threads=2, pieces=8)
+
+
+def test_linear_algebra_uses_one_thread_within_and_as_many_as_before_after() -> None:
+    libraries = threads._linear_algebra()
+    assert libraries
+    before = [library.get_num_threads() for library in libraries]
+    try:
+        for library in libraries:
+            library.set_num_threads(2)
+        with pytest.raises(ZeroDivisionError), threads.single_thread_of_linear_algebra():
+            with threads.single_thread_of_linear_algebra():
+                assert all(library.get_num_threads() == 1 for library in libraries)
+            assert all(library.get_num_threads() == 1 for library in libraries)
+            _ = 1 / 0
+        assert all(library.get_num_threads() == 2 for library in libraries)
+    finally:
+        for library, count in zip(libraries, before, strict=True):
+            library.set_num_threads(count)

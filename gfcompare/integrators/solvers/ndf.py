@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gfcompare.evaluators.base import FlowTables
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.base import Field, output_sizes
@@ -20,7 +19,9 @@ from gfcompare.integrators.solvers.near_equilibrium import (
 from gfcompare.integrators.solvers.saddles import is_undecided, remark, remark_at_rest
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
 from gfcompare.kernels import balancedness, breakpoint_growth, ndf, ndf_dense, tolerances
-from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS, FlowSettings
+from gfcompare.kernels.flow import FlowSettings, FlowTables
+from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
+from gfcompare.system import threads
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
@@ -201,6 +202,7 @@ class CompiledFlow:
         status = self._settle(problem, tables, near, m, time, theta)
         return (None, Status.RUNNING) if status is None else (near, status)
 
+    @threads.single_thread_of_linear_algebra()
     def _is_late(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> bool:
         """Return whether a step of trajectory m is as long as it seems, relative to the flow's shortest time.
 
@@ -231,8 +233,7 @@ class CompiledFlow:
             tables.dormant[m, breakpoint_growth.UNDECIDED, 0] = clock[0]
         clock[3] = clock[4] = ndf.GROWTH_STEP / rate
         counts[6] = counts[2]
-        rows = tables.differences[m]
-        ndf.resize(rows, clock, counts, clock[4] / clock[1])
+        ndf.resize(tables, m, clock[4] / clock[1])
 
     def _tolerance(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> Array:
         """Return the tolerance of each parameter of trajectory m at theta, both of shape (P,)."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gfcompare.evaluators.frozen import conserved_neurons
 from gfcompare.measures import Gaussian, Measure
 from gfcompare.network import ReLUNetwork
+from gfcompare.system import threads
 
 Array = NDArray[np.float64]
 
@@ -219,6 +220,7 @@ class Linearized:
     noise : ndarray, shape (n,), standard error of that component where it is not, otherwise 0
     """
 
+    @threads.single_thread_of_linear_algebra()
     def __init__(self, problem: Derivatives, theta: Array, normalized: bool) -> None:
         self._coordinates = coordinates_at(problem, theta, normalized)
         hessian = self._coordinates.hessian(theta)

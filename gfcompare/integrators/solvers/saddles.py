@@ -10,6 +10,7 @@ import numpy as np
 
 from gfcompare.integrators.status import Array
 from gfcompare.kernels.breakpoint_growth import WITHIN
+from gfcompare.system import threads
 
 
 def remark(since: float, rtol: float) -> str:
@@ -34,6 +35,7 @@ def remark_at_rest(rate: float) -> str:
     )
 
 
+@threads.single_thread_of_linear_algebra()
 def is_undecided(hessian: Array, velocity: Array, tolerance: Array, least: float) -> tuple[float, bool]:
     """Return the largest growth rate, and whether a deviation that grows is within the tolerance.
 

@@ -1,0 +1,122 @@
+"""What is handed from the method to the kernels that integrate a flow, one value for each thing.
+
+`Flow` is what all trajectories share, `FlowTables` are where M of them are, `Trajectory` where one of them
+is, `Path` is one's last step.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class FlowSettings(NamedTuple):
+    """What a flow is integrated with.
+
+    Attributes
+    ----------
+    rtol, atol : tolerances of a step, the absolute one relative to sizes (`tolerances`)
+    most_steps : steps after which a trajectory ends
+    max_rejected : rejected steps after which direct linear algebra takes over
+    max_step_size : step size from which on it does, in units of 1 / the fastest rate of the flow
+    normalize : the normalised flow
+    dense : whether there is an exact Hessian, and it is small enough
+    bound : the largest |y|
+    """
+
+    rtol: float
+    atol: float
+    most_steps: int
+    max_rejected: int
+    max_step_size: float
+    normalize: bool
+    dense: bool
+    bound: float
+
+
+class Flow(NamedTuple):
+    """A flow of networks with given widths.
+
+    Attributes
+    ----------
+    data : line.LineData, velocity.Shallow, plane.PlaneData, cube.CubeData, gaussian_gradient.GaussianData or,
+        for more hidden layers, line_set.LineSet
+    widths : (L + 1,) int64
+    settings : what it is integrated with
+    """
+
+    data: Any
+    widths: np.ndarray
+    settings: FlowSettings
+
+
+class FlowTables(NamedTuple):
+    """Where M trajectories of a flow are.
+
+    Attributes
+    ----------
+    differences : ndarray, shape (M, 8, P)
+        backward differences; row 0 is the solver's variable y at the end of the last step, row 1 at the start
+        of all the velocity times the step size
+    clocks : ndarray, shape (M, 6)
+        flow time reached by the steps, step size, smallest step so far; the step size from which on a growth
+        rate is looked for, and the longest one allowed by the last that was found; the fastest rate when that
+        was looked for
+    counts : ndarray of int64, shape (M, 8)
+        order, steps made with this order and size, steps, gradients, rejected steps; 1 if direct linear
+        algebra is used, else 0; steps when a growth rate was last found, or motion looked at; steps that
+        growth has limited
+    balances : ndarray, shape (M, sum of hidden)
+        balancedness of each hidden neuron at the start
+    dormant : ndarray, shape (M, 6, H_1)
+        what is remembered of neurons of the first layer: logarithms of the distances of those that are set
+        aside, 0 for others, at the end of the last step, and at the time last read off (`dormant`); then how
+        deviations of breakpoints have grown (`breakpoint_growth`)
+    output_sizes : ndarray, shape (M,)
+        size of what the network has to represent, see `tolerances`
+    """
+
+    differences: np.ndarray
+    clocks: np.ndarray
+    counts: np.ndarray
+    balances: np.ndarray
+    dormant: np.ndarray
+    output_sizes: np.ndarray
+
+    def copy(self) -> "FlowTables":
+        """Return a copy that may be moved on."""
+        return self._replace(
+            differences=self.differences.copy(),
+            clocks=self.clocks.copy(),
+            counts=self.counts.copy(),
+            dormant=self.dormant.copy(),
+        )
+
+    def rows(self, chosen: slice) -> "FlowTables":
+        """Return some of the trajectories, moved on in place together with these."""
+        return FlowTables(*(array[chosen] for array in self))
+
+
+class Trajectory(NamedTuple):
+    """One trajectory: a row of each array of `FlowTables`."""
+
+    differences: np.ndarray
+    clock: np.ndarray
+    counts: np.ndarray
+    balances: np.ndarray
+    neurons: np.ndarray
+    output_size: float
+
+
+class Path(NamedTuple):
+    """The interpolant of a trajectory over its last step.
+
+    Attributes
+    ----------
+    differences : (8, P), at the end of the step
+    order : of the step
+    size : of the step
+    """
+
+    differences: np.ndarray
+    order: int
+    size: float
