@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import qmc
 
 from gfcompare.components.component import check_instance, require
 from gfcompare.components.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.system.paths import user_path
 from gfcompare.system.tabular_files import read_table
 
@@ -210,7 +210,7 @@ class Discretized(PointMeasure):
                 not isinstance(self.measure, BoxDensity),
                 "the rule 'sobol' needs independent inputs, 'box-density' has none: use 'random'.",
             )
-            uniforms = qmc.Sobol(d, scramble=True, rng=self.seed).random(self.count)
+            uniforms = sobol_points(self.count, d, self.seed)
         return self.measure.transport(uniforms)
 
 

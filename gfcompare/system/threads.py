@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -71,3 +72,16 @@ def share_rows(
     edges = [rows * i // slices for i in range(slices + 1)]
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(work, [slice(a, b) for a, b in itertools.pairwise(edges)]))
+
+
+#: Begins the names of threads of gfcompare's own that may run while this process is copied.
+OWN = "gfcompare: "
+
+
+def is_harmless_to_copies(thread: threading.Thread) -> bool:
+    """Return whether a thread holds no lock that a copy of this process would need: see `os.fork`.
+
+    Those are threads of gfcompare's own, and that which draws a progress bar, if copies write to streams that
+    they open themselves.
+    """
+    return thread.name.startswith(OWN) or type(thread).__module__ == "rich.live"
