@@ -3,7 +3,8 @@
 python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks tails times
 single flows over many seeds, see `benchmarks.tails`; python -m benchmarks certificates counts proofs, see
 `benchmarks.certificates`; python -m benchmarks cube compares gradients with three inputs, see
-`benchmarks.cube`.
+`benchmarks.cube`; python -m benchmarks cells measures what a cell costs besides its trajectories, see
+`benchmarks.cells`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import certificates, cube, store, tails, truth
+from benchmarks import cells, certificates, cube, store, tails, truth
 from benchmarks.aims import aims
 from benchmarks.cases import ALL
 from benchmarks.measure import Result, text
@@ -53,6 +54,7 @@ def main() -> None:
         ("tails", tails.main),
         ("certificates", certificates.main),
         ("cube", cube.main),
+        ("cells", cells.main),
     )
     for name, alone in alone_parts:
         if sys.argv[1:2] == [name]:

@@ -16,6 +16,7 @@ from gfcompare.components.errors import InputError
 from gfcompare.study.attempts import runs, this_process
 from gfcompare.study.cell_files import CELLS
 from gfcompare.study.shards import Shard
+from gfcompare.system.threads import OWN
 
 _PATTERN = ".run-*.json"
 # Seconds between two signs of life, and without one until a run on another machine counts as ended.
@@ -50,7 +51,8 @@ def claimed(output: Path, shard: Shard | None = None) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"output folder {str(output)!r}: {error.strerror or error}.") from None
     ended = threading.Event()
-    sign = threading.Thread(target=_give_signs, args=(mine, ended), daemon=True)
+    name = f"{OWN}signs of life"
+    sign = threading.Thread(target=_give_signs, args=(mine, ended), name=name, daemon=True)
     try:
         for other in (output / CELLS).glob(_PATTERN):
             if other != mine and (found := _alive(other, mine)) is not None:

@@ -105,18 +105,21 @@ class Dispatch:
         """Return the next jobs: one that may take long, or has lost a worker, or several that are quick."""
         first, end = self._waiting.popleft()
         jobs = [self._job(first, end)]
-        seconds = self._seconds.get(first.integrator_name)
-        if seconds is None or first.key in self._alone:
-            return tuple(jobs)
+        seconds = self._expected(first)
         share = -(-len(self._waiting) // (2 * self._executor.slots))  # no worker waits for another at the end
-        count = min(int(_PACK_SECONDS / max(seconds, 1e-4)), _PACK_CELLS, share)
-        while len(jobs) < count and self._waiting:
+        while seconds is not None and len(jobs) < min(share, _PACK_CELLS) and self._waiting:
             cell, end = self._waiting[0]
-            if cell.integrator_name != first.integrator_name or cell.key in self._alone:
+            more = self._expected(cell)
+            if more is None or seconds + more > _PACK_SECONDS:
                 break
+            seconds += more
             self._waiting.popleft()
             jobs.append(self._job(cell, end))
         return tuple(jobs)
+
+    def _expected(self, cell: Cell) -> float | None:
+        """Return the seconds that a cell takes by those of its method so far; None if it goes by itself."""
+        return None if cell.key in self._alone else self._seconds.get(cell.integrator_name)
 
     def _take(self, answer: Answer) -> None:
         """Take in what became of a task."""

@@ -21,6 +21,7 @@ from gfcompare.study.claims import claimed
 from gfcompare.study.compute_cell import DIED, End
 from gfcompare.study.dispatch import Dispatch
 from gfcompare.study.executors.base import Executor
+from gfcompare.study.executors.forked import Forked, can_fork
 from gfcompare.study.executors.here import Here
 from gfcompare.study.executors.processes import Processes
 from gfcompare.study.failures import CellsFailedError, Failures, warn_of_methods
@@ -289,7 +290,7 @@ def _dispatched(
             ends = _fatal(todo, folder) if manner.on_error == "record" else {}
             return dispatch.run(todo, ends)
     with module_path.for_workers(), process_end.deferred_interrupt() as raise_if_interrupted:
-        executor = manner.executor or Processes(plan.workers)
+        executor = manner.executor or (Forked if can_fork() else Processes)(plan.workers)
         dispatch = Dispatch(folder, executor, manner.on_error, shown, raise_if_interrupted)
         try:
             return dispatch.run(todo)

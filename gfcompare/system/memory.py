@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+# Of the machine's memory, what all workers together may use.
+_SHARE = 0.9
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -20,3 +22,8 @@ def available_memory() -> int:
         if text.isdecimal():
             found = min(found, int(text))
     return found
+
+
+def memory_of_each(workers: int) -> int:
+    """Return the bytes that each of some worker processes may use."""
+    return int(_SHARE * available_memory() / workers)

@@ -105,3 +105,16 @@ def _linear_algebra() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
     return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+
+
+#: Begins the names of threads of gfcompare's own that may run while this process is copied.
+OWN = "gfcompare: "
+
+
+def is_harmless_to_copies(thread: threading.Thread) -> bool:
+    """Return whether a thread holds no lock that a copy of this process would need: see `os.fork`.
+
+    Those are threads of gfcompare's own, and that which draws a progress bar, if copies write to streams that
+    they open themselves.
+    """
+    return thread.name.startswith(OWN) or type(thread).__module__ == "rich.live"

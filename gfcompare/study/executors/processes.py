@@ -15,10 +15,7 @@ import cloudpickle
 from gfcompare.study.executors import worker
 from gfcompare.study.executors.base import NO_ANSWER, Answer, Executor
 from gfcompare.study.jobs import Task
-from gfcompare.system.memory import available_memory
-
-# Of the machine's memory, what all workers together may use.
-_SHARE = 0.9
+from gfcompare.system.memory import memory_of_each
 
 
 @dataclass(eq=False)
@@ -82,11 +79,10 @@ class Processes(Executor):
     def _start(self) -> _Worker:
         from loky import ProcessPoolExecutor
 
-        memory = int(_SHARE * available_memory() / self._slots)
         pool = ProcessPoolExecutor(
             max_workers=1,
             initializer=worker.start,
-            initargs=(os.getpid(), worker.safe_path(), memory),
+            initargs=(os.getpid(), worker.safe_path(), memory_of_each(self._slots)),
         )
         self._workers.append(_Worker(pool))
         return self._workers[-1]
