@@ -14,7 +14,7 @@ from typing import Any
 import cloudpickle
 
 from gfcompare.components.component import describe
-from gfcompare.components.errors import InputError
+from gfcompare.components.errors import InputError, MissingLibraryError
 from gfcompare.components.type_hints import hints_of, is_callable
 from gfcompare.hooks.announced import check_class
 from gfcompare.hooks.plain_data import Reader
@@ -34,7 +34,15 @@ def construction(subject: Subject) -> str:
     name = subject.cls.__name__
     try:
         subject.make()
+    except MissingLibraryError as error:
+        return str(error)
     except (InputError, TypeError) as error:
+        expect(
+            _needs_options(subject.cls),
+            "a component whose options all have defaults can be made with them",
+            f"{name}() says: {error}",
+            "Choose defaults that it allows, or give those that it needs none",
+        )
         return f"it needs options: {error}"
     except Exception as error:
         raise Broken(
@@ -43,6 +51,13 @@ def construction(subject: Subject) -> str:
             "optional libraries with gfc.import_library."
         ) from None
     return ""
+
+
+def _needs_options(cls: Any) -> bool:
+    """Return whether a class has an option without a default."""
+    none = dataclasses.MISSING
+    own = [field for field in cls.fields().values() if field.init]
+    return any(field.default is none and field.default_factory is none for field in own)
 
 
 def declaration(subject: Subject) -> str:

@@ -170,8 +170,9 @@ def zero_neurons(subject: Subject) -> str:
                 theta = _with_neurons(network, given.theta[0], rows, 0.0, bias)
                 found = own.gradients(theta[None])
                 risks = own.risks(theta[None])
-                check_array(found, (1, theta.size), "gradients(thetas)", " with a neuron w = 0", "")
-                check_array(risks, (1,), "risks(thetas)", " with a neuron w = 0", "")
+                fix = "Compute all rows: thetas has the shape (M, P)"
+                check_array(found, (1, theta.size), "gradients(thetas)", " with a neuron w = 0", fix)
+                check_array(risks, (1,), "risks(thetas)", " with a neuron w = 0", fix)
                 first = network.first_layer(found[0])
                 slopes = np.concatenate([first.weight[rows].ravel(), first.bias[rows]])
                 expect(
@@ -272,7 +273,7 @@ def points_drawn(subject: Subject) -> str:
 
 
 def data(subject: Subject) -> str:
-    """Check that data() tells problems apart: other bytes for another target, the same for the same one."""
+    """Check that what data() returns tells problems apart, and is the same for the same problem."""
     seen: dict[tuple[object, ...], tuple[str, str]] = {}
     for given in samples(subject):
         problem = given.problem
