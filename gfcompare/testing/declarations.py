@@ -18,7 +18,7 @@ from gfcompare.components.errors import InputError, MissingLibraryError
 from gfcompare.components.type_hints import hints_of, is_callable
 from gfcompare.hooks.announced import check_class
 from gfcompare.hooks.plain_data import Reader
-from gfcompare.testing.records import Broken, NotApplicable, Subject, expect
+from gfcompare.testing.records import Broken, NotApplicable, Subject, expect, told
 
 
 def made(subject: Subject) -> Any:
@@ -66,7 +66,7 @@ def declaration(subject: Subject) -> str:
         check_class(subject.kind, subject.cls)
     except InputError as error:
         raise Broken(
-            f"a component is a frozen dataclass with a name, and its options have types; here: {error}. "
+            f"a component is a frozen dataclass with a name, and its options have types; here: {told(error)}. "
             "Without that gfcompare leaves the plugin out."
         ) from None
     return ""
@@ -121,7 +121,7 @@ def options(subject: Subject) -> str:
         (back,) = reader.dataclass(cls, table, f"[{cls.name}]")
     except (InputError, ValueError) as error:
         raise Broken(
-            f"the options of an object can be written in a study file and read again; here: {error}. Give "
+            f"the options of an object can be written in a study file and read again; here: {told(error)}. Give "
             "each option a type such as float, int, str, bool, Sequence[float] or Literal[...]."
         ) from None
     expect(

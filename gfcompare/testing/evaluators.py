@@ -25,7 +25,7 @@ from gfcompare.testing.evaluator_problems import (
     near,
     samples,
 )
-from gfcompare.testing.records import Broken, Subject, expect, numbers
+from gfcompare.testing.records import Broken, Subject, expect, numbers, told
 from gfcompare.testing.sample_problems import Sample
 
 _POINTS = 20_000
@@ -38,7 +38,7 @@ def declaration(subject: Subject) -> str:
     except InputError as error:
         raise Broken(
             f"an evaluator is a class with a name, measures, and all that gfc.Evaluator leaves open; here: "
-            f"{error}. Without that gfcompare leaves the plugin out."
+            f"{told(error)}. Without that gfcompare leaves the plugin out."
         ) from None
     return ""
 

@@ -52,7 +52,12 @@ def expect(condition: object, rule: str, found: str, fix: str) -> None:
     fix : the usual one, a sentence without its full stop
     """
     if not condition:
-        raise Broken(f"{rule}; here {found}. {fix}.")
+        raise Broken(f"{rule}; here {found.rstrip('.')}. {fix}.")
+
+
+def told(error: Exception) -> str:
+    """Return the text of an error, to be followed by a full stop."""
+    return str(error).rstrip(".")
 
 
 def numbers(values: Any) -> str:
