@@ -66,8 +66,8 @@ def declaration(subject: Subject) -> str:
         check_class(subject.kind, subject.cls)
     except InputError as error:
         raise Broken(
-            f"a component is a frozen dataclass with a name, and its options have types; here: {told(error)}. "
-            "Without that gfcompare leaves the plugin out."
+            "a component is a frozen dataclass with a name, and its options have types; here: "
+            f"{told(error)}. Without that gfcompare leaves the plugin out."
         ) from None
     return ""
 
@@ -121,8 +121,8 @@ def options(subject: Subject) -> str:
         (back,) = reader.dataclass(cls, table, f"[{cls.name}]")
     except (InputError, ValueError) as error:
         raise Broken(
-            f"the options of an object can be written in a study file and read again; here: {told(error)}. Give "
-            "each option a type such as float, int, str, bool, Sequence[float] or Literal[...]."
+            f"the options of an object can be written in a study file and read again; here: {told(error)}. "
+            "Give each option a type such as float, int, str, bool, Sequence[float] or Literal[...]."
         ) from None
     expect(
         describe(back) == describe(component),

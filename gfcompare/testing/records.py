@@ -67,7 +67,7 @@ def numbers(values: Any) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked.
+    """The subject of a check.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ def _place(error: BaseException, cls: type[Any]) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check has ended, and why.
+    """The outcome of a check, with its reason.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """How all checks of a component have ended.
+    """The outcomes of all checks of a component.
 
     Attributes
     ----------
