@@ -122,6 +122,8 @@ def _options(given: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--option {text!r}: expected KEY=VALUE, such as step_size=0.1.")
+        if key.strip() == "name":
+            raise InputError("--option: the name is no option: it is the argument NAME.")
         found[key.strip()] = toml_value(value)
     return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -63,16 +65,23 @@ def new_plugin(
     names = Names.of(name, kind)
     _check_free(names)
     folder = Path(names.distribution) if output is None else output
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise InputError(f"--output: {str(folder)!r} cannot be used: {error.strerror}.") from None
+    if taken:
         raise InputError(f"{folder} exists and is not empty: remove it, or say another place with --output.")
-    for path, text in files_of(names).items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    try:
+        for path, text in files_of(names).items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--output: {str(folder)!r} cannot be written: {error.strerror}.") from None
     module = f"{names.module}.py"
-    shown = plain(str(from_here(folder)))
-    out.print(f"{shown}: a plugin with {names.article} {names.noun}, {names.component}.")
-    out.print(f"  cd {shown}")
+    shown = str(from_here(folder))
+    out.print(plain(f"{shown}: a plugin with {names.article} {names.noun}, {names.component}."))
+    out.print(plain(f"  cd {shlex.quote(shown)}"))
     out.print('  python -m pip install -e ".\\[test]" && python -m pytest')
     if names.kind != "command":
         out.print(plain(f"  gfcompare check --plugin {module}"))
@@ -103,7 +112,10 @@ class Names:
                 f"NAME must be words of small letters and digits with hyphens between them, such as "
                 f"heavy-ball, at most {_LONGEST} characters, got {name!r}."
             )
-        return cls(singular, name.replace("_", "-"))
+        names = cls(singular, name.replace("_", "-"))
+        if iskeyword(names.cls):
+            raise InputError(f"NAME {name!r} makes the class {names.cls}, which Python has: choose another.")
+        return names
 
     @property
     def short(self) -> str:
@@ -171,8 +183,14 @@ def _check_free(names: Names) -> None:
     """Raise InputError if something else is called so already."""
     from importlib.util import find_spec
 
+    from gfcompare.diagnostics.base import is_reserved
     from gfcompare.hooks.registry import registry
 
+    if names.kind == "diagnostic" and is_reserved(names.component):
+        raise InputError(
+            f"{names.component!r} is a variable that result files have already: choose another NAME, such as "
+            f"'my-{names.name}'."
+        )
     if names.kind == "command":
         from gfcompare.cli.extending import command_names
 

@@ -66,6 +66,10 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+class MissingLibraryError(InputError):
+    """A library that is optional is not installed; the message says how to install it."""
+
+
 class RunError(RuntimeError):
     """A run could not be finished although its input is right; what was computed is kept."""
 

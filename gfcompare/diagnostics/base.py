@@ -163,6 +163,11 @@ _RESERVED_PATTERN = re.compile(r"(weight|bias|neuron)_\d+|theory_.*|certificate_
 _DIMENSION = re.compile(r"input|output|neuron_[1-9]\d*")
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether a name is that of something else in the result file."""
+    return name in RESERVED_NAMES or _RESERVED_PATTERN.fullmatch(name) is not None
+
+
 def check_quantity(cls: type[Quantity]) -> None:
     """Raise InputError unless a class of diagnostics describes a variable that a result file can have."""
     name = cls.name
@@ -171,7 +176,7 @@ def check_quantity(cls: type[Quantity]) -> None:
             f"{cls.__name__} has the name {name!r}; a diagnostic's is a variable's in the result file: "
             "letters, digits and '_', no digit first"
         )
-    if name in RESERVED_NAMES or _RESERVED_PATTERN.fullmatch(name):
+    if is_reserved(name):
         raise InputError(
             f"{cls.__name__} has the name {name!r}, which the result file has for something else: "
             f"choose another, such as 'my_{name}'"

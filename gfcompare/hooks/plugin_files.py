@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -31,10 +32,14 @@ def load_file(path: str | Path) -> None:
         if the file does not exist, cannot be executed or announces something wrong: it was asked for by
         name, so a warning would not do
     """
-    file = user_path(path).resolve()
+    try:
+        file = user_path(path).resolve()
+        there = file.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"--plugin: {str(path)!r:.200}: {error.strerror}.") from None
     if file in _files:
         return
-    if not file.is_file():
+    if not there:
         raise InputError(f"--plugin: no file {str(path)!r}.")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     name = f"gfcompare_plugin_{file.stem}_{digest}"
@@ -49,7 +54,7 @@ def load_file(path: str | Path) -> None:
         require(not (other := _other_neighbour(file)), other)
     except FOREIGN_ERRORS as error:
         del sys.modules[name]
-        raise InputError(f"--plugin {path}: {_other_neighbour(file) or message_of(error)}") from error
+        raise InputError(f"--plugin {path}: {_other_neighbour(file) or _with_line(error, file)}") from error
     # Workers of a study get the classes themselves: they cannot import the file by its name.
     import cloudpickle
 
@@ -61,6 +66,12 @@ def load_file(path: str | Path) -> None:
     if found.plugins[-1].error:
         raise InputError(f"--plugin {path}: {found.plugins.pop().error}")
     _files[file] = module
+
+
+def _with_line(error: BaseException, file: Path) -> str:
+    """Return an error as text, with the last line of the file that led to it."""
+    lines = [line.lineno for line in traceback.extract_tb(error.__traceback__) if line.filename == str(file)]
+    return f"{message_of(error)}{f' (line {lines[-1]})' if lines else ''}"
 
 
 def _other_neighbour(file: Path) -> str:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gfcompare.components.errors import InputError, unknown_name
+from gfcompare.components.errors import InputError, MissingLibraryError, unknown_name
 
 
 def import_library(name: str, requirement: str) -> Any:
@@ -32,7 +32,7 @@ def import_library(name: str, requirement: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InputError(
+        raise MissingLibraryError(
             f'{name} cannot be imported ({error}); install it: python -m pip install "{requirement}".'
         ) from None
 

@@ -292,7 +292,8 @@ def _files(cls: type[Integrator]) -> set[str]:
         for item in vars(base).values()
         if isinstance(item, types.FunctionType)
     ]
-    return {function.__code__.co_filename for function in functions}
+    # Those that dataclasses write have no file, such as the __setattr__ that refuses.
+    return {name for function in functions if not (name := function.__code__.co_filename).startswith("<")}
 
 
 def check_on_error(given: str) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import cloudpickle
 
 from gfcompare.components.component import describe
-from gfcompare.components.errors import InputError
+from gfcompare.components.errors import InputError, MissingLibraryError
 from gfcompare.components.type_hints import hints_of, is_callable
 from gfcompare.hooks.announced import check_class
 from gfcompare.hooks.plain_data import Reader
-from gfcompare.testing.records import Broken, NotApplicable, Subject, expect
+from gfcompare.testing.records import Broken, NotApplicable, Subject, expect, told
 
 
 def made(subject: Subject) -> Any:
@@ -34,7 +34,15 @@ def construction(subject: Subject) -> str:
     name = subject.cls.__name__
     try:
         subject.make()
+    except MissingLibraryError as error:
+        return str(error)
     except (InputError, TypeError) as error:
+        expect(
+            _needs_options(subject.cls),
+            "a component whose options all have defaults can be made with them",
+            f"{name}() says: {error}",
+            "Choose defaults that it allows, or give those that it needs none",
+        )
         return f"it needs options: {error}"
     except Exception as error:
         raise Broken(
@@ -45,14 +53,21 @@ def construction(subject: Subject) -> str:
     return ""
 
 
+def _needs_options(cls: Any) -> bool:
+    """Return whether a class has an option without a default."""
+    none = dataclasses.MISSING
+    own = [field for field in cls.fields().values() if field.init]
+    return any(field.default is none and field.default_factory is none for field in own)
+
+
 def declaration(subject: Subject) -> str:
     """Check that it is what a hook may announce: a frozen dataclass with a name, whose options have types."""
     try:
         check_class(subject.kind, subject.cls)
     except InputError as error:
         raise Broken(
-            f"a component is a frozen dataclass with a name, and its options have types; here: {error}. "
-            "Without that gfcompare leaves the plugin out."
+            "a component is a frozen dataclass with a name, and its options have types; here: "
+            f"{told(error)}. Without that gfcompare leaves the plugin out."
         ) from None
     return ""
 
@@ -106,8 +121,8 @@ def options(subject: Subject) -> str:
         (back,) = reader.dataclass(cls, table, f"[{cls.name}]")
     except (InputError, ValueError) as error:
         raise Broken(
-            f"the options of an object can be written in a study file and read again; here: {error}. Give "
-            "each option a type such as float, int, str, bool, Sequence[float] or Literal[...]."
+            f"the options of an object can be written in a study file and read again; here: {told(error)}. "
+            "Give each option a type such as float, int, str, bool, Sequence[float] or Literal[...]."
         ) from None
     expect(
         describe(back) == describe(component),

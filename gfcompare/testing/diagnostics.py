@@ -61,7 +61,7 @@ def missing_states(subject: Subject) -> str:
         bool(np.isnan(two[1, 2:].astype(np.float64)).all()),
         "where theta is NaN, because a trajectory has ended, it is NaN",
         f"it is {numbers(np.ravel(two[1, 2:])[:3])}",
-        "Mask with np.isfinite(theta).all(axis=-1), and take no np.nan_to_num",
+        "Return np.where(np.isfinite(theta).all(axis=-1), found, np.nan): NaN < 1 is False",
     )
     expect(
         np.array_equal(one[[0, 2]], two[[0, 2]], equal_nan=True)

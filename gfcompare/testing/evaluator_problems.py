@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from gfcompare import targets
 from gfcompare.components.errors import InputError
@@ -21,6 +20,7 @@ from gfcompare.hooks.announced import check_class
 from gfcompare.hooks.registry import registry
 from gfcompare.integrators.status import Array
 from gfcompare.measures import LineMeasure, Measure, PointMeasure
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 from gfcompare.targets import Target
@@ -238,6 +238,13 @@ def expected_risk(given: Sample, m: int) -> tuple[float, float, str]:
 def _points(measure: Measure, seed: int) -> Array:
     """Return 4096 points of a measure, shape (n, d): Sobol's, or random ones where inputs are dependent."""
     try:
-        return measure.transport(qmc.Sobol(measure.dimension, rng=seed).random(4096))
+        return measure.transport(sobol_points(measure.dimension, 4096, seed))
     except InputError:
         return measure.sample(np.random.default_rng(seed), 4096).reshape(4096, -1)
+
+
+def where(given: Sample) -> str:
+    """Return of which sample problem something is said."""
+    problem = given.problem
+    widths = list(problem.network.widths)
+    return f", for widths {widths}, the target {problem.target.name!r} and {problem.measure.name!r}"

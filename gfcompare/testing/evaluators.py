@@ -1,8 +1,6 @@
-"""Checks of an evaluator: what it applies to, and that risk, gradient and points are of one problem."""
+"""Checks of an evaluator: what it applies to, and that risk and gradient are of one problem."""
 
 from __future__ import annotations
-
-import hashlib
 
 import cloudpickle
 import numpy as np
@@ -13,9 +11,7 @@ from gfcompare.evaluators.base import Evaluator
 from gfcompare.hooks.announced import check_class
 from gfcompare.integrators.status import Array
 from gfcompare.network import ReLUNetwork
-from gfcompare.targets import Labels
 from gfcompare.testing.evaluator_problems import (
-    applied,
     check_array,
     check_declared,
     check_some,
@@ -24,11 +20,9 @@ from gfcompare.testing.evaluator_problems import (
     expected_risk,
     near,
     samples,
+    where,
 )
-from gfcompare.testing.records import Broken, Subject, expect, numbers
-from gfcompare.testing.sample_problems import Sample
-
-_POINTS = 20_000
+from gfcompare.testing.records import Broken, Subject, expect, numbers, told
 
 
 def declaration(subject: Subject) -> str:
@@ -38,7 +32,7 @@ def declaration(subject: Subject) -> str:
     except InputError as error:
         raise Broken(
             f"an evaluator is a class with a name, measures, and all that gfc.Evaluator leaves open; here: "
-            f"{error}. Without that gfcompare leaves the plugin out."
+            f"{told(error)}. Without that gfcompare leaves the plugin out."
         ) from None
     return ""
 
@@ -73,12 +67,12 @@ def applies(subject: Subject) -> str:
 def shapes(subject: Subject) -> str:
     """Check that risks are finite numbers (M,), gradients (M, P), data arrays, and cost a positive number."""
     for given in samples(subject):
-        own, where = evaluator_of(given), _where(given)
+        own, named = evaluator_of(given), where(given)
         for count in (3, 1):
             thetas = given.theta[:count].copy()
             fix = "Compute all rows: thetas has the shape (M, P)"
-            check_array(own.risks(thetas), (count,), "risks(thetas)", where, fix)
-            check_array(own.gradients(thetas), thetas.shape, "gradients(thetas)", where, fix)
+            check_array(own.risks(thetas), (count,), "risks(thetas)", named, fix)
+            check_array(own.gradients(thetas), thetas.shape, "gradients(thetas)", named, fix)
         cost = own.cost
         expect(
             isinstance(cost, float | int) and 0 < cost < np.inf,
@@ -129,7 +123,7 @@ def risk(subject: Subject) -> str:
             expect(
                 abs(own - mean) <= allowed,
                 "the risk is the mean of |N(x) - f(x)|^2 under the measure, without a factor 1/2",
-                f"it is {own:.10g}, and {mean:.10g} by {how}{_where(given)}",
+                f"it is {own:.10g}, and {mean:.10g} by {how}{where(given)}",
                 "Check the density, that outputs are added up, and the target of parts",
             )
     return ""
@@ -154,7 +148,7 @@ def gradient(subject: Subject) -> str:
             not smooth[worst] or abs(found[worst] - differences[worst]) <= tolerance * size,
             "gradients(thetas) is the gradient of risks(thetas)",
             f"the derivative by parameter {worst} is {found[worst]:.10g}, and by differences of the risk "
-            f"{differences[worst]:.10g}{_where(given)}",
+            f"{differences[worst]:.10g}{where(given)}",
             "Parameters come layer by layer, each W row by row, then its bias: network.layers(theta)",
         )
     return ""
@@ -170,14 +164,15 @@ def zero_neurons(subject: Subject) -> str:
                 theta = _with_neurons(network, given.theta[0], rows, 0.0, bias)
                 found = own.gradients(theta[None])
                 risks = own.risks(theta[None])
-                check_array(found, (1, theta.size), "gradients(thetas)", " with a neuron w = 0", "")
-                check_array(risks, (1,), "risks(thetas)", " with a neuron w = 0", "")
+                fix = "Compute all rows: thetas has the shape (M, P)"
+                check_array(found, (1, theta.size), "gradients(thetas)", " with a neuron w = 0", fix)
+                check_array(risks, (1,), "risks(thetas)", " with a neuron w = 0", fix)
                 first = network.first_layer(found[0])
                 slopes = np.concatenate([first.weight[rows].ravel(), first.bias[rows]])
                 expect(
                     not slopes.any(),
                     f"with s'(0) = 0 the gradient by a neuron with w = 0, b = {bias:g} is 0",
-                    f"it is {numbers(slopes[:3])}{_where(given)}",
+                    f"it is {numbers(slopes[:3])}{where(given)}",
                     "A neuron is active where w.x + b > 0, and not where it is 0",
                 )
     return ""
@@ -207,7 +202,7 @@ def same_function(subject: Subject) -> str:
             expect(
                 abs(first - second) <= tolerance * abs(first) + 1e-14,
                 "the risk is one of the function that the network is",
-                f"it is {first:.12g}, and {second:.12g} where {what}{_where(given)}",
+                f"it is {first:.12g}, and {second:.12g} where {what}{where(given)}",
                 "Look at neurons whose breakpoints coincide, and at norms of rows",
             )
     return ""
@@ -225,82 +220,10 @@ def batch_as_single(subject: Subject) -> str:
                 near(together, alone, 1e-12),
                 "a row of thetas does not depend on its neighbours",
                 f"{name} of three rows are {numbers(np.ravel(together)[:3])} together and "
-                f"{numbers(np.ravel(alone)[:3])} alone{_where(given)}",
+                f"{numbers(np.ravel(alone)[:3])} alone{where(given)}",
                 "Reduce over the last axis only",
             )
     return ""
-
-
-def points_drawn(subject: Subject) -> str:
-    """Check that its sampler draws from the measure, each stream by itself, with the target there."""
-    for given in samples(subject):
-        own, problem = evaluator_of(given), given.problem
-        streams = np.random.default_rng(7).integers(0, 2**64, size=(2, 4), dtype=np.uint64)
-        d, outputs = problem.network.inputs, problem.network.outputs
-        moved = streams.copy()
-        points, values = own.sampler(moved, _POINTS)
-        fix = "Give super().__init__ the sampler parts.draw"
-        check_array(points, (2, _POINTS, d), "the sampler's points", "", fix)
-        check_array(values, (2, _POINTS, outputs), "the sampler's values", "", fix)
-        alone, _ = own.sampler(streams[1:2].copy(), _POINTS)
-        expect(
-            np.array_equal(points[1:], alone) and not np.array_equal(moved, streams),
-            "each random stream, a row of streams, has its own points, and is moved on",
-            "a stream alone gave other points"
-            if not np.array_equal(points[1:], alone)
-            else "streams was left as it is: the next batch would be the same",
-            fix,
-        )
-        if not isinstance(problem.target, Labels):
-            expect(
-                near(values[0, :50], np.asarray(problem.target.at(points[0, :50])), 1e-9),
-                "the sampler's values are the target at its points",
-                f"at x = {numbers(points[0, 0])} it is {numbers(values[0, 0])}",
-                fix,
-            )
-        residual = problem.network.realize(given.theta[0], points[0]) - values[0]
-        squares = (residual**2).sum(axis=1)
-        error = 6.0 * float(squares.std()) / _POINTS**0.5
-        found = float(own.risks(given.theta[:1])[0])
-        expect(
-            abs(float(squares.mean()) - found) <= error + 1e-9 + (0.0 if subject.cls.exact else 1e-2 * found),
-            "points of the sampler have the distribution of the measure",
-            f"the mean of |N - f|^2 over {_POINTS} of them is {squares.mean():.6g}, and the risk {found:.6g}",
-            fix,
-        )
-    return ""
-
-
-def data(subject: Subject) -> str:
-    """Check that data() tells problems apart: other bytes for another target, the same for the same one."""
-    seen: dict[tuple[object, ...], tuple[str, str]] = {}
-    for given in samples(subject):
-        problem = given.problem
-        own = _digest(evaluator_of(given))
-        again = _digest(applied(subject.cls, given))
-        expect(
-            own == again,
-            "data() is the same for the same problem",
-            "an evaluator that was built a second time has other data",
-            "Return arrays that depend on parts alone",
-        )
-        key = (problem.network.widths, problem.measure)
-        name = repr(problem.target)
-        other = seen.setdefault(key, (own, name))
-        expect(
-            other[0] != own or other[1] == name,
-            "data() differs for problems that differ: cells that are stored are known by it",
-            f"the targets {other[1]:.60} and {name:.60} have the same",
-            "Return all arrays that risk and gradient are computed from",
-        )
-    return ""
-
-
-def _digest(own: Evaluator) -> str:
-    digest = hashlib.sha256()
-    for array in own.data():
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _with_neurons(network: ReLUNetwork, theta: Array, rows: list[int], weight: float, bias: float) -> Array:
@@ -308,10 +231,3 @@ def _with_neurons(network: ReLUNetwork, theta: Array, rows: list[int], weight: f
     layers = [(layer.weight.copy(), layer.bias.copy()) for layer in network.layers(theta)]
     layers[0][0][rows], layers[0][1][rows] = weight, bias
     return network.join(layers)
-
-
-def _where(given: Sample) -> str:
-    """Return of which sample problem something is said."""
-    problem = given.problem
-    widths = list(problem.network.widths)
-    return f", for widths {widths}, the target {problem.target.name!r} and {problem.measure.name!r}"

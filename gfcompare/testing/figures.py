@@ -107,14 +107,15 @@ def result_unchanged(subject: Subject) -> str:
 
     tree = _first(subject)
     before, settings = tree.copy(deep=True), dict(mpl.rcParams)
-    _closed(_draw(subject, tree))
+    with mpl.rc_context():
+        _closed(_drawn(subject, tree))
+        changed = [key for key, item in dict(mpl.rcParams).items() if settings.get(key) != item]
     expect(
         tree.identical(before),
         "the result is left as it is",
         "a variable or an attribute has changed",
         "Work on a copy: group = tree[name].to_dataset().copy(deep=True)",
     )
-    changed = [key for key, item in dict(mpl.rcParams).items() if settings.get(key) != item]
     expect(
         not changed,
         "settings of matplotlib are left as they are",
@@ -142,6 +143,13 @@ def _first(subject: Subject) -> xr.DataTree:
 
 
 def _draw(subject: Subject, tree: xr.DataTree, **options: Any) -> Any:
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        return _drawn(subject, tree, **options)
+
+
+def _drawn(subject: Subject, tree: xr.DataTree, **options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return made(subject).draw(tree, **options)

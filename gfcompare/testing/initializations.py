@@ -9,7 +9,7 @@ from gfcompare.initializations import Initialization
 from gfcompare.integrators.status import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.testing.declarations import made, with_options
-from gfcompare.testing.records import NotApplicable, Subject, expect, numbers
+from gfcompare.testing.records import Broken, NotApplicable, Subject, expect, numbers
 
 _WIDTHS = ((1, 4, 1), (1, 1, 1), (2, 5, 3), (1, 3, 3, 1))
 
@@ -34,7 +34,10 @@ def shapes(subject: Subject) -> str:
             "Return network.join([(weight, bias), ...])",
         )
     if len(remarks) == len(_WIDTHS):
-        raise NotApplicable(f"it draws no network: {remarks[0]}")
+        raise Broken(
+            f"an initialisation draws a network with some widths; here none, of {_WIDTHS}: {remarks[0]} "
+            "Return P = network.parameter_count numbers from parameters(network, rng)."
+        )
     return f"it says why not: {remarks[0]}" if remarks else ""
 
 

@@ -22,13 +22,13 @@ OVERFLOWS = {1e154: "infinite", 1e170: "NaN"}
 
 
 def not_finite(subject: Subject) -> str:
-    """Check that a trajectory ends whose gradient is NaN or infinite, and that it harms no neighbour."""
+    """Check that a trajectory whose gradient is NaN or infinite ends, and harms no neighbour."""
     method = made(subject)
-    for value in (np.nan, np.inf):
+    for what, value in {"NaN": np.nan, "infinite": np.inf}.items():
         given = FaultyProblem.like(sample(), value=value)
         # The core's test of stationarity meets it too: does the method?
         if _asks_for_gradients(method, given):
-            _with_neighbours(method, given, f"its gradient is {value:g}")
+            _with_neighbours(method, given, f"its gradient is {what}")
     # Compiled steps ask no problem in Python: their own gradient is to overflow.
     for factor, what in OVERFLOWS.items():
         _with_neighbours(method, overflowing(sample(), factor), f"its gradient is {what} by overflow")
@@ -57,7 +57,9 @@ def errors(subject: Subject) -> str:
         _with_neighbours(method, given, "its gradient raises an error")
         return ""
     if not problem.hits:
-        raise NotApplicable("it does not ask for gradients in Python: its steps are compiled")
+        raise NotApplicable(
+            "it did not ask for the gradient that raises an error: its steps are compiled, or look elsewhere"
+        )
     expect(
         state.status[1] in _ENDED,
         "an error in a gradient ends its trajectory",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -49,7 +52,12 @@ def expect(condition: object, rule: str, found: str, fix: str) -> None:
     fix : the usual one, a sentence without its full stop
     """
     if not condition:
-        raise Broken(f"{rule}; here {found}. {fix}.")
+        raise Broken(f"{rule}; here {found.rstrip('.')}. {fix}.")
+
+
+def told(error: Exception) -> str:
+    """Return the text of an error, to be followed by a full stop."""
+    return str(error).rstrip(".")
 
 
 def numbers(values: Any) -> str:
@@ -112,17 +120,41 @@ class Check:
             message = str(broken)
         except FOREIGN_ERRORS as error:
             text = str(error) if isinstance(error, InputError) else cause_of(error)
-            message = f"{self.rule} Here {subject.cls.__name__} raised an error: {text}"
-        return Outcome(self, "failed", shortened(f"{message} See {_PAGE}#{_SECTIONS[subject.kind]}."))
+            raised = f"{text.rstrip('.')}{_place(error, subject.cls)}."
+            message = f"{self.rule} Here {subject.cls.__name__} raised an error: {raised}"
+            return self._failed(message, subject, text)
+        return self._failed(message, subject)
+
+    def _failed(self, message: str, subject: Subject, raised: str = "") -> Outcome:
+        found = shortened(f"{message} See {_PAGE}#{_SECTIONS[subject.kind]}.")
+        return Outcome(self, "failed", found, raised)
+
+
+def _place(error: BaseException, cls: type[Any]) -> str:
+    """Return the last line of the author's file that led to an error; nothing if there is none."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if not frames:
+        return ""
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a check, with its reason."""
+    """The outcome of a check, with its reason.
+
+    Attributes
+    ----------
+    check : that was made
+    ending : how it ended
+    message : why, or a remark
+    raised : the text of the error that it met, if the component raised one
+    """
 
     check: Check
     ending: Ending
     message: str = ""
+    raised: str = ""
 
     def __str__(self) -> str:
         """Return the outcome as a line."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +35,7 @@ from gfcompare.testing import (
     method_values,
     targets,
 )
-from gfcompare.testing.records import Check, ConformanceError, Report, Subject, waivers
+from gfcompare.testing.records import Check, ConformanceError, Outcome, Report, Subject, waivers
 
 _EVERY = (declarations.declaration, declarations.construction, declarations.value, declarations.options)
 _METHOD = (
@@ -86,8 +88,8 @@ _EVALUATOR = (
     evaluators.zero_neurons,
     evaluators.same_function,
     evaluators.batch_as_single,
-    evaluators.points_drawn,
-    evaluators.data,
+    evaluator_paths.points_drawn,
+    evaluator_paths.data,
     evaluator_paths.hessian,
     evaluator_paths.descent,
     evaluator_paths.flow,
@@ -151,9 +153,8 @@ def subject_of(kind: Kind, component: Any, **settings: Any) -> Subject:
     cls: type[Any] = component if inspect.isclass(component) else type(component)
     base = next(base for base, of in _KINDS.items() if of == kind)
     if not issubclass(cls, base):
-        raise InputError(
-            f"a class or an object of gfcompare.{base.__name__} can be checked, got {component!r:.80}."
-        )
+        public = {Quantity: "Diagnostic", Figure: "figures.Figure"}.get(base, base.__name__)
+        raise InputError(f"a class or an object of gfcompare.{public} can be checked, got {component!r:.80}.")
     if base is Evaluator and not inspect.isclass(component):
         raise InputError(f"an evaluator is checked as a class: give {cls.__name__}, not an object of it.")
     given = tuple((key, item) for key, item in settings.items() if item is not None)
@@ -189,8 +190,21 @@ def conformance(subject: Subject, *, only: Iterable[str] = ()) -> Report:
             raise unknown_name(f"check of {subject.kind}:", name, [check.name for check in known])
     waived = waivers(subject.cls, known)
     chosen = [check for check in known if not names or check.name in names]
-    outcomes = tuple(check.outcome(subject, waived.get(check.name, "")) for check in chosen)
-    return Report(subject.kind, getattr(subject.cls, "name", subject.cls.__name__), outcomes)
+    outcomes = [check.outcome(subject, waived.get(check.name, "")) for check in chosen]
+    return Report(subject.kind, getattr(subject.cls, "name", subject.cls.__name__), _said_once(outcomes))
+
+
+def _said_once(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Return outcomes in which an error that a component raises in many checks is told in the first."""
+    first: dict[str, str] = {}
+    found = []
+    for outcome in outcomes:
+        # Shapes differ from check to check.
+        key = re.sub(r"\d+", "", outcome.raised)
+        before = first.setdefault(key, outcome.check.name) if key else outcome.check.name
+        again = before != outcome.check.name
+        found.append(replace(outcome, message=f"it raised the error of {before}.") if again else outcome)
+    return tuple(found)
 
 
 def passed(report: Report) -> Report:

@@ -190,7 +190,7 @@ def _agree(own: Array, expected: Array, x: Array, rule: str) -> None:
         bool(error[worst] <= _ACCURACY * max(1.0, float(np.abs(expected).max()))),
         rule,
         f"at x = {x[worst]:.6g} they are {numbers(own[worst])} and {numbers(expected[worst])}",
-        "Let one of them call the other, or announce kinks between pieces",
+        "Let it be one function on every interval, in powers of x itself, and announce its kinks",
     )
 
 

@@ -130,10 +130,32 @@ def test_a_name_of_several_kinds() -> None:
             ["unknown check of integrators: 'ordre'. Did you mean 'order'?"],
         ),
         (["check", "--plugin", "none.py"], ["no file 'none.py'"]),
+        (["check", "--plugin", "x" * 300 + ".py"], ["--plugin", "File name too long"]),
+        (["check", "gd", "--all"], ["--all checks everything: leave out 'gd'"]),
+        (["check", "gd", "--option", "name=adam"], ["the name is no option"]),
+        (["check", "points", "--kind", "evaluator", "--option", "a=1"], ["'points' has no options"]),
+        (["check", "--all", "--only", "hessan"], ["--only", "Did you mean 'hessian'?"]),
     ],
 )
 def test_wrong_input_is_one_message(arguments: list[str], parts: list[str]) -> None:
     refused(in_process(*arguments), *parts)
+
+
+def test_all_that_is_installed_is_checked_with_one_option() -> None:
+    """With --only, what has no such check is left out."""
+    result = in_process("check", "--all", "--only", "scale")
+    assert result.returncode == 0, result.stdout
+    found = [line for line in result.stdout.splitlines() if line.endswith(")")]
+    assert "he (initializations)" in found
+    assert all(line.endswith("(initializations)") for line in found)
+    evaluators = in_process("check", "--all", "--only", "declaration", "--kind", "evaluators")
+    assert "shallow-line (evaluators)" in evaluators.stdout
+
+
+def test_an_error_in_a_file_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "raises.py"
+    path.write_text("import gfcompare as gfc\n\nx = [][0]\n", encoding="utf-8")
+    refused(in_process("check", "--plugin", path), "IndexError: list index out of range (line 3)")
 
 
 def test_a_file_with_commands_alone_has_nothing_to_check(tmp_path: Path) -> None:

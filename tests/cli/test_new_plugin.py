@@ -91,6 +91,11 @@ def test_a_command_that_was_just_written_runs(tmp_path: Path, small_folder: Path
         ),
         (["points", "--kind", "evaluators"], ["there is an evaluator 'points' already, by 'builtins'"]),
         (["adam", "--kind", "target"], ["there is a module 'gfcompare_adam' already"]),
+        (["none"], ["NAME 'none' makes the class None, which Python has"]),
+        (["end-time", "--kind", "diagnostic"], ["'end_time' is a variable", "such as 'my-end-time'"]),
+        (["weight-1", "--kind", "diagnostic"], ["'weight_1' is a variable"]),
+        (["my-own", "--output", "/dev/null/x"], ["--output: '/dev/null/x' cannot be", "Not a directory"]),
+        (["my-own", "--output", "x" * 300], ["--output:", "File name too long"]),
         (["run", "--kind", "command"], ["there is a command 'run' already"]),
         (
             ["my-own", "--kind", "methods"],
@@ -124,27 +129,51 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
+# The last folder is that of a command, which is called with the result.
+RUN_STUDIES = """
+import os, sys
+from gfcompare import cli
+
+def run(folder, *arguments):
+    os.chdir(folder)
+    try:
+        cli.main(arguments)
+    except SystemExit as end:
+        assert not end.code, (folder, arguments, end.code)
+
+for folder in sys.argv[1:]:
+    run(folder, "run", "study.toml", "--jobs", "1", "--no-figures")
+run(folder, "plot", "results/my-command-study", "--figure", "my_figure")
+"""
+
+
 @pytest.mark.install
 @pytest.mark.thorough
 def test_one_plugin_of_each_kind_installs_into_a_fresh_environment(tmp_path: Path) -> None:
-    """It builds, is found, passes its own tests, and a study runs with it."""
-    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    """It builds, is found, passes its own tests, and a study runs with it.
+
+    All of them share an environment, a run of pip, one of pytest, and a process that runs their studies:
+    what takes long is to start these.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     python, command = (tmp_path / "venv" / "bin" / name for name in ("python", "gfcompare"))
-    run(python, "-m", "pip", "install", "hatchling", cwd=tmp_path)
-    run(python, "-m", "pip", "install", "--no-deps", Path(__file__).parents[2], cwd=tmp_path)
+    install = (sys.executable, "-m", "pip", "--python", python, "install", "--no-compile")
+    run(*install, "hatchling", cwd=tmp_path)
     own = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path)
     # gfcompare's libraries, and pytest: those of this environment will do.
     Path(own.strip(), "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    folders = [tmp_path / f"gfcompare-my-{kind}" for kind in KINDS]
     for kind in KINDS:
-        run(command, "new-plugin", f"my-{kind}", "--kind", kind, cwd=tmp_path)
-        folder = tmp_path / f"gfcompare-my-{kind}"
-        run(python, "-m", "pip", "install", "--no-build-isolation", "--no-deps", folder, cwd=tmp_path)
-        assert "passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
-        run(command, "run", "study.toml", "--jobs", 1, "--no-figures", cwd=folder)
+        assert in_process("new-plugin", f"my-{kind}", "--kind", kind, cwd=tmp_path).returncode == 0
+    built = ("--no-build-isolation", "--no-deps")
+    run(*install, *built, Path(__file__).parents[2], *folders, cwd=tmp_path)
+    passed = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rA", *folders, cwd=tmp_path)
+    for kind in KINDS:
+        assert re.search(rf"PASSED \S*test_my_{kind}\.py::", passed), passed
+    run(python, "-c", RUN_STUDIES, *folders, cwd=tmp_path)
     listed = run(command, "plugins", cwd=tmp_path)
     for kind in KINDS:
         assert f"gfcompare-my-{kind}" in listed
     result = tmp_path / "gfcompare-my-command" / "results" / "my-command-study"
     assert "sine  gd" in run(command, "my-command", result, cwd=tmp_path)
-    run(command, "plot", result, "--figure", "my_figure", cwd=tmp_path)
     assert (result / "figures" / "my_figure.png").is_file()

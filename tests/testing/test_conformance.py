@@ -190,7 +190,61 @@ def test_an_error_in_a_component_is_a_failed_check() -> None:
 
     (outcome,) = report_of("targets", Breaks, "shapes").outcomes
     assert outcome.ending == "failed"
-    assert "Here Breaks raised an error: ZeroDivisionError: deliberately" in outcome.message
+    assert "Here Breaks raised an error: ZeroDivisionError: deliberately (test_conformance.py, line " in (
+        outcome.message
+    )
+    assert ", in at)." in outcome.message
+    report = conformance(subject_of("targets", Breaks))
+    assert len([line for line in said(report).splitlines() if "deliberately" in line]) == 1
+    assert "degree: it raised the error of shapes." in said(report)
+
+
+def test_defaults_that_a_class_refuses_are_no_missing_options() -> None:
+    @dataclass(frozen=True)
+    class Refused(Parabola):
+        """x^2 for a positive height."""
+
+        height: float = -1.0
+
+        def __post_init__(self) -> None:
+            gfc.require(self.height > 0, f"height must be positive, got {self.height}.")
+
+    (outcome,) = report_of("targets", Refused, "construction").outcomes
+    assert outcome.ending == "failed"
+    assert "Refused() says: height must be positive, got -1.0." in outcome.message
+
+
+def test_an_initialisation_that_fits_no_network_fails() -> None:
+    @dataclass(frozen=True)
+    class Three(gfc.Initialization):
+        """Three numbers times scale, on M with on_manifold."""
+
+        name: ClassVar[str] = "three"
+
+        def parameters(self, network: gfc.ReLUNetwork, rng: np.random.Generator) -> gfc.Array:
+            return rng.normal(size=3)
+
+    (outcome,) = report_of("initializations", Three, "shapes").outcomes
+    assert outcome.ending == "failed"
+    assert "draws a network with some widths; here none" in outcome.message
+
+
+def test_a_figure_that_leaves_settings_behind_is_caught() -> None:
+    @dataclass(frozen=True)
+    class Large(RIGHT["figures"][0]):  # type: ignore[misc]
+        def draw(self, tree: Any, ax: Any = None) -> Any:
+            import matplotlib as mpl
+
+            mpl.rcParams["font.size"] = 31.0
+            return super().draw(tree, ax)
+
+    import matplotlib as mpl
+
+    before = mpl.rcParams["font.size"]
+    (outcome,) = report_of("figures", Large, "result-unchanged").outcomes
+    assert outcome.ending == "failed"
+    assert "rcParams font.size have changed" in outcome.message
+    assert mpl.rcParams["font.size"] == before
 
 
 def test_one_line_is_a_pytest_test_with_a_case_for_each_check(pytester_folder: Any) -> None:
