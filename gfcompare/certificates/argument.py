@@ -231,8 +231,10 @@ def _next_order(
     guess, found, reduced = attempt.guess, attempt.found, attempt.reduced
     assert found is not None
     assert reduced is not None
-    if any(guess.roles[i] is Role.ACTIVATING for i in edges):
-        return None, "it is fully active in the limit"
+    active = [str(i) for i in edges if guess.roles[i] is Role.ACTIVATING]
+    if active:
+        names = ", ".join(active)
+        return None, f"nor does the next order: at an end, neurons that become fully active: {names}"
     exact = exactness(reduced, found)
     if exact is None:
         return None, "nor does the next order: the network is not proved to be the target beside it"

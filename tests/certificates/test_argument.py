@@ -488,7 +488,7 @@ def test_an_unbounded_variation_of_the_hessian_is_noticed(monkeypatch):
                 pairs.append(near)
                 with pytest.raises(NotCoveredError):
                     basin(near)
-    assert pairs
+    assert len(pairs) >= 5  # 8 of 37 early states near a critical point go to another one
     # Without bounds of how the Hessian and the metric vary, some would be proved: wrongly.
     from gfcompare.certificates import basin as module
 
