@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import gfcompare as gfc
-from gfcompare.certificates import Verdict, certify_state
+from gfcompare.certificates import Verdict, certify_state, enclosures
 from gfcompare.integrators.base import FlowName
 
 HIDDEN = (1, 2, 4, 8, 16, 32)
 END = 1e8
+#: Gradient and Hessian are compared for so many seeds.
+OF_DERIVATIVES = 5
 FLOWS: dict[FlowName, str] = {"standard": "standard-gf", "normalized": "normalized-gf"}
 
 #: The share of limits that is to be proved, and whether bounded ones count.
@@ -43,7 +45,11 @@ class Counts:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     seconds: dict[int, list[float]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
-    digits: list[float] = field(default_factory=list)
+    digits: dict[str, list[float]] = field(default_factory=dict)
+
+    def add_digits(self, what: str, error: float, scale: float) -> None:
+        """Add the right digits of a number in double precision."""
+        self.digits.setdefault(what, []).append(-np.log10(max(error / scale, 1e-17)))
 
 
 def end_states(problem: gfc.Problem, flow: FlowName, seeds: int) -> np.ndarray:
@@ -71,13 +77,42 @@ def measure(name: str, seeds: int) -> Counts:
                 counts.seconds.setdefault(hidden, []).append(time.perf_counter() - began)
                 counts.verdicts[found.verdict] += 1
                 if found.risk_high > 1e-12:
-                    gap = abs(float(problem.risk(theta)) - found.risk_high) / found.risk_high
-                    counts.digits.append(-np.log10(max(gap, 1e-17)))
+                    error = abs(float(problem.risk(theta)) - found.risk_high)
+                    counts.add_digits("risk", error, found.risk_high)
+                if seed < OF_DERIVATIVES:
+                    _derivatives(counts, problem, theta)
                 if found.verdict not in (Verdict.LIMIT_PROVEN, Verdict.RISK_BOUNDED):
                     counts.reasons.append(
                         f"H = {hidden}, {flow}, seed {seed}: {found.verdict.word}: {found.reason}"
                     )
     return counts
+
+
+def _derivatives(counts: Counts, problem: gfc.Problem, theta: np.ndarray) -> None:
+    """Add the right digits of gradient and Hessian, relative to the largest entry of the Hessian.
+
+    The gradient vanishes at the end of a flow: what is left of it is a sum that cancels, of terms of the size
+    of the Hessian. The Hessian jumps where a breakpoint reaches an end: where one is there up to rounding,
+    doubles do not know on which side.
+    """
+    bounds = enclosures(problem, theta)
+    scale = float(np.abs(bounds.hessian).max())
+    for what, value, known in (
+        ("gradient", problem.gradient(theta), bounds.gradient),
+        ("Hessian", problem.hessian(theta), bounds.hessian),
+    ):
+        error = np.maximum(known[0] - value, value - known[1]).max()
+        if what == "Hessian" and _at_an_end(problem, theta):
+            continue
+        counts.add_digits(what, max(float(error), 0.0), scale)
+
+
+def _at_an_end(problem: gfc.Problem, theta: np.ndarray) -> bool:
+    """Return whether a breakpoint is at an end up to rounding."""
+    hidden = problem.network.widths[1]
+    w, b = theta[:hidden], theta[hidden : 2 * hidden]
+    ends = np.abs(np.outer(w, [0.0, 1.0]) + b[:, None])
+    return bool((ends < 1e-15 * (np.abs(w) + np.abs(b))[:, None]).any())
 
 
 def main(arguments: list[str]) -> None:
@@ -96,9 +131,10 @@ def main(arguments: list[str]) -> None:
         print(f"{name}: {listed}; {100 * reached / total:.1f} %, aim {100 * aim:.0f} % {met}", flush=True)
         times = ", ".join(f"H = {h}: {np.median(s):.3f} s" for h, s in counts.seconds.items())
         print(f"  median of a proof: {times}")
-        print(
-            f"  right digits of the risk in double precision: median {np.median(counts.digits):.1f}, ", end=""
-        )
-        print(f"least {np.min(counts.digits):.1f}", flush=True)
+        parts = [
+            f"{what} median {np.median(digits):.1f}, least {np.min(digits):.1f}"
+            for what, digits in counts.digits.items()
+        ]
+        print(f"  right digits in double precision: {'; '.join(parts)}", flush=True)
         for text in counts.reasons if chosen.reasons else ():
             print(f"  {text}")

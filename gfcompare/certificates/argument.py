@@ -11,6 +11,7 @@ from gfcompare.certificates.balls import ZERO, Array, decimals, high_double, low
 from gfcompare.certificates.basin import Basin, Neighbourhood, basin
 from gfcompare.certificates.coordinates import Coordinates
 from gfcompare.certificates.exact_problem import NotCoveredError, exact_problem
+from gfcompare.certificates.exactness import exactness
 from gfcompare.certificates.existence import CriticalPoint, critical_point, described, newton
 from gfcompare.certificates.pieces import LineBalls
 from gfcompare.certificates.reduced import Model
@@ -24,6 +25,8 @@ from gfcompare.certificates.reduction import (
     reduced_orientations,
     reduced_start,
 )
+from gfcompare.certificates.soft import Soft, is_covered
+from gfcompare.certificates.soft_basin import soft_basin
 from gfcompare.certificates.spectrum import Spectrum, spectrum
 from gfcompare.certificates.state_enclosures import risk_and_speed
 from gfcompare.certificates.verdicts import Certificate, Verdict
@@ -61,6 +64,7 @@ class Attempt:
     degenerate: bool = False
     basin: Basin | None = None
     excess: arb | None = None
+    soft: Soft | None = None
 
 
 def prove(problem: Problem, theta: Array, flow: FlowName) -> Certificate:
@@ -155,8 +159,12 @@ def _attempt(state: State, line: LineBalls, guess: Hypothesis, risk: arb) -> Att
         return attempt
     near = Neighbourhood(state, Coordinates.of(state, line, guess), reduced, found, risk - limit)
     try:
+        if attempt.soft is not None:
+            return replace(attempt, rank=3, basin=soft_basin(near, attempt.soft))
         return replace(attempt, rank=3, basin=basin(near))
     except NotCoveredError as error:
+        if attempt.soft is not None:  # the second order decides nothing, and the next not enough
+            return replace(attempt, rank=1, index=-1, degenerate=True, reason=f"{attempt.reason}: {error}")
         return replace(attempt, reason=str(error))
 
 
@@ -172,6 +180,8 @@ def _typed(attempt: Attempt, state: State, line: LineBalls) -> Attempt:
     index, saddles = curvature.negative, []
     if index:
         saddles.append(f"the reduced Hessian has {index} negative eigenvalues")
+    undecided: list[str] = []
+    clusters, edges = [], []
     for k, cluster in enumerate(guess.clusters):
         if sums[k].contains(0):
             reason = f"the slope of the network does not change at q = {_short(knots[k])}"
@@ -182,8 +192,11 @@ def _typed(attempt: Attempt, state: State, line: LineBalls) -> Attempt:
         weights = [state.slope(i) * r * line.density(knots[k]) for i in cluster]
         if any(weight.contains(0) for weight in weights):
             names = ", ".join(map(str, cluster))
-            reason = f"r(q) = 0 up to {decimals(r, 3)} at q = {_short(knots[k])}, where neurons {names} meet"
-            return replace(attempt, degenerate=True, reason=reason)
+            undecided.append(
+                f"r(q) = 0 up to {decimals(r, 3)} at q = {_short(knots[k])}, where neurons {names} meet"
+            )
+            clusters.append(k)
+            continue
         # The form sum_j s_j r d_j^2 on sum_j s_j d_j = 0: (1, ..., 1) / r spans the rest, with the sign of r
         # S.
         down = sum(weight < 0 for weight in weights) - int(sums[k] * r < 0)
@@ -194,16 +207,40 @@ def _typed(attempt: Attempt, state: State, line: LineBalls) -> Attempt:
         end = line.upper if guess.ends[i] else line.lower
         push = state.slope(i) * reduced.residual(found.point, end) * line.density(end)
         if push.contains(0):
-            reason = (
+            undecided.append(
                 f"s r = 0 up to {decimals(push, 3)} at the end {_short(end)}, "
                 f"where the breakpoint of neuron {i} lies"
             )
-            return replace(attempt, degenerate=True, reason=reason)
-        if push < 0:
+            edges.append(i)
+        elif push < 0:
             index += 1
             saddles.append(f"neuron {i}, at the end {_short(end)}, can grow to lower the risk")
-    reason = "the critical point is a saddle: " + "; ".join(saddles) if saddles else ""
-    return replace(attempt, rank=2, index=index, reason=reason)
+    soft = None
+    if undecided:
+        soft, why = _next_order(attempt, state, tuple(clusters), tuple(edges))
+        if soft is None:
+            return replace(attempt, degenerate=True, reason=f"{undecided[0]}; {why}")
+    reason = "the critical point is a saddle: " + "; ".join(saddles) if saddles else "; ".join(undecided)
+    return replace(attempt, rank=2, index=index, reason=reason, soft=soft)
+
+
+def _next_order(
+    attempt: Attempt, state: State, clusters: tuple[int, ...], edges: tuple[int, ...]
+) -> tuple[Soft | None, str]:
+    """Return the groups of neurons for which the order after the second decides, or why it does not."""
+    guess, found, reduced = attempt.guess, attempt.found, attempt.reduced
+    assert found is not None
+    assert reduced is not None
+    active = [str(i) for i in edges if guess.roles[i] is Role.ACTIVATING]
+    if active:
+        names = ", ".join(active)
+        return None, f"nor does the next order: at an end, neurons that become fully active: {names}"
+    exact = exactness(reduced, found)
+    if exact is None:
+        return None, "nor does the next order: the network is not proved to be the target beside it"
+    soft = Soft(clusters, edges, exact)
+    why = is_covered(state, guess, soft)
+    return (None, f"nor does the next order: {why}") if why else (soft, "")
 
 
 def _short(value: arb) -> str:

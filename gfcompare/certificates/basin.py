@@ -122,7 +122,7 @@ def basin(near: Neighbourhood) -> Basin:
     zeros = [arb(0)] * near.coordinates.size
     hessian = middles(near.hessian(here, zeros, passive))
     factor = inverse_factor(near.state, near.coordinates)
-    Z, _ = unit_congruence(hessian, definite=True, start=_start(hessian, factor))
+    Z, _ = unit_congruence(hessian, definite=True, start=unit_start(hessian, factor))
     if not relative_variation(hessian, Z) < 1:
         raise NotCoveredError("the Hessian in the active coordinates is not positive definite")
     excess = near.excess.upper().max(arb(2) ** -1000)
@@ -135,7 +135,7 @@ def basin(near: Neighbourhood) -> Basin:
     raise reason
 
 
-def _start(hessian: arb_mat, inverse_factor: arb_mat) -> Array | None:
+def unit_start(hessian: arb_mat, inverse_factor: arb_mat) -> Array | None:
     """Return C V d^-1/2, eigenvectors and eigenvalues of C^T H C: then |C^-1 Z| is easy to bound."""
     with np.errstate(all="ignore"):
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -13,8 +14,20 @@ from flint import arb, arb_poly, ctx
 
 from gfcompare import measures, targets
 from gfcompare.certificates.balls import ZERO, ball, precision, square, symmetric
-from gfcompare.certificates.coefficients import affine, coefficients_of, hermite, number
-from gfcompare.certificates.pieces import LineBalls, PiecewiseBalls
+from gfcompare.certificates.coefficients import (
+    absolute_value,
+    affine,
+    coefficients_of,
+    continuous_rows,
+    hermite,
+    interpolant,
+    knots_between,
+    mean_at_ends,
+    number,
+    polynomial_target,
+)
+from gfcompare.certificates.pieces import LinearTarget, LineBalls, MeanAtEnds, PiecewiseBalls
+from gfcompare.components.component import Component
 from gfcompare.problem import Problem
 
 #: More pieces than this of a sine or a normal density, and the problem is refused.
@@ -82,7 +95,16 @@ def _cached(key: _Key, bits: int) -> LineBalls:
     lower, upper = interval_of(key.problem)
     with precision(bits + 20):  # rounding of the integrals stays below that of what is made of them
         f = _TARGETS[type(target)](target, lower, upper)
-        return LineBalls.of(f, _DENSITIES[type(measure)](measure, lower, upper))
+        line = LineBalls.of(f, _DENSITIES[type(measure)](measure, lower, upper))
+        if not isinstance(measure, measures.Uniform):
+            return line
+        rows = continuous_rows(target, lower, upper)
+        at = mean_at_ends(target, lower, upper)
+        return replace(
+            line,
+            linear=None if rows is None else LinearTarget(*rows),
+            mean_at_ends=MeanAtEnds(*at, _slope(target)) if any(at) else None,
+        )
 
 
 def _formulas(known: dict[type, Callable[..., PiecewiseBalls]]) -> str:
@@ -96,10 +118,6 @@ def _from_rows(knots: Sequence[float], rows: Rows) -> PiecewiseBalls:
         centre = (ball(left) + ball(right)) / 2
         pieces.append(arb_poly([ball(c) for c in row])(arb_poly([centre, 1])))
     return PiecewiseBalls(tuple(knots), tuple(pieces))
-
-
-def _knots(lower: float, upper: float, places: Sequence[float]) -> list[float]:
-    return [lower, *sorted({float(k) for k in places if lower < k < upper}), upper]
 
 
 def _constant(target: targets.Constant, lower: float, upper: float) -> PiecewiseBalls:
@@ -119,7 +137,7 @@ def _hermite(target: targets.HermitePolynomial, lower: float, upper: float) -> P
 
 
 def _pieces(target: targets.PiecewisePolynomial, lower: float, upper: float) -> PiecewiseBalls:
-    knots = _knots(lower, upper, target.knots)
+    knots = knots_between(lower, upper, target.knots)
     starts = [float(k) for k in target.knots]
     rows = []
     for left in knots[:-1]:
@@ -129,27 +147,16 @@ def _pieces(target: targets.PiecewisePolynomial, lower: float, upper: float) -> 
 
 
 def _linear(target: targets.PiecewiseLinear, lower: float, upper: float) -> PiecewiseBalls:
-    places = [Fraction(float(k)) for k in target.knots]
-    values = coefficients_of(target.values)
-    knots = _knots(lower, upper, [float(k) for k in target.knots])
-    rows = []
-    for left in knots[:-1]:
-        j = max(k for k in range(len(places) - 1) if places[k] <= left)
-        slope = (values[j + 1] - values[j]) / (places[j + 1] - places[j])
-        rows.append([values[j] - slope * places[j], slope])
-    return _from_rows(knots, rows)
+    return _from_rows(*interpolant(target, lower, upper))
 
 
 def _absolute(target: targets.AbsoluteValue, lower: float, upper: float) -> PiecewiseBalls:
-    centre, slope, offset = map(number, (target.centre, target.slope, target.offset))
-    knots = _knots(lower, upper, [float(centre)])
-    signs = [1 if left >= centre else -1 for left in knots[:-1]]
-    return _from_rows(knots, [[offset - s * slope * centre, s * slope] for s in signs])
+    return _from_rows(*absolute_value(target, lower, upper))
 
 
 def _step(target: targets.Step, lower: float, upper: float) -> PiecewiseBalls:
     location, left, right = map(number, (target.location, target.left, target.right))
-    knots = _knots(lower, upper, [float(location)])
+    knots = knots_between(lower, upper, [float(location)])
     return _from_rows(knots, [[right if start >= location else left] for start in knots[:-1]])
 
 
@@ -180,6 +187,17 @@ def _sine(target: targets.Sine, lower: float, upper: float) -> PiecewiseBalls:
         return found
 
     return _taylor(series, lower, upper, 0.25 / max(abs(float(speed)), 1e-300), "sine")
+
+
+def _slope(target: Component) -> Callable[[arb], arb]:
+    """Return the derivative of a sine or a polynomial at all points of a ball."""
+    if isinstance(target, targets.Sine):
+        speed = 2 * arb.pi() * ball(number(target.frequency))
+        amplitude, phase = ball(number(target.amplitude)), ball(number(target.phase))
+        return lambda x: amplitude * speed * (speed * x + phase).cos()
+    found = polynomial_target(target)
+    assert found is not None
+    return arb_poly([ball(c) for c in found]).derivative()
 
 
 def _uniform(measure: measures.Uniform, lower: float, upper: float) -> PiecewiseBalls:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from flint import arb, arb_poly
@@ -116,16 +117,74 @@ class PiecewiseBalls:
 
 
 @dataclass(frozen=True)
+class LinearTarget:
+    """A continuous piecewise linear target, exactly.
+
+    Parameters
+    ----------
+    knots : doubles, from a to b
+    rows : intercept and slope on each piece
+    """
+
+    knots: Sequence[float]
+    rows: Sequence[Sequence[Fraction]]
+
+    @property
+    def bends(self) -> dict[float, Fraction]:
+        """Where the slope changes, and by how much."""
+        changes = (after[1] - before[1] for before, after in itertools.pairwise(self.rows))
+        return {q: bend for q, bend in zip(self.knots[1:-1], changes, strict=True) if bend}
+
+    def without(self, places: Sequence[float]) -> LinearTarget:
+        """Return the target minus bend (x - q)^+ for some of the places q where it bends."""
+        bends = self.bends
+        intercept, slope = self.rows[0]
+        knots, rows = [self.knots[0]], [[intercept, slope]]
+        for q in sorted(set(bends) - set(places)):
+            intercept, slope = intercept - bends[q] * Fraction(q), slope + bends[q]
+            knots.append(q)
+            rows.append([intercept, slope])
+        return LinearTarget([*knots, self.knots[-1]], rows)
+
+    def balls(self) -> PiecewiseBalls:
+        """Return it in balls."""
+        pieces = []
+        for left, right, (intercept, slope) in zip(self.knots[:-1], self.knots[1:], self.rows, strict=True):
+            centre = (ball(left) + ball(right)) / 2
+            pieces.append(arb_poly([ball(intercept) + ball(slope) * centre, ball(slope)]))
+        return PiecewiseBalls(tuple(self.knots), tuple(pieces))
+
+
+@dataclass(frozen=True)
+class MeanAtEnds:
+    """Where the target has its mean at an end, exactly.
+
+    Parameters
+    ----------
+    lower, upper : whether f(a), and f(b), is the integral of f p
+    slope : f' at all points of a ball near one of the ends
+    """
+
+    lower: bool
+    upper: bool
+    slope: Callable[[arb], arb]
+
+
+@dataclass(frozen=True)
 class LineBalls:
     """Target f and density p on [a, b] with the antiderivatives from which all integrals are taken.
 
     Parameters
     ----------
     target, density : on the same interval; the density has total mass 1
+    linear : the target exactly, if it is continuous and piecewise linear and the density uniform
+    mean_at_ends : if the density is uniform, and the target has its mean at an end, exactly
     """
 
     target: PiecewiseBalls
     density: PiecewiseBalls
+    linear: LinearTarget | None = None
+    mean_at_ends: MeanAtEnds | None = None
 
     @classmethod
     def of(cls, target: PiecewiseBalls, unnormalized: PiecewiseBalls) -> LineBalls:

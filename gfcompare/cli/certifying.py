@@ -110,9 +110,7 @@ def _print(frame: pd.DataFrame, output: Path | None) -> None:
     if len(reasons) > _SHOWN:
         out.print(f"... and {len(reasons) - _SHOWN} more; the variable 'certificate_reason' has them all.")
     if output is not None:
-        save(
-            tables | {"Certificates without a limit": reasons.set_index("problem")},
-            output,
-            formats=("csv", "tex"),
-        )
+        if len(reasons):
+            tables["Certificates without a limit"] = reasons.set_index("problem")
+        save(tables, output, formats=("csv", "tex"))
         out.print(plain(f"tables   {output}/ (csv, tex)"))

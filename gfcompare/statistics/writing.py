@@ -99,7 +99,8 @@ def to_latex(table: pd.DataFrame, title: str = "") -> str:
 def _spaced(body: str, texts: pd.DataFrame) -> str:
     """Return the LaTeX of a table with some space before each group of rows, where they are in groups."""
     lines = body.splitlines(keepends=True)
-    rows = [k for k, line in enumerate(lines) if line.rstrip().endswith(r"\\")][-len(texts) :]
+    ends = [k for k, line in enumerate(lines) if line.rstrip().endswith(r"\\")]
+    rows = ends[len(ends) - len(texts) :]
     first = texts.iloc[:, 0] != ""
     for k, starts in list(zip(rows, first, strict=True))[:0:-1]:
         if starts and not first.all():

@@ -192,8 +192,10 @@ def test_a_moving_state_is_called_so_and_its_risk_still_bounds_the_limit():
 
 
 def test_r_is_0_at_the_end_and_the_verdict_is_degenerate():
-    # The mean of the cubic is 0.3, its value at both ends: a neuron that dies there has no curvature.
-    found = certify_state(_problem(1), [-1.0, 1e-9, -1.0, 0.3])
+    # The mean of the cubic is 0.3, its value at both ends: a neuron that dies there has no curvature, and the
+    # next order is known for the uniform measure only.
+    flat = gfc.measures.PiecewisePolynomial([0.0, 1.0], [[1.0]])
+    found = certify_state(_problem(1, measure=flat), [-1.0, 1e-9, -1.0, 0.3])
     assert found.verdict is Verdict.DEGENERATE
     assert "at the end 0" in found.reason
 
@@ -486,7 +488,7 @@ def test_an_unbounded_variation_of_the_hessian_is_noticed(monkeypatch):
                 pairs.append(near)
                 with pytest.raises(NotCoveredError):
                     basin(near)
-    assert pairs
+    assert len(pairs) >= 5  # 8 of 37 early states near a critical point go to another one
     # Without bounds of how the Hessian and the metric vary, some would be proved: wrongly.
     from gfcompare.certificates import basin as module
 

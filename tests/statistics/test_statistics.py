@@ -854,3 +854,11 @@ def test_another_baseline(small_tree):
     assert "sgd" not in [label.get_text() for label in figure.axes[0].get_yticklabels()]
     with pytest.raises(InputError, match=r"unknown method 'sdg'\. Did you mean 'sgd'"):
         figures.paired_differences(small_tree, baseline="sdg")
+
+
+def test_a_table_without_rows_is_latex_too():
+    frame = pd.DataFrame({"problem": [], "seed": []}).set_index("problem")
+    frame.attrs["note"] = "None."
+    text = statistics.to_latex(frame, "Nothing")
+    assert text.count(r"\\") == 1  # the heading
+    assert r"\bottomrule" in text
