@@ -1,65 +1,133 @@
-"""A campaign of crashes: python -m benchmarks.crashes [KILLS] [SEED].
+"""A campaign of crashes: python -m benchmarks.crashes [KILLS] [SEED] [COMMAND ...].
 
-A run is killed at random moments (SIGKILL to the parent, to a worker, to the group; SIGTERM, SIGINT, SIGHUP),
-meets a full disk (a limit on the size of files), few file descriptors, a missing TMPDIR. After each, the same
-command must complete without computing a finished cell again, with a result that is the same to the bit, and
-leave no process and no mark.
+A run, a merge, a figure, a verification, a certification and a report are killed: at random moments (SIGKILL
+to the parent, to a worker, to the group; SIGTERM, SIGINT, SIGHUP), or at one of their accesses to files; or
+they meet a full disk (at one of their writes, or a limit on the size of files), a folder that is read-only,
+few file descriptors, little memory, a missing TMPDIR. After each, the same command must complete without
+computing a finished cell again, with files that are the same to the bit, and leave no process, no mark and no
+temporary file.
+
+Each command is a copy of this program, in which all is loaded: it takes a fraction of a second.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import random
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import xarray as xr
 
 import gfcompare as gfc
+from gfcompare import cli
 
 STUDY = """
 name = "crashes"
 seeds = 64
 [times]
-end = 20.0
-count = 5
+end = 5.0
+count = 4
 [network]
-widths = [1, 4, 1]
+widths = [1, 3, 1]
 [targets.sine]
-[targets.step]
 [integrators.standard-gf]
 [integrators.gd]
-step_size = [0.05, 0.001]
+step_size = [0.05, 0.01]
 """
-_COMMAND = [sys.executable, "-m", "gfcompare.cli"]
-_PATIENCE = 600.0
+_PATIENCE = 300.0
+#: Each command, what it needs to be there, and how many of a hundred kills are for it.
+COMMANDS = {
+    "run": (["run", "study.toml", "--output", "out", "--jobs", "2", "--no-figures"], "nothing", 45),
+    "merge": (["merge", "study.toml", "--output", "out", "--no-figures"], "cells", 20),
+    "plot": (["plot", "out", "--figure", "risk", "--format", "png", "--format", "svg"], "result", 10),
+    "verify": (["verify", "out"], "result", 10),
+    "certify": (["certify", "out", "--jobs", "1"], "result", 9),
+    "report": (["report", "out"], "result", 6),
+}
+_ACCESSES = ("open", "os.rename", "os.remove", "os.mkdir")
+SIGNALS = ("KILL parent", "KILL worker", "KILL group", "TERM", "INT", "HUP")
+SHORTAGES = ("limit on files", "read-only folder", "64 file descriptors", "2 GB of memory", "no TMPDIR")
 
 
-def _run(
-    folder: Path, *, before: Callable[[], None] | None = None, **environment: str
-) -> subprocess.Popen[str]:
-    """Start the run, in a process group of its own."""
-    command = [*_COMMAND, "run", "study.toml", "--output", "out", "--jobs", "2", "--no-figures"]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=before,
-        env={**os.environ, **environment},
-    )
+@dataclass(frozen=True)
+class Expected:
+    """What a command leaves that nothing disturbs.
+
+    Attributes
+    ----------
+    tree : the result
+    files : the bytes of the other files, by name; none of those that are never the same
+    seconds : wall time of the command
+    accesses : how often it opens, renames or removes a file
+    """
+
+    tree: xr.DataTree
+    files: dict[str, bytes]
+    seconds: float
+    accesses: int
+
+
+# ---------------------------------------------------------------------------------------------------
+# Commands in copies of this program
+# ---------------------------------------------------------------------------------------------------
+
+
+def start(folder: Path, arguments: list[str], before: Callable[[], object] = lambda: None) -> int:
+    """Start a command in a process group of its own; return its number."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code: Any = 70
+    try:
+        os.setsid()
+        os.chdir(folder)
+        said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        for number in (1, 2):
+            os.dup2(said, number)
+        sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
+        sys.argv = ["gfcompare", *arguments]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        before()
+        cli.main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def wait(pid: int) -> int:
+    """Return the exit code of a command, negative for a signal."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise TimeoutError("a command did not end")
 
 
 def _group(leader: int) -> list[psutil.Process]:
@@ -72,95 +140,231 @@ def _group(leader: int) -> list[psutil.Process]:
     return found
 
 
+# ---------------------------------------------------------------------------------------------------
+# What happens to them
+# ---------------------------------------------------------------------------------------------------
+
+
+def _at_access(number: int, then: Callable[[], object], writing: bool = False) -> None:
+    """Let something happen in this process at an access to a file of the current folder, counted from 1."""
+    count, mine, here = 0, os.getpid(), str(Path.cwd())
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event not in _ACCESSES or os.getpid() != mine:
+            return
+        if not str(arguments[0]).startswith((here, "out")):
+            return
+        if writing and event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        count += 1
+        if count == number:
+            then()
+
+    sys.addaudithook(hook)
+
+
+def _disk_is_full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _short_of(what: str, rng: random.Random) -> Callable[[], None]:
+    """Return what makes something short in the process that calls it."""
+    size = int(10 ** rng.uniform(1.0, 6.0))
+
+    def before() -> None:
+        if what == "limit on files":
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error of the write
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        if what == "64 file descriptors":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        if what == "2 GB of memory":
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        if what == "no TMPDIR":
+            os.environ["TMPDIR"], tempfile.tempdir = "/nowhere", None
+        if what == "read-only folder" and os.geteuid() == 0:  # nobody is kept out as root
+            os.setgid(65534)
+            os.setuid(65534)
+
+    return before
+
+
+def disturb(
+    folder: Path, command: str, how: str, rng: random.Random, expected: Expected
+) -> tuple[str, int, int]:
+    """Start a command and disturb it; return what was done, its exit code and its group."""
+    arguments = COMMANDS[command][0]
+    if how in SIGNALS:
+        pid, after = start(folder, arguments), rng.uniform(0.0, 1.1 * expected.seconds)
+        time.sleep(after)
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if how == "KILL group":
+                os.killpg(pid, signal.SIGKILL)
+            elif how == "KILL worker":
+                if workers := psutil.Process(pid).children():
+                    rng.choice(workers).kill()
+            else:
+                os.kill(pid, getattr(signal, f"SIG{'KILL' if how == 'KILL parent' else how}"))
+        return f"{how} after {after:.2f} s", wait(pid), pid
+    if how in ("KILL at", "full disk at"):
+        number = rng.randint(1, expected.accesses)
+        full = how == "full disk at"
+        then = _disk_is_full if full else (lambda: os.kill(os.getpid(), signal.SIGKILL))
+        pid = start(folder, arguments, lambda: _at_access(number, then, writing=full))
+        return f"{how} access {number} of {expected.accesses}", wait(pid), pid
+    pid = start(folder, arguments, _short_of(how, rng))
+    return how, wait(pid), pid
+
+
+# ---------------------------------------------------------------------------------------------------
+# What must be right then
+# ---------------------------------------------------------------------------------------------------
+
+
 def _identities(folder: Path) -> dict[str, tuple[int, int]]:
     files = (folder / "out" / "cells").glob("*.cell")
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
-def kill(folder: Path, rng: random.Random, longest: float) -> tuple[str, int]:
-    """Start a run and end it at a random moment; return how, and its group."""
-    process = _run(folder)
-    how = rng.choice(("KILL parent", "KILL worker", "KILL group", "TERM", "INT", "HUP"))
-    time.sleep(rng.uniform(0.0, longest))
-    with contextlib.suppress(ProcessLookupError, psutil.Error):
-        if how == "KILL group":
-            os.killpg(process.pid, signal.SIGKILL)
-        elif how == "KILL worker":
-            if workers := psutil.Process(process.pid).children():
-                rng.choice(workers).kill()
-        else:
-            name = "KILL" if how == "KILL parent" else how
-            process.send_signal(getattr(signal, f"SIG{name}"))
-    process.communicate(timeout=_PATIENCE)
-    return f"{how}, exit code {process.returncode}", process.pid
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return the files that a command has written besides cells and result."""
+    paths = [path for path in (folder / "out").rglob("*") if path.suffix in (".png", ".svg", ".html")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def limited(folder: Path, rng: random.Random) -> tuple[str, int]:
-    """Run where something is short; return what, and its group."""
-    what = rng.choice(("files of 20 kB", "48 file descriptors", "no TMPDIR"))
-
-    def before() -> None:
-        if what == "files of 20 kB":
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error of the write
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        if what == "48 file descriptors":
-            resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
-
-    more = {"TMPDIR": "/nowhere"} if what == "no TMPDIR" else {}
-    process = _run(folder, before=before, **more)
-    _, err = process.communicate(timeout=_PATIENCE)
-    said = f": a traceback: {err[-300:]}" if "Traceback" in err else ""
-    return f"{what}, exit code {process.returncode}{said}", process.pid
+def differences(expected: xr.DataTree, tree: xr.DataTree) -> Iterator[str]:
+    """Yield which variables of two results are not the same to the bit, besides wall times."""
+    for group in expected.children:
+        theirs, ours = expected[group].to_dataset(), tree[group].to_dataset()
+        if theirs.data_vars.keys() != ours.data_vars.keys():
+            yield f"{group} has other variables"
+            continue
+        for name, variable in theirs.data_vars.items():
+            equal_nan = variable.dtype.kind == "f"
+            if name != "wall_time" and not np.array_equal(
+                variable.values, ours[name].values, equal_nan=equal_nan
+            ):
+                yield f"{group}/{name} is another one"
 
 
-def faults(folder: Path, kept: dict[str, tuple[int, int]], expected: xr.DataTree, leader: int) -> list[str]:
-    """Run to the end, and return what is wrong then."""
+def faults(folder: Path, command: str, expected: Expected, leader: int, code: int, how: str) -> list[str]:
+    """Give a command that was disturbed again, and return what is wrong then."""
     found = []
+    said = (folder / "said").read_text(encoding="utf-8", errors="replace")
+    if "Traceback" in said:
+        found.append(f"a traceback: {said[-600:]}")
+    # Where files may have a few bytes only, so may the message.
+    if (
+        code > 0
+        and "limit on files" not in how
+        and "error:" not in said
+        and "Stopped" not in said
+        and "Aborted" not in said
+    ):
+        found.append(f"exit code {code} without a message: {said[-300:]}")
     until = time.monotonic() + 30.0
     while (left := _group(leader)) and time.monotonic() < until:
-        time.sleep(0.2)
+        time.sleep(0.05)
     if left:
         found.append(f"{len(left)} processes are left")
-    process = _run(folder)
-    _, err = process.communicate(timeout=_PATIENCE)
-    if process.returncode != 0:
-        return [*found, f"the same command ends with {process.returncode}: {err[-300:]}"]
+    kept = _identities(folder)
+    if code := wait(start(folder, COMMANDS[command][0])):
+        text = (folder / "said").read_text(encoding="utf-8", errors="replace")
+        return [*found, f"the same command ends with {code}: {text[-600:]}"]
     now = _identities(folder)
     found += [f"cell {name} was computed again" for name, about in kept.items() if now.get(name) != about]
-    tree = gfc.open_study(folder / "out")
-    for group in expected.children:
-        for name, variable in expected[group].data_vars.items():
-            if name != "wall_time" and not np.array_equal(
-                variable.values, tree[group][name].values, equal_nan=variable.dtype.kind == "f"
-            ):
-                found.append(f"{group}/{name} is another one")
+    found += differences(expected.tree, gfc.open_study(folder / "out"))
+    files = _files(folder)
+    found += [f"{name} is another one" for name, data in expected.files.items() if files.get(name) != data]
     rest = [path for path in (folder / "out").rglob("*") if path.suffix in (".part", ".running", ".json")]
-    # A process that was killed leaves what it was writing to; after a day a run removes it.
-    return found + [f"{path.name} is left" for path in rest if path.suffix != ".part"]
+    return found + [f"{path.name} is left" for path in rest]
 
 
-def main(kills: int = 100, seed: int = 0) -> int:
+# ---------------------------------------------------------------------------------------------------
+# The campaign
+# ---------------------------------------------------------------------------------------------------
+
+
+def _prepare(folder: Path, made: Path, needed: str) -> None:
+    """Bring a folder into the state that a command needs."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    if needed == "nothing":
+        return
+    shutil.copytree(made, folder / "out")
+    if needed == "cells":
+        (folder / "out" / "result.nc").unlink()
+
+
+def _undisturbed(folder: Path, made: Path, command: str) -> Expected:
+    """Give a command twice, the second time to see what it leaves and takes."""
+    arguments, needed, _ = COMMANDS[command]
+    counted = folder / "accesses"
+
+    def count() -> None:
+        seen, here, mine = [0], str(Path.cwd()), os.getpid()
+
+        def hook(event: str, given: tuple[Any, ...]) -> None:
+            if event in _ACCESSES and os.getpid() == mine and str(given[0]).startswith((here, "out")):
+                seen[0] += 1
+                os.pwrite(out, str(seen[0]).encode(), 0)
+
+        out = os.open(counted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        sys.addaudithook(hook)
+
+    _prepare(folder, made, needed)
+    began = time.monotonic()
+    if code := wait(start(folder, arguments)):
+        raise RuntimeError(f"{command} ends with {code}: {(folder / 'said').read_text()[-600:]}")
+    seconds, first = time.monotonic() - began, _files(folder)
+    _prepare(folder, made, needed)
+    wait(start(folder, arguments, count))
+    again = _files(folder)
+    files = {name: data for name, data in again.items() if first.get(name) == data}
+    return Expected(gfc.open_study(folder / "out").load(), files, seconds, int(counted.read_text()))
+
+
+def _load(folder: Path, commands: list[str]) -> Path:
+    """Give each command once here, so that copies have all that it needs; return a finished folder."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            for command in dict.fromkeys(["run", *commands]):
+                with contextlib.suppress(SystemExit):
+                    cli.main(COMMANDS[command][0])
+                if command == "run":
+                    shutil.copytree("out", "made")
+    finally:
+        os.chdir(before)
+    return folder / "made"
+
+
+def main(kills: int = 100, seed: int = 0, commands: list[str] | None = None) -> int:
     """Run the campaign, print what happened, and return how often something was wrong."""
     rng, wrong = random.Random(seed), 0
+    chosen = commands or list(COMMANDS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        folder.chmod(0o755)
         (folder / "study.toml").write_text(STUDY, encoding="utf-8")
-        began = time.monotonic()
-        process = _run(folder)
-        _, err = process.communicate(timeout=_PATIENCE)
-        assert process.returncode == 0, err
-        longest = time.monotonic() - began
-        expected = gfc.open_study(folder / "out")
+        made = _load(folder, chosen)
+        expected = {command: _undisturbed(folder, made, command) for command in chosen}
         for number in range(kills):
-            shutil.rmtree(folder / "out")
-            what, leader = limited(folder, rng) if number % 4 == 3 else kill(folder, rng, 1.1 * longest)
-            found = faults(folder, _identities(folder), expected, leader)
-            found += [what] if "traceback" in what else []
+            [command] = rng.choices(chosen, [COMMANDS[each][2] for each in chosen])
+            ways = (*SIGNALS, "KILL at", "KILL at", "KILL at", "full disk at", "full disk at", *SHORTAGES)
+            how = ways[number % len(ways)] if kills >= len(ways) else rng.choice(ways)
+            _prepare(folder, made, COMMANDS[command][1])
+            what, code, leader = disturb(folder, command, how, rng, expected[command])
+            found = faults(folder, command, expected[command], leader, code, how)
             wrong += bool(found)
-            print(f"{number + 1} of {kills}: {what}: {'; '.join(found) or 'right'}", flush=True)
+            told = f"{number + 1} of {kills}: {command}: {what}, exit code {code}"
+            print(f"{told}: {'; '.join(found) or 'right'}", flush=True)
     print(f"{wrong} of {kills} wrong")
     return wrong
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main(*map(int, sys.argv[1:]))))
+    numbers = [int(word) for word in sys.argv[1:] if word.isdecimal()]
+    words = [word for word in sys.argv[1:] if not word.isdecimal()]
+    sys.exit(bool(main(*(numbers + [100, 0][len(numbers) :]), words)))

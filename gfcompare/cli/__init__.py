@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -67,6 +68,12 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _say(text: str) -> None:
+    """Print a last message; where that is impossible, as on the full disk that it tells of, there is none."""
+    with suppress(OSError):
+        err.print(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 for a wrong input, 130 after Ctrl-C.
 
@@ -81,14 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = app(args=third_party_commands(given), prog_name="gfcompare", standalone_mode=True)
     except InputError as error:
-        err.print(f"[red]error:[/red] {plain(str(error))}")
+        _say(f"[red]error:[/red] {plain(str(error))}")
         code = 2
     except (RunError, OSError) as error:
-        err.print(f"[red]error:[/red] {plain(str(error))}")
+        _say(f"[red]error:[/red] {plain(str(error))}")
         code = 1
     except KeyboardInterrupt:
         process_end.ignore_interrupts()
-        err.print("Stopped.")
+        _say("Stopped.")
         code = 130
     except SystemExit as end:
         code = end.code

@@ -150,7 +150,7 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, st
     ax.plot(points[:, 0], points[:, 1], ".", color=style.colour, markersize=2)
     saved = group["flow_time"].values
     log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
-    ax.set_ylim(low, high)
+    log_axes.limit(ax, y=(low, high))
     ax.locator_params(axis="y", nbins=4)
     said: list[str] = []
     if ended:

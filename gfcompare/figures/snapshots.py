@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
 
 from gfcompare.figures import one_trajectory
-from gfcompare.figures.lazy import data, legends, marks, np, page_layout, small_multiples, sns, theme
+from gfcompare.figures.lazy import (
+    data,
+    legends,
+    log_axes,
+    marks,
+    np,
+    page_layout,
+    small_multiples,
+    sns,
+    theme,
+)
 from gfcompare.figures.one_trajectory import Choice, OfOneSeed
 from gfcompare.figures.options import Shown, lists_options
 from gfcompare.figures.selection import draw
@@ -158,8 +168,7 @@ def draw_panel(ax: Axes, strip: Strip, index: int, *, first: bool = True) -> Non
     if np.isfinite(risk):
         said = f"{'risk ' if first else ''}{theme.number(float(f'{risk:.1e}'))}"
     marks.remark(ax, said, 0.97, 0.97, "right", "top")
-    ax.set_xlim(float(x[0]), float(x[-1]))
-    ax.set_ylim(low, high)
+    log_axes.limit(ax, (float(x[0]), float(x[-1])), (float(low), float(high)))
     ax.locator_params(axis="x", nbins=2)
     ax.locator_params(axis="y", nbins=4)
     sns.despine(ax=ax)

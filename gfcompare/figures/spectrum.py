@@ -247,8 +247,9 @@ def _draw_panel(ax: Axes, group: xr.Dataset, found: Eigenvalues, scale: _Scale, 
 
     saved = group["flow_time"].values
     log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
-    ax.set_yscale("symlog", linthresh=scale.threshold, linscale=0.5)
-    ax.set_ylim(scale.low, scale.high)
+    if ax.get_yscale() != "symlog":
+        ax.set_yscale("symlog", linthresh=scale.threshold, linscale=0.5)
+    log_axes.limit(ax, y=(scale.low, scale.high))
     ax.axhspan(-scale.threshold, scale.threshold, color="0.93", linewidth=0, zorder=0)
     shown = np.abs(found.values) > scale.threshold
     for part, colour in ((shown | ~shown, style.colour), (found.values < -scale.threshold, _NEGATIVE)):

@@ -8,7 +8,6 @@ states, and nothing else is.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -27,24 +26,20 @@ from gfcompare.results.schema import Variable, annotation, variables
 from gfcompare.study.cell_format import Content, DamagedCellError, Stored, read
 from gfcompare.study.cells import Cell
 from gfcompare.system.machine import machine
-from gfcompare.system.writing import PART, write_whole
+from gfcompare.system.writing import remove_abandoned, write_whole
 
 CELLS = "cells"
 #: The end of the name of a cell's file.
 CELL = ".cell"
 _KEY = "key"
 
-# Seconds after which the unfinished file of a killed run is removed.
-_ABANDONED = 24 * 3600.0
-
 
 def prepare_folder(output: Path) -> None:
     """Make the folder for the results, or raise InputError if that is not possible."""
     try:
         (output / CELLS).mkdir(parents=True, exist_ok=True)
-        for part in output.glob(f"**/*{PART}"):  # a killed run's; a running one's would be younger
-            if time.time() - part.stat().st_mtime > _ABANDONED:
-                part.unlink(missing_ok=True)
+        for folder in (output, output / CELLS):
+            remove_abandoned(folder)
         with tempfile.TemporaryFile(dir=output / CELLS):
             pass
     except OSError as error:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from gfcompare.components.errors import RunError
 from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
-from gfcompare.hooks.plugin_files import carried
+from gfcompare.hooks.plugin_files import Carried, carried
 from gfcompare.integrators.loop import OnError
 from gfcompare.study import attempts, cell_files
 from gfcompare.study.cells import Cell
@@ -20,6 +20,7 @@ from gfcompare.study.executors.base import LOST, NO_ANSWER, Answer, Executor
 from gfcompare.study.executors.worker import WorkerMismatchError, about
 from gfcompare.study.failures import Failures
 from gfcompare.study.jobs import Done, Job, Task
+from gfcompare.study.overdue import Overdue, Running
 from gfcompare.study.run_progress import Progress
 
 # Seconds between two looks at Ctrl-C.
@@ -62,6 +63,7 @@ class Dispatch:
         self._losses: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
         self._failed: Failures = []
+        self._overdue = Overdue(self._without_limit, shown.note)
         #: Cells that were recorded as failed because workers were lost at them.
         self.given_up: list[Cell] = []
 
@@ -77,16 +79,9 @@ class Dispatch:
         self._waiting.extend((cell, given_up.get(cell.key)) for cell in todo)
         orderly = False
         try:
-            while self._waiting or self._running:
-                while self._waiting and len(self._running) < self._executor.slots:
-                    task = Task(self._next(), self._on_error, plugins, versions)
-                    self._running[self._executor.submit(task)] = task.jobs, time.monotonic()
-                    self._raise_if_interrupted()
-                # Those that are finished count, even if a worker has died meanwhile.
-                answers = self._executor.gather(_PAUSE)
-                for answer in sorted(answers, key=lambda answer: answer.done is None):
-                    self._take(answer)
-                self._raise_if_interrupted()
+            with self._overdue.watched():
+                while self._waiting or self._running:
+                    self._turn(plugins, versions)
             orderly = True
         finally:
             self._executor.close(orderly)
@@ -94,6 +89,28 @@ class Dispatch:
             cell.key: number for number, cell in enumerate(todo)
         }  # not that in which they happened to end
         return sorted(self._failed, key=lambda failure: order[failure[0].key])
+
+    def _turn(self, plugins: Carried, versions: Mapping[str, str]) -> None:
+        """Hand out what the executor takes, and take in what is done."""
+        while self._waiting and len(self._running) < self._executor.slots:
+            task = Task(self._next(), self._on_error, plugins, versions)
+            ticket = self._executor.submit(task)
+            self._running[ticket] = task.jobs, time.monotonic()
+            self._raise_if_interrupted()
+        # Those that are finished count, even if a worker has died meanwhile.
+        answers = self._executor.gather(_PAUSE)
+        for answer in sorted(answers, key=lambda answer: answer.done is None):
+            self._take(answer)
+        self._raise_if_interrupted()
+
+    def _without_limit(self) -> Running:
+        """Return what is running and is not ended from outside."""
+        running = list(self._running.values())
+        return [
+            ([job.cell.label for job in jobs], since)
+            for jobs, since in running
+            if any(job.cell.time_limit is None for job in jobs)
+        ]
 
     def _job(self, cell: Cell, end: End | None) -> Job:
         _ = cell.diagnostic_keys  # of the code as it is here: a worker lacks files of plugins
@@ -173,6 +190,7 @@ class Dispatch:
         except OSError as error:
             self._fail(cell, error)
             return
+        self._overdue.longest = max(self._overdue.longest, done.seconds)
         before = self._seconds.get(cell.integrator_name, done.seconds)
         self._seconds[cell.integrator_name] = 0.5 * (before + done.seconds)
         for text in done.said:
