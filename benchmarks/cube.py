@@ -14,10 +14,14 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 import gfcompare as gfc
+from gfcompare.evaluators.cube_data import cube_target
+from gfcompare.evaluators.cube_slices import NodesSearch
+from gfcompare.evaluators.samplers import OfTarget
 from gfcompare.system import threads
 
 ROUNDS = 15
@@ -72,12 +76,12 @@ def reordered(hidden: int, thetas: np.ndarray) -> np.ndarray:
     return gradient
 
 
-def least(calls: dict[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
+def least(calls: dict[str, tuple[Callable[[], object], int]], rounds: int = ROUNDS) -> dict[str, float]:
     """Return the least microseconds a gradient of each, over rounds in which they take turns."""
     best = dict.fromkeys(calls, np.inf)
     for call, _ in calls.values():
         call()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, (call, gradients) in calls.items():
             began = time.thread_time()
             call()
@@ -91,36 +95,13 @@ def several(case: gfc.Problem, theta: np.ndarray, count: int) -> tuple[Callable[
     return lambda: case.gradient(rows), count
 
 
-def slice_problem(dimension: int, hidden: int, y: np.ndarray) -> gfc.Problem:
-    """Return the problem on the cube in which the inputs after the third are y."""
-    polynomial, terms = target(dimension), {}
-    for power, number in zip(polynomial.powers, polynomial.coefficients, strict=True):
-        key = tuple(power[:3])
-        terms[key] = terms.get(key, 0.0) + number * float(np.prod(y ** np.array(power[3:])))
-    cubic = gfc.targets.MultivariatePolynomial(list(terms), list(terms.values()))
-    measure = gfc.measures.Box(-1.0, 1.0, dimension=3)
-    return gfc.Problem(gfc.ReLUNetwork((3, hidden, 1)), cubic, measure)
-
-
-def slices(dimension: int, hidden: int, nodes: int, thetas: np.ndarray) -> np.ndarray:
-    """Return gradients by the cube exactly times Gauss-Legendre nodes in the other inputs."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    last, count = dimension * hidden, len(thetas)
-    weights = thetas[:, :last].reshape(count, hidden, dimension)
-    biases, rest = thetas[:, last : last + hidden], thetas[:, last + hidden :]
-    rows, result = np.zeros_like(weights), np.zeros_like(thetas)
-    for place in itertools.product(range(nodes), repeat=dimension - 3):
-        y, weight = x[list(place)], float(np.prod(0.5 * w[list(place)]))
-        first = weights[..., :3].reshape(count, -1)
-        near = np.concatenate([first, biases + weights[..., 3:] @ y, rest], axis=1)
-        gradient = weight * slice_problem(dimension, hidden, y).gradient(near)
-        bias = gradient[:, 3 * hidden : 4 * hidden]
-        rows[..., :3] += gradient[:, : 3 * hidden].reshape(count, hidden, 3)
-        rows[..., 3:] += bias[..., None] * y
-        result[:, last : last + hidden] += bias
-        result[:, last + hidden :] += gradient[:, 4 * hidden :]
-    result[:, :last] = rows.reshape(count, -1)
-    return result
+def cubes(case: gfc.Problem) -> NodesSearch:
+    """Return what makes evaluators by cubes, with any number of Gauss-Legendre nodes in the other inputs."""
+    measure = case.measure
+    assert isinstance(measure, gfc.measures.Box)
+    terms = cube_target(case.target, measure.box)
+    assert not isinstance(terms, str)
+    return NodesSearch(case.network, OfTarget(measure, case.target), measure.box, terms)
 
 
 def compare() -> None:
@@ -141,24 +122,28 @@ def compare() -> None:
 
 
 def compare_slices() -> None:
-    """Print the tables of d = 4 and 5: a slice costs a gradient of the cube."""
-    for dimension, counts, fine, sizes in (
-        (4, (8, 16, 32, 64), 192, (512, 4096)),
-        (5, (8, 16), 32, (256, 4096)),
+    """Print the tables of d = 4 and 5."""
+    for dimension, hidden, counts, fine in (
+        (4, 16, (8, 18, 40, 60), 150),
+        (4, 64, (8, 18, 40, 60), 150),
+        (5, 16, (6, 9, 13), 24),
+        (5, 32, (6, 9, 13), 24),
     ):
-        hidden = 16
-        thetas = networks(hidden, dimension, 4)
-        calls = {"cube": several(problem(hidden), networks(hidden)[0], 200)}
-        rules = {n: problem(hidden, gfc.Quadrature(nodes=n), dimension) for n in sizes}
-        calls |= {str(n): several(rule, thetas[0], 2) for n, rule in rules.items()}
-        times, expected = least(calls), slices(dimension, hidden, fine, thetas)
-        print(f"d = {dimension}, H = {hidden}: the same, 4 networks, against {fine}^{dimension - 3} slices")
-        for n in counts:
-            took = times["cube"] * n ** (dimension - 3)
-            found = slices(dimension, hidden, n, thetas)
-            print(f"  {n}^{dimension - 3} slices  {took:9.0f}  {errors(found, expected)}")
+        thetas, case = networks(hidden, dimension, 4), problem(hidden, None, dimension)
+        by_cubes = {n: cubes(case).evaluator(n) for n in counts}
+        rules = {n: problem(hidden, gfc.Quadrature(nodes=n), dimension) for n in (1024, 4096, 16384)}
+        calls: dict[str, tuple[Callable[[], object], int]] = {}
+        for n, evaluator in by_cubes.items():
+            calls[f"{n}^{dimension - 3} cubes"] = (partial(evaluator.gradients, thetas), 4)
         for n, rule in rules.items():
-            print(f"  {n} nodes  {times[str(n)]:9.0f}  {errors(rule.gradient(thetas), expected)}")
+            calls[f"{n} nodes"] = (partial(rule.gradient, thetas), 4)
+        times, expected = least(calls, 5), cubes(case).evaluator(fine).gradients(thetas)
+        found = [evaluator.gradients(thetas) for evaluator in by_cubes.values()]
+        found += [rule.gradient(thetas) for rule in rules.values()]
+        print(f"d = {dimension}, H = {hidden}: the same, 4 networks, against {fine}^{dimension - 3} cubes")
+        for name, gradients in zip(calls, found, strict=True):
+            print(f"  {name:12s} {times[name]:9.0f}  {errors(gradients, expected)}")
+        print(f"  chosen: {case.rule}")
 
 
 def main(arguments: list[str] | None = None) -> None:
