@@ -48,10 +48,11 @@ class Integrals(NamedTuple):
     lower: float  # the ends of the interval, in x, as they were given
     upper: float
     bound: float  # at least |f_k| everywhere
-    near: float  # distance from an end, in y, up to which `ends` may be used
-    rule: np.ndarray  # (2, .): Gauss-Legendre nodes and weights on [-1, 1], exact for y r p on a piece
-    # (2, 3 + 2 K, .): antiderivatives, in the distance a from the left and the right end, of p, a p, a^2 p
-    # and of f_k p, a f_k p, which vanish at the end, over a, a^2, a^3, a, a^2; coefficients descend in a
+    near: float  # distance from an end, in y, up to which `ends` are used
+    # (4, .): Gauss-Legendre nodes and weights on [-1, 1], exact for y r p on a piece; and for y^2 p, then 0
+    rule: np.ndarray
+    # (2, 3 + 2 K, .): integrals over the distance a from the left and the right end of p, a p, a^2 p and of
+    # f_k p, a f_k p, over a, a^2, a^3, a, a^2; coefficients descend in -s at the left end, s at the right one
     ends: np.ndarray
 
 
@@ -457,6 +458,19 @@ def needs_one_sided(data, k, theta, work):
 
 
 @leaf
+def is_large(data, k, theta, work):
+    """Return whether the running line of output k is rounded by more than bias and target are.
+
+    Not where it is no number.
+    """
+    hidden = work.order.shape[0]
+    v = theta[(2 + k) * hidden : (3 + k) * hidden]
+    bias = theta[(2 + data.target_total.shape[0]) * hidden + k]
+    size = leftmost_line(work.slope, work.value, work.breaks, v)[2]
+    return LARGE * (data.bound + abs(bias)) < size and size < np.inf
+
+
+@leaf
 def output_gradient(data, k, theta, v, weights, line_slope, line_value, work, g_w, g_b, g_v):
     """Write the gradient of output k, or add it to those before; return the integral of r p.
 
@@ -482,6 +496,7 @@ def output_gradient(data, k, theta, v, weights, line_slope, line_value, work, g_
                 work.order,
                 work.slope,
                 data.ends[side],
+                data.scales[data.scales.shape[0] - 1 if side else 0],
                 data.upper if side else data.lower,
                 data.half,
                 1.0 if side else -1.0,

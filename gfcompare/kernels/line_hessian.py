@@ -24,6 +24,7 @@ from gfcompare.kernels.line import (
     LineWork,
     copy,
     inside,
+    is_large,
     line_work,
     moments,
     needs_one_sided,
@@ -45,7 +46,7 @@ from gfcompare.kernels.line_one_sided import (
 # number would come from another cache line.
 _TILE = 16
 # Length of an overlap, in y, below which it is integrated by quadrature.
-_SHORT = 1.0 / 32.0
+_SHORT = 0.5
 
 
 class HessianWork(NamedTuple):
@@ -190,6 +191,9 @@ def _short_overlaps(data, i, theta, work):
     starts, stops, slope, value = work.starts, work.stops, work.line.slope, work.line.value
     left, right = work.from_left, work.from_right
     last_piece = data.centres.shape[0] - 1
+    count = data.rule.shape[1]
+    while data.rule[3, count - 1] == 0.0:
+        count -= 1
     for j in range(starts.shape[0]):
         first = i if starts[i] > starts[j] else j
         last = i if stops[i] < stops[j] else j
@@ -199,9 +203,13 @@ def _short_overlaps(data, i, theta, work):
         stop_left, stop_right = (left[last], right[last]) if stops[last] < 1.0 else (2.0, 0.0)
         length = max(_gap(stop_left, stop_right, start_left, start_right), 0.0)
         at_start = starts[first]
-        middle = (
-            1.0 - 0.5 * (start_right + stop_right) if at_start > 0.0 else 0.5 * (start_left + stop_left) - 1.0
-        )
+        # The middle by its distance from the nearer end, in x as well: an end may lie at 0.
+        if at_start > 0.0:
+            middle = 1.0 - 0.5 * (start_right + stop_right)
+            position = data.upper - data.half * (0.5 * (start_right + stop_right))
+        else:
+            middle = 0.5 * (start_left + stop_left) - 1.0
+            position = data.lower + data.half * (0.5 * (start_left + stop_left))
         # Distance of the middle from the zero of either neuron, in the direction in which it grows.
         levels = (
             _level(i, slope, value, left, right, start_left, start_right, stop_left, stop_right, length),
@@ -214,15 +222,15 @@ def _short_overlaps(data, i, theta, work):
             whole = piece == last_piece or middle + 0.5 * length <= data.knots[piece + 1]
             end = 0.5 * length if whole else data.knots[piece + 1] - middle
             shift, half = 0.5 * (begin + end), 0.5 * (end - begin)
-            for q in range(data.rule.shape[1]):
-                distance = shift + half * data.rule[0, q]
+            for q in range(count):
+                distance = shift + half * data.rule[2, q]
                 s = (middle - data.centres[piece] + distance) * data.scales[piece]
                 density = 0.0
                 top = data.mass.shape[2] - 1
                 for d in range(top):
                     density = density * s + (top - d) * data.mass[piece, 0, d]
-                density *= data.rule[1, q] * half * data.scales[piece]
-                x = data.middle + data.half * (middle + distance)
+                density *= data.rule[3, q] * half * data.scales[piece]
+                x = position + data.half * distance
                 zi = max(levels[0] + slope[i] * distance, 0.0)
                 zj = max(levels[1] + slope[j] * distance, 0.0)
                 s0 += density
@@ -357,7 +365,7 @@ def _add_curvature(data, theta, work, hessian):
         piece = piece_of(data.integrals.knots, y, piece)
         density = _at(data, data.values.density[piece], piece, y)
         curvature = 2.0 * density * work.bends[i] / abs(theta[i])
-        t = data.integrals.middle + data.integrals.half * y
+        t = -theta[hidden + i] / theta[i]
         hessian[i, i] += curvature * t * t
         hessian[i, hidden + i] += curvature * t
         hessian[hidden + i, hidden + i] += curvature
@@ -424,7 +432,7 @@ def hessian_into(data, theta, hessian, work):
     for i in range(hidden):
         work.bends[i] = 0.0
     for k in range(outputs):
-        steep = steep or needs_one_sided(integrals, k, theta, line)[2]
+        steep = steep or is_large(integrals, k, theta, line)
     if steep:
         _one_sided_residuals(data, theta, work, hessian)
     else:

@@ -26,7 +26,7 @@ from gfcompare.kernels.doubles import two_product, two_sum
 from gfcompare.kernels.sorting import sort_pairs
 
 # How much larger than the network at an end the terms of the running line may be.
-_ALLOWED = 16.0
+_ALLOWED = 6.0
 
 # Rows of `LineWork.spans`, one column for each interval between neighbouring zeros.
 _LENGTH, _MIDDLE, _VALUE, _SLOPE, _SUM0, _SUM1 = range(6)
@@ -74,7 +74,7 @@ def integrate_span(data, k, piece, middle, length, value, slope):
             part = share * ((value + slope * distance) * density - product)
             sum0 += part
             sum1 += distance * part
-        if whole or stop >= right:
+        if whole or piece == last or stop >= right:
             return sum0, sum1
         left = stop
         piece += 1
@@ -324,7 +324,7 @@ def set_aside(near, work, first, last, total0, total1):
 
 @cold_leaf
 def add_near_end(
-    k, theta, v, weights, value, inward, order, slope, near, x, half, end, start, final, g_w, g_b, g_v
+    k, theta, v, weights, value, inward, order, slope, near, scale, x, half, end, start, final, g_w, g_b, g_v
 ):
     """Add the gradient of output k for the neurons that `set_aside` found near an end.
 
@@ -335,6 +335,7 @@ def add_near_end(
     ----------
     value, inward : the network at the end, and its slope away from it
     near : (3 + 2 K, .), from `line.Integrals.ends`
+    scale : of the piece at the end, such that its own coordinate is 1 - scale a, or minus that
     x, half, end : the end, half the length of the interval in x, and -1 for the left end or 1
     start, final : positions of the outermost and the innermost neuron to be passed
     """
@@ -346,17 +347,18 @@ def add_near_end(
         rise = abs(slope[i])
         level = value_at(theta[i], x, theta[order.shape[0] + i])
         a = abs(level) / rise
+        s = 1.0 - scale * a
         m0 = near[0, 0]
         m1 = near[1, 0]
         m2 = near[2, 0]
         f0 = near[3 + 2 * k, 0]
         f1 = near[4 + 2 * k, 0]
         for d in range(1, near.shape[1]):
-            m0 = m0 * a + near[0, d]
-            m1 = m1 * a + near[1, d]
-            m2 = m2 * a + near[2, d]
-            f0 = f0 * a + near[3 + 2 * k, d]
-            f1 = f1 * a + near[4 + 2 * k, d]
+            m0 = m0 * s + near[0, d]
+            m1 = m1 * s + near[1, d]
+            m2 = m2 * s + near[2, d]
+            f0 = f0 * s + near[3 + 2 * k, d]
+            f1 = f1 * s + near[4 + 2 * k, d]
         f0 *= a
         f1 *= a * a
         m0 *= a

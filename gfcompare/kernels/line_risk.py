@@ -43,15 +43,14 @@ def _residual_exact(data, piece, k, s, lines):
     return r + (e + (n_low - f_low))
 
 
-@leaf
-def _residual(data, piece, k, s, lines):
-    """N_k - f_k at the coordinate s of a piece."""
-    x = data.values.x_centres[piece] + data.values.x_half_widths[piece] * s
-    f = 0.0
-    high = data.values.value_high[piece, k]
-    for d in range(high.shape[0]):
-        f = f * s + high[d]
-    return (lines[0, k] * x + lines[2, k]) - f
+@leaf_exact
+def _network_at(data, piece, k, s, lines):
+    """N_k at the coordinate s of a piece, with twice the digits, then rounded."""
+    p, e = two_product(data.values.x_half_widths[piece], s)
+    x, x_low = add(p, e, data.values.x_centres[piece], 0.0)
+    n, n_low = multiply(lines[0, k], lines[1, k], x, x_low)
+    n, n_low = add(n, n_low, lines[2, k], lines[3, k])
+    return n + n_low
 
 
 @leaf
@@ -60,21 +59,26 @@ def _interval_risk(data, piece, left, right, lines, exact):
     start = (left - data.integrals.centres[piece]) * data.integrals.scales[piece]
     stop = (right - data.integrals.centres[piece]) * data.integrals.scales[piece]
     middle, half = 0.5 * (start + stop), 0.5 * (stop - start)
+    width = data.values.x_half_widths[piece]
     result = 0.0
-    for q in range(data.values.nodes.shape[0]):
-        s = middle + half * data.values.nodes[q]
-        density = 0.0
-        for d in range(data.values.density.shape[1]):
-            density = density * s + data.values.density[piece, d]
-        square = 0.0
-        for k in range(lines.shape[1]):
+    for k in range(lines.shape[1]):
+        # From the middle of the interval: from x = 0 it would be a difference of large numbers.
+        value, slope = _network_at(data, piece, k, middle, lines), lines[0, k] * (width * half)
+        for q in range(data.values.nodes.shape[0]):
+            s = middle + half * data.values.nodes[q]
+            density = 0.0
+            for d in range(data.values.density.shape[1]):
+                density = density * s + data.values.density[piece, d]
             if exact:
                 r = _residual_exact(data, piece, k, s, lines)
             else:
-                r = _residual(data, piece, k, s, lines)
-            square += r * r
-        result += data.values.weights[q] * density * square
-    return result * half * data.values.x_half_widths[piece]
+                f = 0.0
+                high = data.values.value_high[piece, k]
+                for d in range(high.shape[0]):
+                    f = f * s + high[d]
+                r = (value + slope * data.values.nodes[q]) - f
+            result += data.values.weights[q] * density * (r * r)
+    return result * half * width
 
 
 @leaf

@@ -14,8 +14,8 @@ from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-#: Largest distance from an end, for a line from -1 to 1, within which the gradient uses expansions there.
-NEAR = 1.0 / 64.0
+#: Largest distance from an end, for a line from -1 to 1, within which a neuron's integrals are taken from it.
+NEAR = 0.5
 
 
 def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> LineData:
@@ -58,9 +58,9 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         lower=float(lower),
         upper=float(upper),
         bound=float(f.bound()),
-        near=_near(np.diff(y_knots)),
-        rule=np.stack([nodes, weights]),
-        ends=_at_ends(half * p.high[:, 0], f.high, np.array([0]), np.array([-1]), start, stop, scales)[0],
+        near=min(NEAR, float(np.diff(y_knots)[[0, -1]].min())),
+        rule=_rules(nodes, weights, p.degree),
+        ends=_at_ends(half * p.high[:, 0], f.high, np.array([0]), np.array([-1]))[0],
     )
     values = Values(
         x_centres=f.centres,
@@ -73,6 +73,14 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         weights=weights,
     )
     return LineData(integrals, values)
+
+
+def _rules(nodes: Array, weights: Array, degree: int) -> Array:
+    """Return the rows of a rule, and those of one that is exact for y^2 p, p of a degree, filled up by 0."""
+    short = np.zeros((2, len(nodes)))
+    count = degree // 2 + 2
+    short[:, :count] = np.polynomial.legendre.leggauss(count)
+    return np.concatenate([[nodes, weights], short])
 
 
 def _antiderivatives(
@@ -168,7 +176,7 @@ def line_moments(lines: LineSet) -> LineMoments:
     for k in range(target.shape[1]):
         weighted = _product(density, target[:, k])
         products += [weighted, _product(weighted, y)]
-    offsets, ones = lines.segments.offsets, np.ones(len(density))
+    offsets = lines.segments.offsets
     mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
     target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
     return LineMoments(
@@ -177,64 +185,51 @@ def line_moments(lines: LineSet) -> LineMoments:
         target=target_antiderivatives,
         target_total=np.ascontiguousarray(target_total.reshape(len(lines.segments.weights), -1, 2)),
         bound=lines.values.target_bound,
-        near=_near(np.diff(lines.segments.knots)),
+        near=min(NEAR, 2.0 / float(lines.segments.scales[np.append(offsets[:-1], offsets[1:] - 1)].max())),
         rule=np.stack([lines.values.nodes, lines.values.weights]),
-        ends=_at_ends(density, target, offsets[:-1], offsets[1:] - 1, -ones, ones, lines.segments.scales),
+        ends=_at_ends(density, target, offsets[:-1], offsets[1:] - 1),
     )
 
 
-def _near(widths: Array) -> float:
-    """Return the distance from an end, in y, up to which expansions there are used and are accurate.
-
-    A sixteenth of the narrowest piece, where a polynomial on [-1, 1] has a stable expansion.
-    """
-    return min(NEAR, float(widths[widths > 0.0].min()) / 16.0)
-
-
-def _at_ends(
-    density: Array,
-    target: Array,
-    first: Integers,
-    last: Integers,
-    start: Array,
-    stop: Array,
-    scales: Array,
-) -> Array:
-    """Antiderivatives of p, a p, a^2 p, f_k p and a f_k p in the distance a from either end, 0 there.
+def _at_ends(density: Array, target: Array, first: Integers, last: Integers) -> Array:
+    """Integrals over the distance a from either end of p, a p, a^2 p, f_k p and a f_k p, as means.
 
     Parameters
     ----------
     density, target : ascending coefficients in s, (n, .) and (n, K, .); p per unit y
     first, last : the pieces at the left and the right end of each of B lines
-    start, stop : s at the ends of the n pieces
-    scales : ds / dy on the pieces
 
     Returns
     -------
     ndarray, shape (B, 2, 3 + 2 K, degree + 1)
-        divided by a, a^2, a^3, a and a^2; coefficients descending in a
+        divided by a, a^2, a^3, a and a^2; coefficients descending in -s at the left, s at the right end
     """
     outputs, length = target.shape[1], density.shape[1] + target.shape[2] - 1
     result = np.zeros((len(first), 2, 3 + 2 * outputs, length))
-    for side, (pieces, places, sign) in enumerate(((first, start, 1.0), (last, stop, -1.0))):
-        s, scale = places[pieces], sign * scales[pieces]
-        p = _expanded(density[pieces], s, scale)
+    for side, pieces in enumerate((first, last)):
+        p = density[pieces]
         rows = [(p, 0), (p, 1), (p, 2)]
         for k in range(outputs):
-            product = _product(p, _expanded(target[pieces, k], s, scale))
+            product = _product(p, target[pieces, k])
             rows += [(product, 0), (product, 1)]
         for r, (q, power) in enumerate(rows):
-            result[:, side, r, : q.shape[1]] = q / (np.arange(q.shape[1]) + power + 1)
+            signs = (-1.0) ** np.arange(q.shape[1]) if side == 0 else 1.0
+            result[:, side, r, : q.shape[1]] = _means(q * signs, power)
     return _descending(result)
 
 
-def _expanded(coefficients: Array, s: Array, scale: Array) -> Array:
-    """Coefficients in a of polynomials (n, .) in s + scale a, one place and one scale each."""
-    result = np.array(coefficients)
-    for d in range(result.shape[1] - 1):  # Horner's scheme, again and again
-        for j in range(result.shape[1] - 2, d - 1, -1):
-            result[:, j] += s * result[:, j + 1]
-    return result * scale[:, None] ** np.arange(result.shape[1])
+def _means(coefficients: Array, power: int) -> Array:
+    """Integrate a^power times polynomials in s over [0, A], a = 1 - s, and divide by A^(power + 1).
+
+    Ascending coefficients, in the rows. For s^n that is power! n! / (n + power + 1)! times the sum over j
+    from 0 to n of (j + power)! / (j! power!) s^j at s = 1 - A: nothing cancels, and nothing is expanded at
+    the end.
+    """
+    degrees = np.arange(coefficients.shape[1])
+    divisors = np.prod([degrees + m + 1 for m in range(power + 1)], axis=0)
+    factors = np.prod([degrees + m + 1 for m in range(power)], axis=0) if power else np.ones(len(degrees))
+    above = np.cumsum((coefficients / divisors)[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(above * factors)
 
 
 def _product(first: Array, second: Array) -> Array:
