@@ -89,14 +89,19 @@ class GradientMethod(StepMethod[tuple[Sequence[np.random.Generator], SolverState
         rngs, own = solver_state
         network = problem.network
 
+        lost = np.zeros(len(theta), dtype=bool)
+
         def gradient(points: Array) -> Array:
-            if not self.normalize:
-                return self._gradient(problem, points, rngs)
-            points = network.retract(points)
-            return network.project(points, self._gradient(problem, points, rngs))
+            nonlocal lost
+            points = network.retract(points) if self.normalize else points
+            found = self._gradient(problem, points, rngs)
+            lost |= ~np.isfinite(found).all(axis=1)
+            return network.project(points, found) if self.normalize else found
 
         result = self.update(gradient, theta, own, step_size)
         move, own = check_step(result, theta.shape, f"{type(self).__name__}.update", "update")
+        if lost.any():  # a method of signs, such as Lion, would go on from an infinite gradient
+            move = np.where(lost[:, None], np.nan, move)
         if self.normalize:
             return network.retract(theta + network.project(theta, move)), (rngs, own)
         return theta + move, (rngs, own)

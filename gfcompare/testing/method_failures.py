@@ -90,7 +90,8 @@ def _with_neighbours(method: Integrator, given: Sample, why: str) -> None:
         status in _ENDED,
         "a trajectory whose gradient is no number ends as diverged or failed",
         f"{why}, and it ends as {status.name.lower()}",
-        "Replace no NaN and catch no error; the core ends what is not finite",
+        "Replace no NaN, catch no error, and return NaN where only signs of the gradient count; the core "
+        "ends what is not finite",
     )
     alone = runs.run(method, Sample(given.problem, given.theta), rows=[0, 2])
     expect(

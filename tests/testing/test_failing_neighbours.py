@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gfcompare.integrators.status import Status
 from gfcompare.testing import runs
 from gfcompare.testing.method_failures import OVERFLOWS, overflowing
 from gfcompare.testing.sample_problems import KINDS, Sample, sample
+from gfcompare.testing.suite import conformance, subject_of
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "gd": ("gd", {}),
@@ -70,12 +72,29 @@ def test_a_trajectory_that_diverges_within_a_block_of_steps_harms_no_neighbour(n
     assert "left 1e+10 at step 2" in record.messages[1]
 
 
+@dataclass(frozen=True)
+class Signs(gfc.GradientMethod[None]):
+    """Steps along the signs of the gradient, with step_size, batch_size and normalize."""
+
+    name: ClassVar[str] = "signs"
+
+    def init_update(self, problem: Any, theta: gfc.Array) -> None:
+        return None
+
+    def update(self, gradient: Any, theta: gfc.Array, solver_state: None, step_size: float) -> Any:
+        return -step_size * np.sign(gradient(theta)), None
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_method_of_signs_ends_where_the_gradient_is_infinite(value: float, normalize: bool) -> None:
+    """The sign of infinity is a number: the base looks at the gradient itself."""
+    given = runs.FaultyProblem.like(sample(), value=value)
+    assert unharmed(Signs(normalize=normalize), given) is Status.DIVERGED
+
+
 def test_a_method_that_mends_what_compiled_steps_return_is_caught() -> None:
     """NaN from compiled code, replaced by 0, is a trajectory that goes on as if nothing had happened."""
-    from dataclasses import dataclass
-    from typing import ClassVar
-
-    from gfcompare.testing.suite import conformance, subject_of
 
     @dataclass(frozen=True)
     class Mends(gfc.StepMethod[None]):
