@@ -195,7 +195,7 @@ def draw(records: Sequence[dict[str, Any]], target: Path = FIGURE) -> None:
                 ax.axhline(bar, color="0.6", linewidth=0.7, linestyle=(0, (4, 2)))
             ax.set(xscale="log", yscale="log", xlabel="cells", title=label)
         axes[2].set_ylim(100, 2000)
-        axes[0].legend(loc="upper right")
+        axes[2].legend(loc="upper right")
         target.parent.mkdir(exist_ok=True)
         figure.savefig(target, dpi=200)
         plt.close(figure)

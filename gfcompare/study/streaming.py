@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from gfcompare.hooks.chosen_diagnostics import paired
 from gfcompare.results.schema import MACHINE, MACHINES, Variable, annotation, variables
 from gfcompare.study.cell_files import states_of
 from gfcompare.study.cell_format import Content
-from gfcompare.study.cells import Cell
+from gfcompare.study.cells import SEEDS_PER_CELL, Cell
 from gfcompare.study.spec import StudySpec
 
 # Attributes of xarray's in the file: which variables are coordinates of another one.
 _COORDINATES = "coordinates"
 # Bytes that wait to be written, at the most, beside the cells of one block of seeds.
 _BUFFER = 16 << 20
+# Bytes from which on a variable is packed, and of its chunks at the most.
+_PACKED, _CHUNK = 1 << 20, 4 << 20
 
 
 def write_group(
@@ -125,9 +128,30 @@ def _variable(group: Any, name: str, meaning: Variable, block: NDArray[Any]) -> 
             group.createDimension(dimension, size)
     text = block.dtype.kind in "OU"
     missing = np.nan if block.dtype.kind == "f" else None
-    variable = group.createVariable(name, str if text else block.dtype, meaning.dims, fill_value=missing)
+    sizes = [group.dimensions[dimension].size for dimension in meaning.dims]
+    packed = {} if text else _packing(sizes, block.dtype.itemsize)
+    kind = str if text else block.dtype
+    variable = group.createVariable(name, kind, meaning.dims, fill_value=missing, **packed)
+    if packed:
+        # Chunks are written whole, once: kept in memory, those of all variables are 0.5 GB.
+        variable.set_var_chunk_cache(size=1 << 16)
     attributes = dict(annotation(name, meaning))
     if (others := getattr(group.variables["on_manifold"], _COORDINATES, None)) is not None:
         attributes[_COORDINATES] = others
     variable.setncatts(attributes)
     return variable
+
+
+def _packing(sizes: Sequence[int], itemsize: int) -> dict[str, Any]:
+    """Return how netCDF packs a variable over (integrator, seed, ...): not at all if it is small.
+
+    Chunks are those of one method and of a block of seeds, or a part of it, so that each is written once.
+    Without shuffling of bytes, with which trajectories that stay where they are take more room.
+    """
+    if math.prod(sizes) * itemsize < _PACKED:
+        return {}
+    seeds = SEEDS_PER_CELL
+    while seeds > 1 and seeds * math.prod(sizes[2:]) * itemsize > _CHUNK:
+        seeds //= 2
+    chunks = [1, min(seeds, sizes[1]), *sizes[2:]]
+    return {"compression": "zlib", "complevel": 1, "shuffle": False, "chunksizes": chunks}
