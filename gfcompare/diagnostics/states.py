@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from gfcompare.diagnostics.base import Array, Diagnostic
+from gfcompare.evaluators.cube_slices import CubeSlices
 from gfcompare.evaluators.frozen import conserved_neurons
 from gfcompare.problem import Problem
 
@@ -122,7 +123,7 @@ class QuadratureError(Diagnostic):
     @classmethod
     def applies(cls, problem: Problem) -> bool:
         """Return whether there is a quadrature."""
-        return problem.quadrature is not None
+        return problem.quadrature is not None or problem.evaluation.name == CubeSlices.name
 
     def compute(self, problem: Problem, theta: Array) -> Array:
         """Return the estimate at each state."""

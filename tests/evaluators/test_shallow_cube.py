@@ -629,6 +629,7 @@ def test_flows_to_long_times_agree_with_another_solver(name: str) -> None:
     assert np.allclose(ours["risk"].values, theirs["risk"].values, rtol=1e-5, atol=0)
 
 
+@pytest.mark.thorough
 def test_a_flow_goes_to_rest_at_the_rate_of_the_exact_hessian() -> None:
     # Near a minimum with risk 0 the slowest mode is left: the risk falls with twice its eigenvalue.
     target = targets.Teacher((3, 3, 1), seed=1)
