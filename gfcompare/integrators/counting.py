@@ -169,10 +169,12 @@ class CountedProblem:
         y : shape (M, P), the solver's variable at `time`
         ends : shape (M,), 0 for those that have reached it, otherwise as `kernels.ndf.advance` has them
         """
-        moved = tables.copy()
-        ends = np.where(self.counted, 0, -1)
+        counted = self.counted
+        moved = tables.moving(bool((tables.clocks[counted, 0] < time).any()))
+        ends = np.where(counted, 0, -1)
         y = self._problem.advance_flow(moved, time, ends, settings, dense=dense)
-        self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
+        if moved.counts is not tables.counts:
+            self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
         return moved, y, np.maximum(ends, 0)
 
     def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> float:

@@ -49,6 +49,17 @@ class Flow(NamedTuple):
     settings: FlowSettings
 
 
+class Trajectory(NamedTuple):
+    """One trajectory: a row of each array of `FlowTables`."""
+
+    differences: np.ndarray
+    clock: np.ndarray
+    counts: np.ndarray
+    balances: np.ndarray
+    neurons: np.ndarray
+    output_size: float
+
+
 class FlowTables(NamedTuple):
     """Where M trajectories of a flow are.
 
@@ -82,8 +93,10 @@ class FlowTables(NamedTuple):
     dormant: np.ndarray
     output_sizes: np.ndarray
 
-    def copy(self) -> "FlowTables":
-        """Return a copy that may be moved on."""
+    def moving(self, steps: bool) -> "FlowTables":
+        """Return tables that may be moved on: a copy of what changes, less if no step is needed."""
+        if not steps:  # the time is within the last step: only what is read off there changes
+            return self._replace(dormant=self.dormant.copy())
         return self._replace(
             differences=self.differences.copy(),
             clocks=self.clocks.copy(),
@@ -91,20 +104,13 @@ class FlowTables(NamedTuple):
             dormant=self.dormant.copy(),
         )
 
+    def trajectory(self, m: int) -> Trajectory:
+        """Return one of the trajectories, moved on in place together with these."""
+        return Trajectory(*(array[m] for array in self))
+
     def rows(self, chosen: slice) -> "FlowTables":
         """Return some of the trajectories, moved on in place together with these."""
         return FlowTables(*(array[chosen] for array in self))
-
-
-class Trajectory(NamedTuple):
-    """One trajectory: a row of each array of `FlowTables`."""
-
-    differences: np.ndarray
-    clock: np.ndarray
-    counts: np.ndarray
-    balances: np.ndarray
-    neurons: np.ndarray
-    output_size: float
 
 
 class Path(NamedTuple):

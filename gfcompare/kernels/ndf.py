@@ -518,7 +518,7 @@ def _advance(flow, trajectory, time, work, memory):
 
 @merged
 def trajectory_of(tables, m):
-    """Return one of the trajectories."""
+    """Return one of the trajectories, without references: for what does not count them."""
     return Trajectory(
         tables.differences[m],
         tables.clocks[m],
@@ -550,8 +550,7 @@ def advance(flow, tables, time, results, ends, work, memory):
 
 
 @entry
-def resize(tables, m, factor):
-    """Change the step size of one trajectory by a factor, in place."""
-    trajectory = trajectory_of(tables, m)
+def resize(trajectory, factor):
+    """Change the step size of a trajectory by a factor, in place."""
     scaling = np.empty((3, HIGHEST_ORDER + 1, HIGHEST_ORDER + 1))
     change_size(trajectory, factor, np.empty_like(trajectory.differences), scaling)

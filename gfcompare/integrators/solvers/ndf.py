@@ -235,7 +235,7 @@ class CompiledFlow:
             tables.dormant[m, breakpoint_growth.UNDECIDED, 0] = clock[0]
         clock[3] = clock[4] = ndf.GROWTH_STEP / rate
         counts[6] = counts[2]
-        ndf.resize(tables, m, clock[4] / clock[1])
+        ndf.resize(tables.trajectory(m), clock[4] / clock[1])
 
     def _tolerance(self, problem: CountedProblem, tables: FlowTables, m: int, theta: Array) -> Array:
         """Return the tolerance of each parameter of trajectory m at theta, both of shape (P,)."""
