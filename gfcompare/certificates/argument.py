@@ -275,7 +275,8 @@ def _certificate(known: Certificate, best: Attempt, risk: arb, line: LineBalls) 
         return replace(
             result,
             verdict=Verdict.LIMIT_PROVEN,
-            reason="The flow converges to a minimum of the reduced network.",
+            reason="The flow converges to a minimum of the reduced network"
+            + (", as a power of t." if best.soft is not None else "."),
             limit_risk_low=max(low_double(best.limit), 0.0),
             limit_risk_high=high_double(best.limit),
             limit_risk=decimals(best.limit),

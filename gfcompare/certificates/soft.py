@@ -103,6 +103,14 @@ class Cluster:
         return cls(tuple(neurons), left, main, slopes, total, centre, [q - centre for q in places])
 
     @property
+    def widest(self) -> arb:
+        """An upper bound of max_j sqrt(S / s_j), for slopes of one sign: |d_j| <= widest times the spread."""
+        least = self.slopes[0]
+        for s in self.slopes[1:]:
+            least = least.min(s) if least > 0 else least.max(s)
+        return abs(self.total / least).sqrt().upper()
+
+    @property
     def spread(self) -> arb:
         """An upper bound of the root of sum s_j d_j^2 / S."""
         squares = [magnitude(d) ** 2 for d in self.steps]

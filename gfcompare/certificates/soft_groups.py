@@ -104,18 +104,13 @@ def groups_in(
     sizes: list[arb] = []
     supports: list[arb] = []
     for k, cluster in enumerate(merged.clusters):
-        least = cluster.slopes[0]
-        for s in cluster.slopes[1:]:
-            least = least.min(s) if least > 0 else least.max(s)
-        ratio = abs(cluster.total / least)
-        kappa = (density * cluster.total**2 / (8 * ratio.sqrt())).lower()
+        kappa, widest = _kappa(these, cluster), cluster.widest
         sigma = (cube_root(excess / ((1 - GAMMA) * kappa)) * MORE).upper()
-        widest = ratio.sqrt().upper()
         feature = near.coordinates.inner.index(these.merged.places[k])
         q = y[near.coordinates.model.first_breakpoint + feature]
         supports.append(q + symmetric(widest * sigma))
         R = _sensitivity(these, y, supports[-1], Z, feature, k)
-        groups.append(_cluster_group(these, cluster, inverse, density, kappa, R, Z, widest, k))
+        groups.append(_cluster_group(these, cluster, inverse, Z, R, k))
         sizes.append(sigma)
     for i in these.soft.edges:
         s, end = box.slope(i), line.upper if these.guess.ends[i] else line.lower
@@ -150,20 +145,21 @@ def _residual_slope(these: SoftNeighbourhood, x: arb, i: int) -> arb:
     return means.slope(x) if upper else -means.slope(x)
 
 
-def _cluster_group(
-    these: SoftNeighbourhood,
-    cluster: Cluster,
-    inverse: arb_mat,
-    density: arb,
-    kappa: arb,
-    R: arb,
-    Z: arb_mat,
-    widest: arb,
-    k: int,
-) -> Group:
-    """Return the bounds of a soft cluster in a box of states."""
+def _kappa(these: SoftNeighbourhood, cluster: Cluster) -> arb:
+    """Return kappa of a soft cluster."""
+    line = these.full.coordinates.line
+    kappa = (line.density(line.lower) * cluster.total**2 / (8 * cluster.widest)).lower()
     if not kappa > 0:
         raise NotCoveredError("a slope of neurons that meet may vanish on the way")
+    return kappa
+
+
+def _cluster_group(
+    these: SoftNeighbourhood, cluster: Cluster, inverse: arb_mat, Z: arb_mat, R: arb, k: int
+) -> Group:
+    """Return the bounds of a soft cluster in a box of states."""
+    line, widest = these.full.coordinates.line, cluster.widest
+    density = line.density(line.lower)
     total = abs(cluster.total)
     own = abs(cluster.slopes[cluster.neurons.index(cluster.main)])
     moved = _slope_row(these, Z, k) * (total / own).sqrt() * 8 * density * widest
@@ -174,11 +170,13 @@ def _cluster_group(
         if i in cluster.left:
             column = [entry - s * inverse[row, 0] for row, entry in enumerate(column)]
         speed += _norm(column) * (total / abs(s)).sqrt()
-    limit = abs(these.full.reduced.split(these.full.found.point)[2][these.soft.clusters[k]])
+    limit = these.full.reduced.split(these.full.found.point)[2][these.soft.clusters[k]]
+    if not limit * cluster.total > 0:
+        raise NotCoveredError("neurons that meet have slopes of another sign than in the limit")
     return Group(
-        kappa,
+        _kappa(these, cluster),
         R * density * total,
-        moved * (limit * widest + total / 2),
+        moved * (abs(limit) * widest + total / 2),
         moved * R,
         speed,
         widest,

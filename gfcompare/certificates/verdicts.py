@@ -68,7 +68,7 @@ class Certificate:
     critical_risk_low, critical_risk_high : bounds of the risk of the critical point
     excess : upper bound of the risk at the state minus that of the critical point
     remaining_length : upper bound of the length of the rest of the trajectory
-    rate : m; the excess decays at least like exp(-2 m t)
+    rate : m; the excess decays at least like exp(-2 m t); 0 where the proof gives a power of t only
     existence_radius : radius of a box around `point`, in its coordinates, that contains exactly one critical
         point of the reduced equations
     uniqueness_radius : radius of a larger box that contains no other one

@@ -69,9 +69,9 @@ def convergence() -> tuple[Figure, str, str]:
     risk is the limit of the risk (abstract of arXiv:2107.04479)."""
     shown = f"""{len(limit)} networks 1-8-1 from He initialisation, one period of a sine, uniform measure, to
     t = 10^20. For every trajectory shown it is proved in ball arithmetic that the exact flow from the state
-    at t = 10^20 converges to the risk of a critical point, enclosed to 16 digits (gfcompare certify).
-    {len(theta)} networks were drawn; {saddles} is not shown: two breakpoints coincide in double precision and
-    its last state is at a saddle, of which no limit is proved. Every norm stays below
+    at t = 10^20 converges to the risk of a critical point, which is enclosed to 16 digits (gfcompare
+    certify). {len(theta)} networks were drawn; {saddles} is not shown: two breakpoints coincide in double
+    precision and its last state is at a saddle, of which no limit is proved. Every norm stays below
     {found["parameter_norm"].max():.3g}. Left: the risk minus its value at t = 10^20, as long as it is above
     10^-15. Middle: the gradient vanishes along every trajectory (at t = 10^20: at most {left_over:.1e}, which
     is rounding). Right: the {len(limit)} limits; there are many critical values, and the theorem does not say
