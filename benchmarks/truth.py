@@ -287,7 +287,7 @@ def numbers(
     about : its description
     what : the option of the number of problems, such as "problems"
     count, seeds : their numbers by default
-    spread : whether one problem of each ten may be asked for
+    spread : whether one problem of each ten may be asked for, and a limit of the time of each
     """
     parser = argparse.ArgumentParser(prog=program, description=about)
     parser.add_argument(f"--{what}", type=int, default=count, help=f"random problems; {count} by default")
@@ -298,6 +298,8 @@ def numbers(
     if spread:
         about_spread = "one problem of each ten, with one hidden layer on an interval"
         parser.add_argument("--spread", action="store_true", help=about_spread)
+        about_seconds = "of a problem, after which no further run of it is begun; no limit by default"
+        parser.add_argument("--seconds", type=float, default=np.inf, help=about_seconds)
     return parser.parse_args(arguments)
 
 
@@ -311,11 +313,16 @@ def chosen(first: int, problems: int, spread: bool) -> list[int]:
 def main(arguments: list[str]) -> None:
     """Run the campaign and print its table."""
     options = numbers(arguments, "python -m benchmarks truth", __doc__, "problems", 600, 8, spread=True)
-    began, totals = time.perf_counter(), {}
+    began, totals, cut = time.perf_counter(), {}, 0
     for number in chosen(options.first, options.problems, options.spread):
+        started = time.perf_counter()
         for key, counts in campaign(number, 1, options.seeds):
             totals.setdefault(key, Counter()).update(counts)
-    print(f"{options.problems} problems, {options.seeds} seeds, {time.perf_counter() - began:.0f} s\n")
+            if time.perf_counter() - started > options.seconds:
+                cut += 1
+                break
+    seconds = time.perf_counter() - began
+    print(f"{options.problems} problems, {cut} of them cut, {options.seeds} seeds, {seconds:.0f} s\n")
     print("| flow | solver | rtol | " + " | ".join(_COLUMNS) + " |")
     print("|---" * (3 + len(_COLUMNS)) + "|")
     for (flow, solver, rtol), counts in sorted(totals.items()):

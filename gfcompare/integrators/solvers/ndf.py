@@ -25,10 +25,12 @@ from gfcompare.system import threads
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
-# errors are no longer small. They push the state along valleys of minima, and breakpoints over ends of the
-# interval before which the flow turns back: with limits of 1e6 and 1e5 the end of problem 250, seed 5, of
-# `benchmarks.truth` on M is off by 800 and by 1 rtol.
-_MAX_REJECTED, _MAX_STEP_SIZE = 250, 1e5
+# errors are no longer small. They push the state along valleys of minima.
+_MAX_REJECTED, _MAX_STEP_SIZE = 250, 1e7
+# And that step size times rtol: what is left of stiff motion grows with the tolerance. It pushes breakpoints
+# over ends of the interval before which the flow turns back: with limits of 1e6 and 1e5 at rtol 1e-4 the end
+# of problem 250, seed 5, of `benchmarks.truth` on M is off by 800 and by 1 rtol.
+_MAX_STIFF_MOTION = 10.0
 
 # Near where a dormant neuron is put back at the latest: ln of its distance from the end.
 _NEAR = float(np.log(1e-5))
@@ -106,7 +108,7 @@ class CompiledFlow:
             atol=float(absolute),
             most_steps=int(max_steps),
             max_rejected=_MAX_REJECTED,
-            max_step_size=_MAX_STEP_SIZE,
+            max_step_size=min(_MAX_STEP_SIZE, _MAX_STIFF_MOTION / rtol),
             normalize=normalized,
             dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
