@@ -1,4 +1,4 @@
-"""What every way of evaluating a problem offers to `Problem`."""
+"""The interface of evaluators, used by `Problem`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FLOW_PIECES = 8
 
 @dataclass(frozen=True)
 class FlowTables:
-    """Where M trajectories of a flow are that is integrated in compiled code (`kernels.ndf`).
+    """The state of M trajectories of a flow integrated in compiled code (`kernels.ndf`).
 
     Attributes
     ----------

@@ -54,7 +54,7 @@ class ProblemParts:
 
     @cached_property
     def values(self) -> Array:
-        """What is to be learnt on the points of a measure on points, shape (N, K)."""
+        """Return the target values at the points of a measure on points, shape (N, K)."""
         if not isinstance(self.measure, PointMeasure):
             raise InputError("only a measure on points has values on them.")
         if not isinstance(self.target, Labels):
@@ -87,9 +87,9 @@ class ProblemParts:
 def _probes(measure: Measure) -> Array:
     """Return points of a measure, shape (n, d), at which a target that is not finite is refused at once."""
     if not isinstance(measure, BoxMeasure):
-        return measure.transport(sobol_points(256, measure.dimension))
+        return measure.transport(sobol_points(measure.dimension, 256, seed=0))
     box = measure.box
-    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * sobol_points(256, len(box)))
+    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * sobol_points(len(box), 256, seed=0))
 
 
 def finite_values(target: Target, points: Array) -> Array:

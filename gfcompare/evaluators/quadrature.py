@@ -35,7 +35,7 @@ MOST_GIVEN, MOST_ON_A_LINE = 2**18, 2**13
 
 @dataclass(frozen=True)
 class Quadrature:
-    """How the risk over a box is integrated: exactly along one coordinate, with nodes in the others.
+    """The quadrature of the risk over a box: exact along one coordinate, with nodes in the others.
 
     The nodes are Gauss-Legendre points (d = 2), a square grid of them (d = 3), or a scrambled Sobol sequence
     (d > 3), all mapped by the quantiles of the measure where the inputs are independent. Integrating
@@ -125,7 +125,7 @@ def unit_rule(count: int, dimension: int, scramble: int = 0) -> tuple[Array, Arr
             return x[:, None], w
         grid = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
         return grid, np.outer(w, w).ravel()
-    nodes = sobol_points(count, dimension, scramble)
+    nodes = sobol_points(dimension, count, scramble)
     return nodes, np.full(count, 1.0 / count)
 
 

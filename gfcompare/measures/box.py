@@ -257,7 +257,7 @@ class BoxDensity(BoxMeasure):
 
     @cached_property
     def _bound(self) -> float:
-        probes = sobol_points(2**14, self.dimension)
+        probes = sobol_points(self.dimension, 2**14, seed=0)
         box = self.box
         x = box[:, 0] + (box[:, 1] - box[:, 0]) * probes
         values = self.density(x)
