@@ -42,7 +42,7 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class Activity(enum.Enum):
-    """Where on the interval a hidden neuron is active: where its pre-activation w x + b is positive.
+    """The part of the interval on which a hidden neuron is active: its pre-activation w x + b is positive.
 
     Fully active, semi-active and dead are called type-1-active (or, if w = 0, semi-active), type-2-active
     and inactive by Cheridito, Jentzen and Rossmannek; the other two words are theirs.
@@ -61,7 +61,7 @@ class Activity(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What kind of point a state is."""
+    """The type of a critical point."""
 
     GLOBAL_MINIMUM = "global minimum"
     LOCAL_MINIMUM = "local minimum"
@@ -75,7 +75,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class NormalForm:
-    """What a state is: its neurons, whether it is critical, and of what kind.
+    """The classification of a state: its neurons, whether it is critical, and of which type.
 
     Attributes
     ----------

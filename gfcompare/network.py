@@ -109,7 +109,7 @@ class ReLUNetwork:
 
     @cached_property
     def _slices(self) -> tuple[tuple[slice, slice, tuple[int, int]], ...]:
-        """Where weights and biases of each layer are in theta, and the shape of the weights."""
+        """Return the positions of each layer's weights and biases in theta, and the shape of the weights."""
         slices = []
         start = 0
         for before, after in itertools.pairwise(self.widths):

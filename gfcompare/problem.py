@@ -149,7 +149,7 @@ class Problem:
 
     @cached_property
     def quadrature(self) -> Quadrature | None:
-        """What is wanted of the quadrature rule on a box; None where none is needed."""
+        """Return the requested accuracy of the quadrature rule on a box; None where none is needed."""
         if self.evaluation.exact:
             return None
         return self._parts.quadrature or Quadrature()
@@ -345,7 +345,7 @@ class Problem:
 
     @property
     def values_on_points(self) -> Array:
-        """What is to be learnt on the points of a measure on points, shape (N, K)."""
+        """Return the target values at the points of a measure on points, shape (N, K)."""
         return self._parts.values
 
     @property
@@ -474,7 +474,7 @@ class Problem:
         theta : shape (M, P)
         step_sizes : shape (n,), of the n steps to make
         normalize : step along the projected gradient on M, then renormalise each hidden row
-        bound : a trajectory stops at the step that takes |theta| beyond it or to no number
+        bound : a trajectory stops at the step that takes |theta| beyond it or to NaN
 
         Returns
         -------

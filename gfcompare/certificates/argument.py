@@ -41,7 +41,7 @@ MOVING = 1e-9
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was found under one hypothesis.
+    """The findings under one hypothesis.
 
     Attributes
     ----------

@@ -63,7 +63,7 @@ def magnitude(value: arb) -> arb:
 
 
 def square(value: arb) -> arb:
-    """Return the squares of all points; a power of a ball around 0 would be no number."""
+    """Return the squares of all points; a power of a ball around 0 would be NaN."""
     return ZERO.union(magnitude(value) * magnitude(value)) if value.contains(0) else value * value
 
 

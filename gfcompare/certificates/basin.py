@@ -41,7 +41,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class Basin:
-    """What the basin argument proves.
+    """The result of the basin argument.
 
     Attributes
     ----------

@@ -75,7 +75,7 @@ def certify(
     study : the study that made it, where the result cannot say what was run
     jobs : number of processes; one for each core by default
     again : prove everything, also what the result has certificates of
-    progress : is told how many trajectories are done, and how many there are
+    progress : called with the number of trajectories done and their total
     keep : is given what there is, from time to time
 
     Returns

@@ -1,4 +1,4 @@
-"""How fast the coordinates move: a lower bound K >= C C^T of the metric of a flow on a box of parameters.
+"""The speed of the coordinates: a lower bound K >= C C^T of the metric of a flow on a box of parameters.
 
 With J = d zeta / d theta the coordinates follow zeta' = -K grad, K = J J^T; for the flow on M, J has the
 tangent directions only. C is made of a block for each neuron, whose passive slope is kept:

@@ -19,7 +19,7 @@ from gfcompare.certificates.pieces import LineBalls
 
 @dataclass(frozen=True)
 class Residuals:
-    """What the Hessian needs of the residual r = N - f.
+    """Values of the residual r = N - f in the Hessian.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What becomes of each neuron: the hypothesis under which a critical point is looked for.
+"""The limit of each neuron: the hypothesis under which a critical point is searched.
 
 Tolerances choose a hypothesis and nothing else: whatever is claimed later is proved from the hypothesis by
 balls, and a wrong one leads to no proof.
@@ -21,7 +21,7 @@ from gfcompare.integrators.base import FlowName
 
 
 class Role(enum.Enum):
-    """What becomes of a neuron."""
+    """The kind of a neuron's limit."""
 
     DEAD = "dead"  # inactive on [a, b], for ever: it has no gradient
     ACTIVE = "fully active"  # and stays so
@@ -128,7 +128,7 @@ TOLERANCES = (
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What becomes of every neuron.
+    """The kind of every neuron's limit.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Hypothesis:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What two hypotheses have in common if they are the same."""
+        """Return the key of a hypothesis: equal for equal ones."""
         return self.roles, tuple(sorted(self.ends.items())), self.clusters
 
 

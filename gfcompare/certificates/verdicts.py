@@ -1,4 +1,4 @@
-"""What a certificate says: verdicts and fields, as plain numbers and text."""
+"""Verdicts and fields of a certificate, as plain numbers and text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gfcompare.integrators.base import FlowName
 
 
 class Verdict(enum.IntEnum):
-    """What is proved of the exact flow from a stored state; the value is that in result files."""
+    """The statement proved of the exact flow from a stored state; the value is that in result files."""
 
     MISSING = 0
     LIMIT_PROVEN = 1
@@ -48,7 +48,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is proved of the exact flow from one state.
+    """The certificate of one state: statements proved of the exact flow from there.
 
     Attributes
     ----------

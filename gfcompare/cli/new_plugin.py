@@ -78,7 +78,7 @@ def new_plugin(
 
 @dataclass(frozen=True)
 class Names:
-    """What the parts of a new plugin are called.
+    """The names of the parts of a new plugin.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Names:
 
     @property
     def component(self) -> str:
-        """What users call it; a diagnostic is a variable, and a figure a file."""
+        """Return the name by which users choose it; a diagnostic is a variable, and a figure a file."""
         return self.short if self.kind in ("diagnostic", "figure") else self.name
 
     @property
@@ -129,7 +129,7 @@ class Names:
 
     @property
     def noun(self) -> str:
-        """What the kind is called in sentences."""
+        """Return the kind's name in sentences."""
         return _NOUNS.get(self.kind, self.kind)
 
     @property

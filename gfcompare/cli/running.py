@@ -55,14 +55,14 @@ Only = Annotated[
 
 
 class Part(NamedTuple):
-    """How much of a study is meant."""
+    """The selected part of a study."""
 
     seeds: Seeds = None
     only: Only = None
 
 
 class Extent(NamedTuple):
-    """How much of a study is run, and where."""
+    """The selected part of a study, and the place to run it."""
 
     jobs: Jobs = None
     seeds: Seeds = None

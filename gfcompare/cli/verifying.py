@@ -33,7 +33,7 @@ def verify(
 ) -> None:
     """Check whether every trajectory obeys the theorems: energy identity, balancedness, boundedness, rates.
 
-    The flows are followed anew from every saved state, by another solver. What was found is added to the
+    The flows are re-integrated from every saved state, by another solver. What was found is added to the
     result file, as variables over check, integrator and seed; docs/theory.md says what each check is. The
     exit code is 1 if any check fails.
     """

@@ -1,4 +1,4 @@
-"""What plugins supply to packages that lie below the registry of plugins.
+"""Plugin extensions of the packages below the registry of plugins.
 
 `gfcompare` itself, above all its packages, puts the registry's look-up here when it is imported: plugins are
 loaded when first asked for.

@@ -1,4 +1,4 @@
-"""What a quantity along trajectories is: of each state, of a whole trajectory, or against another one."""
+"""Quantities along trajectories: of each state, of a whole trajectory, or against another one."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a trajectory should have lost of its risk: the accumulated |G|^2, and the energy identity.
+"""The decrease of the risk predicted by the flow: the accumulated |G|^2, and the energy identity.
 
 Along a gradient flow L(Theta_0) - L(Theta_t) = int_0^t |Theta'|^2 ds, where |Theta'| is |G|, on the
 submanifold M |P G| (Jentzen, Riekert, arXiv:2107.04479). The states are known at the save times only, too far
-apart for a quadrature. So the flow is followed anew from each saved state to the time of the next (`replay`),
+apart for a quadrature. So the flow is re-integrated from each saved state to the time of the next (`replay`),
 with the integral as a further component: exact up to the tolerance, whatever the save times.
 """
 

@@ -1,4 +1,4 @@
-"""Where the neurons of the first hidden layer are active: counts, changes, breakpoints.
+"""The activity of neurons of the first hidden layer: counts, changes, breakpoints.
 
 The pre-activation of such a neuron is affine in x, so that on an interval or a box its smallest and largest
 values are at corners, known exactly; on finitely many points they are values at points.
@@ -111,7 +111,7 @@ class FullyActiveNeurons(_OfRanges):
 
 @dataclass(frozen=True)
 class ActivityChanges(_OfRanges):
-    """How often a neuron of the first layer has become dead, partly or fully active, save by save.
+    """The number of changes of neurons between dead, partly and fully active, from save to save.
 
     From each save time to the next, every neuron that is not of the kind it was counts once.
     """

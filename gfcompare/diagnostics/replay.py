@@ -1,4 +1,4 @@
-"""Both gradient flows from a given state, followed anew and with what they dissipate on the way.
+"""Both gradient flows from a given state, re-integrated and with what they dissipate on the way.
 
 This is the second opinion on a stored trajectory. It takes nothing from the method that made it: the flow is
 written down here from the generalised gradient, and integrated with SUNDIALS CVODE; on finitely many points
@@ -39,7 +39,7 @@ _ONE = np.ones(1)
 
 @dataclass(frozen=True)
 class Replay:
-    """Where a flow gets from a state, and what it dissipates on the way.
+    """The end of a flow from a state, and the energy dissipated on the way.
 
     Attributes
     ----------

@@ -53,7 +53,7 @@ class ParameterNorm(Diagnostic):
 
 @dataclass(frozen=True)
 class BalancednessDrift(Diagnostic):
-    """How far balancedness has moved: the standard gradient flow conserves it.
+    """The drift of balancedness, which the standard gradient flow conserves.
 
     The largest change since the start of |W^k_i|^2 + (b^k_i)^2 - |W^{k+1}_{.,i}|^2 over all hidden
     neurons none of whose parameters is frozen (Du, Hu, Lee, arXiv:1806.00900).

@@ -43,7 +43,7 @@ class Applicability:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a problem is evaluated, and why not by one that comes before it in the written order.
+    """The choice of an evaluator, with the reasons against those before it in the written order.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What every way of evaluating a problem offers to `Problem`."""
+"""The interface of evaluators, used by `Problem`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernels of the cube need of a box in three dimensions and a target."""
+"""Kernel data of a box in three dimensions and a target."""
 
 from __future__ import annotations
 

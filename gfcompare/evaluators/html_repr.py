@@ -1,4 +1,4 @@
-"""What notebooks show of an object: small tables in HTML, and a curve in a line of text."""
+"""The display of objects in notebooks: small tables in HTML, and a curve in a line of text."""
 
 from __future__ import annotations
 

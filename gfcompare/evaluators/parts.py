@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.quadrature import Quadrature
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.interval import PiecewisePolynomial
 from gfcompare.targets import Labels, Target
@@ -54,7 +54,7 @@ class ProblemParts:
 
     @cached_property
     def values(self) -> Array:
-        """What is to be learnt on the points of a measure on points, shape (N, K)."""
+        """Return the target values at the points of a measure on points, shape (N, K)."""
         if not isinstance(self.measure, PointMeasure):
             raise InputError("only a measure on points has values on them.")
         if not isinstance(self.target, Labels):
@@ -87,9 +87,9 @@ class ProblemParts:
 def _probes(measure: Measure) -> Array:
     """Return points of a measure, shape (n, d), at which a target that is not finite is refused at once."""
     if not isinstance(measure, BoxMeasure):
-        return measure.transport(qmc.Sobol(measure.dimension, rng=0).random(256))
+        return measure.transport(sobol_points(measure.dimension, 256, seed=0))
     box = measure.box
-    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * qmc.Sobol(len(box), rng=0).random(256))
+    return np.asarray(box[:, 0] + (box[:, 1] - box[:, 0]) * sobol_points(len(box), 256, seed=0))
 
 
 def finite_values(target: Target, points: Array) -> Array:

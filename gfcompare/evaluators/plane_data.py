@@ -1,4 +1,4 @@
-"""What the kernels of the plane need of a rectangle and a target."""
+"""Kernel data of a rectangle and a target in the plane."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import roots_legendre
-from scipy.stats import qmc
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
 from gfcompare.kernels.line_set import LineSet
 from gfcompare.measures.box import BoxMeasure
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.piecewise.antiderivatives import line_set
 from gfcompare.piecewise.segments import Lines
 from gfcompare.targets import Target
@@ -35,7 +35,7 @@ MOST_GIVEN, MOST_ON_A_LINE = 2**18, 2**13
 
 @dataclass(frozen=True)
 class Quadrature:
-    """How the risk over a box is integrated: exactly along one coordinate, with nodes in the others.
+    """The quadrature of the risk over a box: exact along one coordinate, with nodes in the others.
 
     The nodes are Gauss-Legendre points (d = 2), a square grid of them (d = 3), or a scrambled Sobol sequence
     (d > 3), all mapped by the quantiles of the measure where the inputs are independent. Integrating
@@ -125,7 +125,7 @@ def unit_rule(count: int, dimension: int, scramble: int = 0) -> tuple[Array, Arr
             return x[:, None], w
         grid = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
         return grid, np.outer(w, w).ravel()
-    nodes = qmc.Sobol(dimension, scramble=True, rng=scramble).random(count)
+    nodes = sobol_points(dimension, count, scramble)
     return nodes, np.full(count, 1.0 / count)
 
 

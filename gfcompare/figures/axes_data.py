@@ -28,7 +28,7 @@ _BESIDE = (3.0, 1.2)
 
 @dataclass(frozen=True)
 class Plot:
-    """What is drawn.
+    """The data of a figure.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where neurons of the first hidden layer switch, for one seed: breakpoints, or lines in the plane."""
+"""The breakpoints of the first hidden layer for one seed: points on the line, or lines in the plane."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MARGIN = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Breakpoints(OfOneSeed):
-    """Where neurons of the first hidden layer switch, for one seed: breakpoints, or lines in the plane.
+    """The breakpoints of the first hidden layer for one seed: points on the line, or lines in the plane.
 
     With one input, breakpoints against flow time; with two, the lines at the start and at the end. With more
     inputs there is nothing that could be drawn. By default the seed is the most typical one of those with a

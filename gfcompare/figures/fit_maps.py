@@ -24,7 +24,7 @@ _BAR = 0.08
 
 @dataclass(frozen=True)
 class Map:
-    """What a panel of a rectangle shows.
+    """The data of a panel of a rectangle.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where trajectories go: the risks of critical points, and how many seeds of each method go to each."""
+"""The limits of trajectories: risks of critical points, and the number of seeds of each method at each."""
 
 from __future__ import annotations
 

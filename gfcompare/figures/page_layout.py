@@ -24,7 +24,7 @@ _CHARACTERS, _ALONE = 12.4, 60
 
 
 class Frame:
-    """Where a section is drawn: its panels, and what they have in common.
+    """The panels of a section, with their shared properties.
 
     Attributes
     ----------

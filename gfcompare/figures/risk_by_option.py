@@ -90,7 +90,7 @@ def risk_by_option(
 
 @dataclass(frozen=True)
 class _Panel:
-    """What the panel of one problem shows.
+    """The data of the panel of one problem.
 
     Attributes
     ----------

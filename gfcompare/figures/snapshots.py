@@ -120,7 +120,7 @@ def legend() -> Legend:
 
 
 class Strip(NamedTuple):
-    """What the panels of a row show: one output of a trajectory.
+    """The data of the panels of a row: one output of a trajectory.
 
     Attributes
     ----------

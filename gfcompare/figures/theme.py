@@ -1,4 +1,4 @@
-"""How figures style: fonts, colours, lines and markers, the same for a method in every figure."""
+"""The style of figures: fonts, colours, lines and markers, the same for a method in every figure."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def context() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How a method is drawn."""
+    """The colour, line and marker of a method."""
 
     colour: tuple[float, float, float]
     dashes: tuple[float, ...]

@@ -49,7 +49,7 @@ _AXES = {
 
 @dataclass(frozen=True)
 class _Panel:
-    """What the panels of one problem show.
+    """The data of the panels of one problem.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a plugin's module announces, checked: classes by kind, and commands."""
+"""The checked announcements of a plugin's module: classes by kind, and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gfcompare itself supplies besides the integrators, announced as any plugin announces it."""
+"""The built-in components besides the integrators, announced as any plugin announces its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a component comes from, down to the code: what its numbers depend on."""
+"""The provenance of a component, down to the code on which its numbers depend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What optimisers of other libraries need to be methods here."""
+"""Adapters that make optimisers of other libraries methods."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _RENAMED = {"memory": "solver_state", "moved": "replace", "ended": "terminate"}
 
 @dataclass(frozen=True)
 class State(Generic[SolverState]):
-    """Where a batch of M trajectories is: everything that evolves.
+    """The state of a batch of M trajectories: everything that evolves.
 
     Attributes
     ----------

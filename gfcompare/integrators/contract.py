@@ -1,4 +1,4 @@
-"""What a method returns, checked: a wrong shape would be broadcast into plausible numbers."""
+"""Checks of the values that a method returns: a wrong shape would be broadcast into plausible numbers."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def run_block(
 
 
 class Limits(NamedTuple):
-    """What a block may take, and what becomes of an error of its method: see `run_block`."""
+    """The time limit of a block, and the treatment of an error of its method: see `run_block`."""
 
     time_limit: float | None = None
     on_error: OnError = "record"

@@ -1,4 +1,4 @@
-"""What is recorded of trajectories at the save times."""
+"""The record of trajectories at the save times."""
 
 from __future__ import annotations
 

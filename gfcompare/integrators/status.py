@@ -1,4 +1,4 @@
-"""How a trajectory ends: a closed enumeration with advice."""
+"""The outcomes of trajectories: a closed enumeration with advice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIVERGENCE_NORM = 1e10
 
 
 class Status(enum.IntEnum):
-    """How a trajectory ended. Everything but `RUNNING` is final; every outcome is a result.
+    """The outcome of a trajectory. Everything but `RUNNING` is final; every outcome is a result.
 
     Examples
     --------
@@ -73,7 +73,7 @@ _ADVICE = {
 
 
 def escape(y: Array, what: str = "theta") -> str:
-    """Return in words how a vector left the ball of radius `DIVERGENCE_NORM`: by its size, or as no number.
+    """Return in words how a vector left the ball of radius `DIVERGENCE_NORM`: by its size, or as NaN.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def escape(y: Array, what: str = "theta") -> str:
     what : what it is called
     """
     if np.isnan(y).any():
-        return f"{what} is no number (NaN)"
+        return f"{what} is NaN"
     if np.isinf(y).any():
         return f"{what} is infinite"
     return f"|{what}| left {DIVERGENCE_NORM:g}"
@@ -98,7 +98,7 @@ def divergence(theta: Array) -> str:
     >>> import numpy as np
     >>> import gfcompare as gfc
     >>> gfc.divergence(np.array([1.0, -2.0])), gfc.divergence(np.array([1.0, np.nan]))
-    ('', 'theta is no number (NaN)')
+    ('', 'theta is NaN')
     """
     with np.errstate(over="ignore", invalid="ignore"):
         inside = theta @ theta <= DIVERGENCE_NORM**2

@@ -1,4 +1,4 @@
-"""What every input measure offers."""
+"""The interface of input measures."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import qmc
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
 from gfcompare.kernels import random
 from gfcompare.measures.base import Array, Measure, Streams, check_interval
 from gfcompare.measures.line import LineMeasure, Uniform
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 
 # Trials of the rejection at a time, unless more points are wanted.
@@ -257,7 +257,7 @@ class BoxDensity(BoxMeasure):
 
     @cached_property
     def _bound(self) -> float:
-        probes = qmc.Sobol(self.dimension, scramble=True, rng=0).random(2**14)
+        probes = sobol_points(self.dimension, 2**14, seed=0)
         box = self.box
         x = box[:, 0] + (box[:, 1] - box[:, 0]) * probes
         values = self.density(x)

@@ -49,7 +49,7 @@ class LineMeasure(Measure):
 
     @property
     def slack(self) -> float:
-        """How far below 0 the density may come by rounding, relative to its largest value."""
+        """Return the allowed negative part of the density by rounding, relative to its largest value."""
         return 1e-12
 
     def density(self) -> piecewise.PiecewisePolynomial:
@@ -196,7 +196,7 @@ class TruncatedNormal(LineMeasure):
 
     @property
     def slack(self) -> float:
-        """How far below 0 the density may come, relative to its largest value: the error allowed."""
+        """Return the allowed negative part of the density, relative to its largest value."""
         return max(1e-12, 8.0 * self._accuracy)
 
     def unnormalized(self) -> piecewise.PiecewisePolynomial:
@@ -251,7 +251,7 @@ class Density(LineMeasure):
 
     @property
     def slack(self) -> float:
-        """How far below 0 the density may come, relative to its largest value: the error allowed."""
+        """Return the allowed negative part of the density, relative to its largest value."""
         return max(1e-12, 2.0 * self.accuracy)
 
     def unnormalized(self) -> piecewise.PiecewisePolynomial:

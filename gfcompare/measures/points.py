@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import qmc
 
 from gfcompare.components.component import check_instance, require
 from gfcompare.components.errors import InputError, normalized, unknown_name
 from gfcompare.measures.base import Array, Measure
 from gfcompare.measures.box import BoxDensity
+from gfcompare.measures.sobol import sobol_points
 from gfcompare.system.paths import user_path
 from gfcompare.system.tabular_files import read_table
 
@@ -210,7 +210,7 @@ class Discretized(PointMeasure):
                 not isinstance(self.measure, BoxDensity),
                 "the rule 'sobol' needs independent inputs, 'box-density' has none: use 'random'.",
             )
-            uniforms = qmc.Sobol(d, scramble=True, rng=self.seed).random(self.count)
+            uniforms = sobol_points(d, self.count, self.seed)
         return self.measure.transport(uniforms)
 
 
@@ -229,7 +229,7 @@ class DataSet(PointMeasure):
         Tibshirani, doi:10.1214/009053604000000067), "linnerud", "iris", "wine" or "breast-cancer"
     outputs : names of the columns to be learnt; for scikit-learn's data sets its target
     inputs : names of the columns to learn from; by default all others but those of text. Then nothing in the
-        file may be in doubt: no column without a name, no cell that is no number among numbers
+        file may be in doubt: no column without a name, no text among numbers
     standardize : scale inputs and outputs to mean 0 and variance 1 on the training part
     test_fraction : share of the rows that is held out
     seed : chooses which rows

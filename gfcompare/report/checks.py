@@ -22,7 +22,7 @@ _KEYS = ["problem", "check", "method", "seed", "residual", "tolerance", "outcome
 
 @dataclass(frozen=True)
 class Checks:
-    """What a page shows of checks.
+    """The section of a page on checks.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def _by_method(frame: pd.DataFrame, detailed: pd.DataFrame) -> Table:
     skipped = theory.seeds_left_out(frame)
     if skipped:
         listed = numbers(pd.Series(skipped))
-        notes.append(f"To save time, the flow was not followed anew from the states of the seeds {listed}.")
+        notes.append(f"To save time, the flow was not re-integrated from the states of the seeds {listed}.")
     if len(csv) > _LONGEST_CSV:
         csv = detailed.to_csv(index=False, lineterminator="\n")
         notes.append("The CSV file has, by problem, only failures and those nearest to failing.")

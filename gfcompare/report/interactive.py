@@ -1,4 +1,4 @@
-"""What the interactive figures of a page are drawn from, within a number of bytes."""
+"""The data of the interactive figures of a page, within a number of bytes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from gfcompare.report.tables import Table, from_frame
 
 @dataclass(frozen=True)
 class Limits:
-    """What a page shows of certificates.
+    """The section of a page on certificates.
 
     Attributes
     ----------

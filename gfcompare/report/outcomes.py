@@ -1,4 +1,4 @@
-"""What came out, as tables of a page: the closing table, and how trajectories ended."""
+"""The outcomes as tables of a page: the closing table, and the ends of trajectories."""
 
 from __future__ import annotations
 

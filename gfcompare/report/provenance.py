@@ -1,4 +1,4 @@
-"""What was run and by what, in words: problems, methods, study, environment, commands."""
+"""The provenance of a run in words: problems, methods, study, environment, commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRITTEN = {"python": "Python", "numpy": "NumPy"}
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a page says of how a result came about.
+    """The section of a page on the provenance of a result.
 
     Attributes
     ----------

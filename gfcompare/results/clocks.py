@@ -1,4 +1,4 @@
-"""What a trajectory is measured against."""
+"""The clocks of a trajectory: flow time, steps, evaluations, wall time."""
 
 from __future__ import annotations
 

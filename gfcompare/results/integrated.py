@@ -157,7 +157,7 @@ def _meanings(found: Mapping[str, Variable]) -> _Meanings:
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
-    """What the datasets of a problem say of it, whatever the method and the start.
+    """The labels that all datasets of a problem share.
 
     Attributes
     ----------

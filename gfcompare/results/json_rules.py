@@ -1,4 +1,4 @@
-"""What attributes and values that are JSON must be."""
+"""The rules for attributes and values in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result stores of target and measure, so that it can be read and drawn without them.
+"""Samples of target and measure in a result, so that it can be read and drawn without them.
 
 On an interval a fine grid; in the plane a grid of points; and for every measure but those on an interval
 a sample: the points themselves, or points drawn from the density.

@@ -30,7 +30,7 @@ DIAGNOSED = "diagnosed"
 
 @dataclass(frozen=True)
 class Variable:
-    """What a variable of a result file means."""
+    """The meaning of a variable of a result file."""
 
     dims: tuple[str, ...]
     kind: str  # "f" float64, "i" integer, "U" text

@@ -84,7 +84,7 @@ def _sweeps_of(
 def coordinates(descriptions: Mapping[str, Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
     """Return the varied options of all methods, shape (integrator,), by their names in the result file.
 
-    NaN for a method without such an option, and where it is no number, such as a schedule of step sizes.
+    NaN for a method without such an option, and for a value that is not a number, such as a schedule.
     """
     varied = dict.fromkeys(sweep.option for sweep in sweeps(descriptions))
     return {

@@ -1,4 +1,4 @@
-"""How many trajectories diverged."""
+"""The number of diverged trajectories."""
 
 from __future__ import annotations
 

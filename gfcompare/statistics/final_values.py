@@ -1,4 +1,4 @@
-"""What statistics are made of: the problems of a result, and its final values."""
+"""The data of the statistics: the problems of a result, and its final values."""
 
 from __future__ import annotations
 

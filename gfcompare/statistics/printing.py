@@ -22,7 +22,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Marks:
-    """How numbers and names are written in some kind of text.
+    """The notation of numbers and names in some kind of text.
 
     Attributes
     ----------

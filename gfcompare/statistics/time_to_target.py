@@ -1,4 +1,4 @@
-"""How long methods take to reach a target risk."""
+"""The time a method takes to reach a target risk."""
 
 from __future__ import annotations
 

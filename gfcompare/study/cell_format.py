@@ -35,7 +35,7 @@ class DamagedCellError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What the file of a cell holds.
+    """The content of a cell's file.
 
     Attributes
     ----------

@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What the cell is called in messages."""
+        """Return the cell's name in messages."""
         return f"{self.problem.name} / {self.integrator_name} / seeds {self.seeds[0]}-{self.seeds[-1]}"
 
 

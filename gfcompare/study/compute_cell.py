@@ -30,7 +30,7 @@ _SLACK, _GRACE = 2.0, 10.0
 
 @dataclass(frozen=True)
 class End:
-    """How the processes that computed a cell ended.
+    """The ends of the processes that computed a cell.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ from gfcompare.study.unfinished import Unfinished
 
 @dataclass(frozen=True)
 class _Method:
-    """What diagnostics need to know of a method, as the result has it: no plugin has to be there."""
+    """The data of a method used by diagnostics, as the result stores it: no plugin is needed."""
 
     on_manifold: bool
     follows: str
@@ -57,7 +57,7 @@ def diagnose(
     tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
     names : of the diagnostics, such as ``["sharpness"]``; those that are there are computed again
     study : the study that made the result, where that says too little: Python functions and classes
-    progress : is told what is computed
+    progress : receives messages on what is computed
 
     Raises
     ------

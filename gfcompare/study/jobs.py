@@ -1,4 +1,4 @@
-"""What an executor is given and what it gives back: jobs of a cell each, several in a task."""
+"""The input and output of executors: jobs of a cell each, several in a task."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a study may need before it is refused: cells, storage and time, estimated before anything is built.
+"""The limits of a study: cells, storage and time, estimated before anything is built.
 
 A study that asks for too much is almost always a slip (a zero too many, a step size in the wrong unit), and
 would end hours later without memory or disk, or never. Whoever means it raises the limit.
@@ -23,7 +23,7 @@ _GRADIENT, _PARAMETER = 2e-8, 1e-9
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a study may need. A study that is estimated to need more is refused, unless these are raised.
+    """The limits of a study. A study that is estimated to need more is refused, unless these are raised.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a study asks for.
+    """The size of a study.
 
     Attributes
     ----------

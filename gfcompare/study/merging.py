@@ -41,7 +41,7 @@ def merge(
     study : the study
     output : the folder of its results
     given : its cells as they were computed; asked for again, they are others if a source file has changed
-    log : is told what is not kept of the result of before
+    log : receives messages on what is dropped of the earlier result
     """
     cells = study.cells() if given is None else given
     for _ in range(_TRIES):
@@ -114,7 +114,7 @@ def _with_additions(
     name : of the problem
     file : the new result, which is not in its place yet
     before : the result of before
-    log : is told what is dropped
+    log : receives messages on what is dropped
     """
     if before is None or name not in before.children:
         return None

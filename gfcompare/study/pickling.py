@@ -1,4 +1,4 @@
-"""What worker processes are sent: checked before any of them starts, so that no running cell is lost."""
+"""The pickled work of worker processes: checked before any starts, so that no running cell is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the cells of a run are computed, decided before anything is written."""
+"""The executor of a run, chosen before anything is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNSENT = (
 
 @dataclass(frozen=True)
 class Plan:
-    """Where cells are computed.
+    """The chosen executor.
 
     Attributes
     ----------

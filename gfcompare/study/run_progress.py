@@ -1,4 +1,4 @@
-"""What is told while a study runs."""
+"""The progress messages of a running study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gfcompare.study.cells import Cell
 
 
 class Progress(Protocol):
-    """What is told while a study runs."""
+    """The progress messages of a running study."""
 
     def begin(self, cells: Sequence[Cell], finished: Sequence[Cell]) -> None:
         """All cells of the study, and those that were finished before."""

@@ -40,7 +40,7 @@ STUDY_FILE = "study.toml"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind.
+    """The result of a run.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Computed:
-    """What a run has computed.
+    """The computed part of a run.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a study is run.
+    """The options of a run.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def run_study(
     ----------
     study : the study
     output : folder for the results; by default results/<name>
-    progress : is told what happens
+    progress : receives messages
     jobs, force, on_error : see `Manner`
     manner : instead of these
     """
@@ -158,7 +158,7 @@ def run_shard(
     shard : which part
     output : folder for the results; by default results/<name>. Shards that run at the same time may share it
     manner : how it is run
-    progress : is told what happens
+    progress : receives messages
     """
     folder = folder_of(study, output)
     cell_files.prepare_folder(folder)
@@ -181,7 +181,7 @@ def merge_study(
     study : the study
     output : folder for the results; by default results/<name>
     others : folders of the same study, as on other machines, whose cells are taken in
-    progress : is told what happens
+    progress : receives messages
 
     Raises
     ------

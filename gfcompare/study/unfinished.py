@@ -27,7 +27,7 @@ _CELLS = "cells"
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What there is so far of a run.
+    """The state of an unfinished run.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is global in a process, kept from what somebody else's code does to it."""
+"""The global state of a process, protected from changes by foreign code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory there is, of the machine or of its container."""
+"""The available memory, of the machine or of its container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where modules are imported from by worker processes and by plugins that are files.
+"""The module search path of worker processes and of single-file plugins.
 
 A file beside the study that is named like a module of Python (random.py, queue.py) must not take its place.
 """

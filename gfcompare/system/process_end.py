@@ -1,4 +1,4 @@
-"""How processes end: Ctrl-C at a moment that loses nothing, and threads that somebody else left running."""
+"""The end of processes: Ctrl-C at a moment that loses nothing, and threads left running by others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands, scripts and notebooks show of their progress."""
+"""The progress display of commands, scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def on_standard_error() -> Display | None:
 
 
 class Unit(Protocol):
-    """What is done at a time: a cell of a study."""
+    """The unit of progress: a cell of a study."""
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Return its name."""
 
     @property
     def seeds(self) -> Sequence[int]:

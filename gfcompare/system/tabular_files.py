@@ -1,7 +1,7 @@
 """Reading the columns of a user's file: all of it, or a message that says where it is in doubt.
 
 What is read without a word must be what the file says. A row longer or shorter than the header shifts cells
-into other columns, a cell that is no number turns its column into text, a column without a name is most often
+into other columns, a cell with text turns its column into text, a column without a name is most often
 the number of the row: each is refused, by row and column.
 """
 
@@ -92,7 +92,7 @@ class _Text:
         if bad and not known:
             return None
         if bad:
-            raise self.refused(path, bad[0], number, f"{cells[bad[0]]!r} is no number")
+            raise self.refused(path, bad[0], number, f"{cells[bad[0]]!r} is not a number")
         return values
 
     def refused(self, path: Path, row: int, number: int, reason: str) -> InputError:
@@ -131,7 +131,7 @@ def _csv(path: Path, wanted: list[str] | None) -> dict[str, Array]:
             table[name] = values
         elif wanted is not None:
             cell = text.rows[0][numbers[name]]
-            raise text.refused(path, 0, numbers[name], f"{cell!r} is no number")
+            raise text.refused(path, 0, numbers[name], f"{cell!r} is not a number")
     return table
 
 

@@ -1,4 +1,4 @@
-"""How many threads the compiled kernels use, and how rows are shared out among them."""
+"""The number of threads of compiled kernels, and the distribution of rows among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every target function offers, and how its options are read."""
+"""The interface of target functions, and the validation of their options."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Target(Component, abc.ABC):
 
     @property
     def called(self) -> str:
-        """What error messages call the target."""
+        """Return the target's name in error messages."""
         return f"target {self.name!r}"
 
     @abc.abstractmethod

@@ -182,7 +182,7 @@ class Function(SpaceTarget):
 
     @property
     def called(self) -> str:
-        """What error messages call the function."""
+        """Return the function's name in error messages."""
         return f"function {self.label or getattr(self.function, '__name__', 'target')!r}"
 
     @property

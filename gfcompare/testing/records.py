@@ -58,7 +58,7 @@ def numbers(values: Any) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked.
+    """The subject of a check.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check has ended, and why."""
+    """The outcome of a check, with its reason."""
 
     check: Check
     ending: Ending
@@ -131,7 +131,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """How all checks of a component have ended.
+    """The outcomes of all checks of a component.
 
     Attributes
     ----------

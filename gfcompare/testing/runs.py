@@ -151,7 +151,7 @@ class FaultyProblem(Problem):
 
     @property
     def hits(self) -> int:
-        """How often the method met the fault."""
+        """Return the number of times the method met the fault."""
         return self._hits
 
     @property

@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""The interface of checks, and their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INAPPLICABLE, PASS, FAIL = CHECK_OUTCOMES
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found on a trajectory.
+    """The result of a check on a trajectory.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Check:
 
 
 def worst(residuals: Array, tolerances: Array) -> int:
-    """Return the place whose residual is largest by its tolerance; no number counts as largest of all."""
+    """Return the place whose residual is largest by its tolerance; NaN counts as largest of all."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = residuals / tolerances
     ratios = np.where(np.isnan(ratios), np.where(residuals <= tolerances, 0.0, np.inf), ratios)

@@ -65,7 +65,7 @@ def last_decade(time: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Decay:
-    """How the risk approaches its limit.
+    """The approach of the risk to its limit.
 
     Attributes
     ----------

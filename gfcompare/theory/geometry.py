@@ -1,4 +1,4 @@
-"""What holds at single states: on the submanifold M, under the normalisation map, of the stored risk."""
+"""Checks of single states: on the submanifold M, under the normalisation map, of the stored risk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 def stored_risk(trajectory: StoredTrajectory) -> CheckResult:
     """Compare the stored risk with that of the stored state."""
     if trajectory.problem is None:
-        return inapplicable(f"the problem cannot be made again: {trajectory.no_problem}")
+        return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
     residuals = np.abs(trajectory.problem.risk(trajectory.theta) - trajectory.risk)
     i = worst(residuals, trajectory.rounding)
     detail = f"the difference is largest by its tolerance at t = {trajectory.time[i]:.4g}"

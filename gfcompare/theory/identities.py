@@ -1,4 +1,4 @@
-"""What holds along a gradient flow from every state to the next: the flow itself, and its identities."""
+"""Checks of a gradient flow from every state to the next: the flow itself, and its identities."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _between(trajectory: StoredTrajectory, i: int) -> str:
 
 
 def _followed(trajectory: StoredTrajectory, used: int | None = None) -> str:
-    """Return how much of a trajectory was followed anew, or of how many intervals that was of use."""
+    """Return how much of a trajectory was re-integrated, or of how many intervals that was of use."""
     count = len(trajectory.time) - 1
     followed = int(trajectory.replays.followed.sum()) if used is None else used
     if followed == count:

@@ -44,7 +44,7 @@ def boundedness(trajectory: StoredTrajectory) -> CheckResult:
     if trajectory.flow is None:
         return inapplicable(trajectory.no_flow)
     if trajectory.problem is None:
-        return inapplicable(f"the problem cannot be made again: {trajectory.no_problem}")
+        return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
     xi = constant_of(trajectory.problem) if trajectory.network.depth == 2 else None
     if xi is not None:
         return _bounded_by_lyapunov(trajectory, xi)
@@ -126,7 +126,7 @@ def critical_point(trajectory: StoredTrajectory) -> CheckResult:
 def _limit(trajectory: StoredTrajectory) -> str:
     """Say what kind of critical point the last state is near."""
     if trajectory.problem is None:
-        return "the problem cannot be made again, and the point not be classified"
+        return "the problem cannot be rebuilt, and the point not be classified"
     try:
         form = normal_form(trajectory.problem, trajectory.theta[-1], tolerance=CRITICAL)
     except InputError:
@@ -144,7 +144,7 @@ def affine_target(trajectory: StoredTrajectory) -> CheckResult:
     if trajectory.flow is None:
         return inapplicable(trajectory.no_flow)
     if trajectory.problem is None:
-        return inapplicable(f"the problem cannot be made again: {trajectory.no_problem}")
+        return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
     try:
         form = normal_form(trajectory.problem, trajectory.theta[-1], tolerance=CRITICAL)
     except InputError:
@@ -173,7 +173,7 @@ def constant_target(trajectory: StoredTrajectory) -> CheckResult:
     if trajectory.flow is None:
         return inapplicable(trajectory.no_flow)
     if trajectory.problem is None:
-        return inapplicable(f"the problem cannot be made again: {trajectory.no_problem}")
+        return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
     xi = constant_of(trajectory.problem) if trajectory.network.depth == 2 else None
     if xi is None:
         return inapplicable("proved for a constant target and one hidden layer")
@@ -208,7 +208,7 @@ def rate(trajectory: StoredTrajectory) -> CheckResult:
     if trajectory.network.depth != 2:
         return inapplicable("proved for one hidden layer")
     if trajectory.problem is None:
-        return inapplicable(f"the problem cannot be made again: {trajectory.no_problem}")
+        return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
     if not _piecewise_polynomial(trajectory.problem):
         return inapplicable("proved for a target and a density that are piecewise polynomial")
     if trajectory.status in (Status.DIVERGED, Status.STATIONARY):

@@ -1,4 +1,4 @@
-"""What checks found, as variables of a result file and as a table."""
+"""The results of checks, as variables of a result file and as a table."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def nearest(part: pd.DataFrame) -> dict[Hashable, Any]:
 
 
 def seeds_left_out(frame: pd.DataFrame) -> list[int]:
-    """Return the seeds from whose states no flow was followed anew, to save time."""
+    """Return the seeds from whose states no flow was re-integrated, to save time."""
     return sorted(set(frame.loc[frame["detail"] == NOT_REPLAYED, "seed"]))
 
 

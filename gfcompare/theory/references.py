@@ -1,4 +1,4 @@
-"""Where what is checked is proved."""
+"""References to the proofs of the checked statements."""
 
 JENTZEN_RIEKERT = "Jentzen, Riekert, doi:10.1016/j.jmaa.2022.126601, arXiv:2107.04479"
 NORMALIZED = "Eberle, Jentzen, Riekert, Weiss, arXiv:2207.06246"
@@ -6,5 +6,5 @@ RATES = "Eberle, Jentzen, Riekert, Weiss, doi:10.3934/era.2023128, arXiv:2108.08
 DU_HU_LEE = "Du, Hu, Lee, arXiv:1806.00900"
 CRITICAL_POINTS = "Cheridito, Jentzen, Rossmannek, doi:10.1007/s00332-022-09823-8, arXiv:2103.10922"
 CONSTANT_TARGETS = "Cheridito, Jentzen, Riekert, Rossmannek, doi:10.1016/j.jco.2022.101646, arXiv:2102.09924"
-REPLAY = "definition of the flow, followed anew by SUNDIALS CVODE, doi:10.1145/1089014.1089020"
+REPLAY = "definition of the flow, re-integrated by SUNDIALS CVODE, doi:10.1145/1089014.1089020"
 ROUNDING = "IEEE 754 arithmetic"

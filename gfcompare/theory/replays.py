@@ -1,4 +1,4 @@
-"""The flow followed anew from each saved state to the time of the next, by other means than the method's."""
+"""The flow re-integrated from each saved state to the time of the next, by other means than the method's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 class Trajectory(Protocol):
-    """What is re-integrated: T saved states, and how far they are known; see `StoredTrajectory`."""
+    """The start states of a replay: T saved states with their errors; see `StoredTrajectory`."""
 
     @property
     def theta(self) -> Array:
@@ -39,14 +39,14 @@ class Trajectory(Protocol):
 
     @property
     def errors(self) -> Array:
-        """What the tolerance allows between one state and the next, shape (T - 1,)."""
+        """Return the change that the tolerance allows between one state and the next, shape (T - 1,)."""
 
     @property
     def rounding(self) -> Array:
-        """How far the risk of each state is known in double precision, shape (T,)."""
+        """Return the rounding error of the risk of each state in double precision, shape (T,)."""
 
     def risk_error(self, errors: Array) -> Array:
-        """How far the risk of each later state is known if the state is up to `errors`."""
+        """Return the error of the risk of each later state whose parameters have the error `errors`."""
 
 
 # Errors of a step in the integrals along the flow, relative to what the checks tolerate.
@@ -131,7 +131,7 @@ class Replays:
 
     @property
     def followed(self) -> NDArray[np.bool_]:
-        """Where the flow could be followed, shape (T - 1,)."""
+        """Return the intervals on which the flow could be integrated, shape (T - 1,)."""
         return np.asarray(np.isfinite(self.ends).all(axis=1))
 
     @property
@@ -141,12 +141,12 @@ class Replays:
 
     @property
     def displacements(self) -> Array:
-        """How the flow moves each state, shape (T - 1, P)."""
+        """Return the displacement of each state by the flow, shape (T - 1, P)."""
         return np.asarray(self.ends - self._trajectory.theta[:-1])
 
     @cached_property
     def errors(self) -> Array:
-        """What is tolerated of each later state, shape (T - 1,): delta, more where the flow spreads states.
+        """Return the tolerance of each later state, (T - 1,): delta, more where the flow spreads states.
 
         Where a defect exceeds delta, it is looked how far errors of that size are carried: from neighbours of
         the earlier state, delta away in a few directions, and by following the flow with the method's own

@@ -22,7 +22,7 @@ from gfcompare.theory.tolerances import Sample, risk_change, step_error
 Array = NDArray[np.float64]
 
 #: Why some checks are left out for a seed.
-NOT_REPLAYED = "the seed is beyond those from whose states the flow is followed anew"
+NOT_REPLAYED = "the seed is beyond those from whose states the flow is re-integrated"
 
 # Two risks of one state may differ by rounding: of this many units in the last place of the parameters.
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)
@@ -39,8 +39,8 @@ class StoredTrajectory:
     network : the architecture
     frozen : the groups of parameters that stayed where they were
     sample : the input measure as it is stored, on points
-    problem : the problem; None if it could not be made again, for the reason `no_problem`
-    method : the method; None if it could not be made again, for the reason `no_method`
+    problem : the problem; None if it could not be rebuilt, for the reason `no_problem`
+    method : the method; None if it could not be rebuilt, for the reason `no_method`
     on_manifold : whether the method lives on M
     theta : ndarray, shape (T, P)
     time, risk, gradient_norm : ndarray, shape (T,)
@@ -49,7 +49,7 @@ class StoredTrajectory:
     status : how it ended
     partner : shape (P,), the initial network of the same seed under a method that does not live on M; None
         without any
-    replayed : whether the flow is to be followed anew from this trajectory's states
+    replayed : whether the flow is to be re-integrated from this trajectory's states
     """
 
     problem_name: str
@@ -81,16 +81,16 @@ class StoredTrajectory:
     def no_flow(self) -> str:
         """Why the identities of a flow do not apply, if it follows none."""
         if self.method is None:
-            return f"the method cannot be made again: {self.no_method}"
+            return f"the method cannot be rebuilt: {self.no_method}"
         return "the method does not claim to follow a gradient flow"
 
     @property
     def no_replay(self) -> str:
-        """Why the flow is not followed anew, if it is not; otherwise empty."""
+        """Why the flow is not re-integrated, if it is not; otherwise empty."""
         if self.flow is None:
             return self.no_flow
         if self.problem is None:
-            return f"the problem cannot be made again: {self.no_problem}"
+            return f"the problem cannot be rebuilt: {self.no_problem}"
         if len(self.time) < 2:
             return "fewer than two states are saved"
         if not self.replayed:
@@ -111,7 +111,7 @@ class StoredTrajectory:
 
     @cached_property
     def errors(self) -> Array:
-        """What the method's tolerance allows between one state and the next, shape (T - 1,)."""
+        """Return the change that the tolerance allows between one state and the next, shape (T - 1,)."""
         return step_error(self.theta, self.steps, *self.tolerances)
 
     def risk_error(self, errors: Array) -> Array:
@@ -120,7 +120,7 @@ class StoredTrajectory:
 
     @cached_property
     def rounding(self) -> Array:
-        """How far the risk of each state is known with double precision, shape (T,)."""
+        """Return the rounding error of the risk of each state in double precision, shape (T,)."""
         size = np.linalg.norm(self.theta, axis=1)
         return risk_change(self.risk, self.derivative, _ROUNDING * size)
 
@@ -145,7 +145,7 @@ def stored_trajectories(
     ----------
     tree : the result
     rebuilt : its problems and methods
-    replayed : of how many seeds, the first ones, the flow is to be followed anew; None for all
+    replayed : of how many seeds, the first ones, the flow is to be re-integrated; None for all
     """
     for name, node in tree.children.items():
         data = node.to_dataset()

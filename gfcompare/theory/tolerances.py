@@ -1,4 +1,4 @@
-"""What the tolerance of a method allows: in the parameters, and through them in the risk.
+"""The errors that the tolerance of a method allows: in the parameters, and through them in the risk.
 
 A method with error control keeps the estimated error of each step, in the root mean square over components,
 below atol + rtol |y|. So a step is off by about S, the Euclidean norm over components of atol + rtol |theta|.
@@ -9,7 +9,7 @@ being read off an interpolant of the same accuracy. Hence
 
 C stands for what an error estimate does not know, and for the norm: one component alone may be off by the
 root of the number of parameters times its tolerance. On right flows the distance of a stored state from the
-flow followed anew from the one before, by (n + 1) S, has a median of 0.02; the largest over a trajectory has
+flow re-integrated from the one before, by (n + 1) S, has a median of 0.02; the largest over a trajectory has
 one of 0.08, and came up to 23 (docs/theory.md has the table). A flow that spreads neighbouring states, as it
 does when it leaves a saddle, spreads errors too: where delta is exceeded, the spreading is measured and taken
 into account (`Replays.errors`).

@@ -18,7 +18,7 @@ from gfcompare.theory.stored_trajectories import StoredTrajectory, stored_trajec
 #: Every check, in the order of tables and files.
 CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)
 
-#: Of so many seeds of each problem and method the flow is followed anew, if nothing else is said.
+#: Of so many seeds of each problem and method the flow is re-integrated, if nothing else is said.
 REPLAYED_SEEDS = 16
 
 COLUMNS = (
@@ -40,10 +40,10 @@ def verify(
     tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
     study : the study that made it; only needed where the result cannot say what was run, because a target, a
         measure or a method is a Python function or class of a script
-    seeds : of how many seeds, the first ones of each problem and method, the flow is followed anew from
+    seeds : of how many seeds, the first ones of each problem and method, the flow is re-integrated from
         every saved state (the checks flow, speed, energy and lyapunov); None for all. The other checks
         look at every seed
-    progress : is told how many trajectories are done, and how many there are
+    progress : called with the number of trajectories done and their total
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How far a trajectory is from a reference: in the parameters, in the function, in the risk."""
+"""The distance of a trajectory from a reference: in the parameters, in the function, in the risk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAME_TIME = 1e-12
 
 @dataclass(frozen=True)
 class Trajectories:
-    """What a method made of S seeds, at T save times.
+    """The trajectories of a method from S seeds, at T save times.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a work-precision study varies: tolerances of flows, step sizes of methods that make steps."""
+"""The settings varied by a work-precision study: tolerances of flows, step sizes of step methods."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MethodSweep:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each setting is called, such as ``gd[step 0.1]``."""
+        """Return the name of each setting, such as ``gd[step 0.1]``."""
         return tuple(joined(self.name, (label(self.varied, value),)) for value in self.values)
 
     @property

@@ -519,7 +519,7 @@ def test_a_time_limit_does_not_touch_what_reached_the_end():
 
 
 # ---------------------------------------------------------------------------------------------------
-# What is no number is called so
+# NaN is called so
 # ---------------------------------------------------------------------------------------------------
 
 
@@ -539,7 +539,7 @@ class Spoilt(gfc.StepMethod):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (np.nan, "theta is no number (NaN) at step 1, flow time 0.1"),
+        (np.nan, "theta is NaN at step 1, flow time 0.1"),
         (-np.inf, "theta is infinite at step 1, flow time 0.1"),
         (2e10, "|theta| left 1e+10 at step 1, flow time 0.1"),
     ],

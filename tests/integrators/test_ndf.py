@@ -205,17 +205,21 @@ def test_direct_linear_algebra_from_the_start(kind, name):
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", DENSE)
 def test_long_times_with_an_exact_hessian(kind, name):
-    """To 10^12 in few steps, the risk non-increasing to rounding, near what a tight tolerance finds."""
+    """To 10^12 in few steps, the risk non-increasing to rounding; at 10^10 near what a tight tolerance finds.
+
+    Not later: rounding of the velocity, 10^-16, moves parameters by 10^-4 until 10^12, and at rtol 10^-9 a
+    step in which that is below the tolerance is no longer than 10^6.
+    """
     problem = DENSE[kind]
     theta, times = networks(problem, 3), np.geomspace(1e-3, 1e12, 31)
     _, data = run(problem, name, theta, times)
-    _, tight = run(problem, name, theta, times, rtol=1e-9)
+    _, tight = run(problem, name, theta, times[times < 2e10], rtol=1e-9)
     for one in (data, tight):
         assert np.isin(one["status"].values, [gfc.Status.REACHED_END, gfc.Status.STATIONARY]).all()
         risk = one["risk"].values
         assert (np.diff(risk, axis=1) <= 1e-9 * risk[:, :1]).all()
     assert data["steps"].values.max() < 3000
-    risk, right = data["risk"].values[:, -1], tight["risk"].values[:, -1]
+    risk, right = data["risk"].values[:, tight.sizes["time"] - 1], tight["risk"].values[:, -1]
     assert risk == pytest.approx(right, rel=1e-5, abs=1e-12)
 
 

@@ -162,21 +162,23 @@ def test_readers_rely_on_no_more_than_is_checked(tree: xr.DataTree) -> None:
     ]
 
 
-def test_files_that_hdf5_cannot_read(tmp_path: Path, tree: xr.DataTree) -> None:
-    """Bytes changed in the middle of a file: read all the same, or one message."""
+#: Of a whole file: how it is damaged. Bytes changed at random are read by HDF5, which may end the process
+#: (HDF5 2.2.0 did); in a file with its checksum they are refused before: test_damage.py.
+UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "text": lambda whole: b"seed,risk\n0,0.1\n",
+    "another signature": lambda whole: b"\x89PNG" + whole[4:],
+    "a half": lambda whole: whole[: len(whole) // 2],
+    "all but the end": lambda whole: whole[:-1],
+    "another version of the superblock": lambda whole: whole[:8] + b"\xff" + whole[9:],
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_files_that_hdf5_cannot_read(case: str, tmp_path: Path, tree: xr.DataTree) -> None:
     path = tmp_path / "result.nc"
     assert forging.write(groups_of(tree), path)
-    whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    refused = 0
-    for _ in range(30):
-        damaged = bytearray(whole)
-        at = int(rng.integers(len(whole) // 2))
-        damaged[at : at + 64] = rng.bytes(64)
-        path.write_bytes(damaged)
-        try:
-            opening.open_study(path)
-        except gfc.InputError as error:
-            refused += 1
-            assert str(path) in str(error)
-    assert refused > 5
+    path.write_bytes(UNREADABLE[case](path.read_bytes()))
+    with pytest.raises(gfc.InputError, match="not a netCDF-4 file") as caught:
+        opening.open_study(path)
+    assert str(path) in str(caught.value)

@@ -78,7 +78,7 @@ def test_a_row_of_another_length_is_refused_wherever_it_is(tmp_path_factory, col
         ("x,y,z\n0.0,0.10,7,\n0.2,0.30,7,\n", ("row 1 (line 2)", "4 cells", "column 4: ''")),
         ("x,y\n0,1\n0.5\n", ("row 2 (line 3)", "1 cells", "column 'y'")),
         ("x,y\n\n0,1\n\n0.5,1,2\n", ("row 2 (line 5)",)),
-        ("u,v,y\n0,1,0.1\n0.2,?,0.3\n0.5,3,0.6\n", ("row 2 (line 3)", "column 'v'", "'?' is no number")),
+        ("u,v,y\n0,1,0.1\n0.2,?,0.3\n0.5,3,0.6\n", ("row 2 (line 3)", "column 'v'", "'?' is not a number")),
         ("u,y\n0,0.1\n1_000,0.3\n", ("row 2", "column 'u'", "'1_000'")),
         ("u,y\n0,0.1\n1,\n", ("row 2", "column 'y'", "missing")),
         ("u,y\n0,0.1\n1,NA\n", ("row 2", "column 'y'", "missing")),
@@ -98,14 +98,14 @@ def test_what_is_in_doubt_is_refused(tmp_path, text, parts):
 
 
 def test_what_is_not_wanted_may_be_in_doubt(tmp_path):
-    """With the inputs named, an index, a text and a cell that is no number elsewhere do no harm."""
+    """With the inputs named, an index, a text and a text elsewhere do no harm."""
     text = ",u,v,name,y\n7,0,1,a,0.1\n8,0.2,?,b,0.3\n"
     found = data_set(tmp_path / "data.csv", text, inputs=["u"])
     np.testing.assert_array_equal(found.points, [[0.0], [0.2]])
     np.testing.assert_array_equal(found.labels, [[0.1], [0.3]])
     table = targets.Table(tmp_path / "data.csv", "u", "y")
     assert np.allclose(table.at(np.array([[0.1]])), 0.2)
-    with pytest.raises(gfc.InputError, match=r"row 2 \(line 3\), column 'v': '\?' is no number"):
+    with pytest.raises(gfc.InputError, match=r"row 2 \(line 3\), column 'v': '\?' is not a number"):
         targets.Table(tmp_path / "data.csv", "u", "v")
 
 

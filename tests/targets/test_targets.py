@@ -228,7 +228,7 @@ def test_tables_of_few_points(count, interpolation, tmp_path):
         ("x,y\n0,1\n", {}, "at least two points are needed, got 1"),
         ("x,y\n", {}, "."),
         ("", {}, "."),
-        ("x,y\n0,one\n1,two\n", {}, "row 1 .*column 'y': 'one' is no number"),
+        ("x,y\n0,one\n1,two\n", {}, "row 1 .*column 'y': 'one' is not a number"),
     ],
 )
 def test_wrong_tables(content, options, message, tmp_path):

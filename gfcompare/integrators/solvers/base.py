@@ -1,4 +1,4 @@
-"""What solvers share: the field that they integrate, and the state of trajectories with a solver each."""
+"""The common parts of solvers: the vector field, and the state of trajectories with a solver each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exact flow conserves, and the sizes that errors are measured against: for every solver in Python.
+"""Conserved quantities of the exact flow, and the scales of errors: for every solver in Python.
 
 The compiled flow has the same in `kernels.balancedness`, `kernels.manifold` and `kernels.tolerances`.
 """
@@ -25,7 +25,7 @@ _ROW, _BALANCE = 5e-4, 3.0
 
 
 class Staying(Protocol):
-    """What a solver needs to know to stay where the exact flow stays."""
+    """The settings by which a solver stays where the exact flow stays."""
 
     def sizes(self, y: Array) -> Array:
         """Return the size that the absolute tolerance of each component is relative to, shape (P,)."""
@@ -42,7 +42,7 @@ class Staying(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Conserved:
-    """What is conserved along one trajectory of a flow.
+    """The conserved quantities of one trajectory of a flow.
 
     Attributes
     ----------

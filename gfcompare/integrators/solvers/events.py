@@ -48,7 +48,7 @@ class Events(Protocol):
 
     @property
     def note(self) -> str:
-        """What there is to say about the solution so far."""
+        """Return remarks on the solution so far."""
 
 
 class StuckError(Exception):

@@ -113,7 +113,7 @@ class ExplicitRun:
 
     @property
     def note(self) -> str:
-        """What there is to say about the solution so far."""
+        """Return remarks on the solution so far."""
         return self._events.note
 
     def to(self, time: float) -> tuple[Array, Status, str]:

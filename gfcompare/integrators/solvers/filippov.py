@@ -59,7 +59,7 @@ def _bernstein(points: int) -> Array:
 
 
 class Flow(Protocol):
-    """What is needed to know of a flow: `FlowIntegrator` has it."""
+    """The part of a flow's interface used here: `FlowIntegrator` has it."""
 
     def velocity(self, problem: CountedProblem, y: Array) -> Array:
         """Return y', shape (P,), at y, shape (P,)."""
@@ -121,7 +121,7 @@ class Kinks:
 
     @property
     def note(self) -> str:
-        """What there is to say about the solution so far."""
+        """Return remarks on the solution so far."""
         parts = []
         if self.slides:
             kinks = "a kink" if self.slides == 1 else f"{self.slides} kinks"

@@ -26,7 +26,7 @@ Velocity = Callable[[Array], Array]
 
 
 class Interpolant:
-    """How the solution within a step is made of terms: start + sum over j of terms_j polynomial_j(share).
+    """The interpolant within a step as a sum of terms: start + sum over j of terms_j polynomial_j(share).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What error is allowed in a component: absolute + relative |y|; absolute may be one for each."""
+    """The tolerance of a component: absolute + relative |y|; absolute may be one for each."""
 
     relative: float
     absolute: float | Array
@@ -139,7 +139,7 @@ class Tolerance:
 
 
 class _Tableau:
-    """What the two methods of Dormand and Prince have in common: neither carries anything between steps."""
+    """The common part of the two methods of Dormand and Prince: neither carries anything between steps."""
 
     error_order: int
     _a: Array

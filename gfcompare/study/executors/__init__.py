@@ -1,1 +1,1 @@
-"""Where cells are computed: in this process, in others of this machine, on the workers of a Dask cluster."""
+"""Executors of cells: in this process, in others of this machine, on the workers of a Dask cluster."""

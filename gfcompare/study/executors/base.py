@@ -16,7 +16,7 @@ LOST = "the worker was lost"
 
 @dataclass(frozen=True)
 class Answer:
-    """What an executor says of a task.
+    """An executor's report on a task.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Executor(ABC):
     @property
     @abstractmethod
     def slots(self) -> int:
-        """How many tasks are computed at once; another one that is submitted waits."""
+        """Return the number of tasks computed concurrently; further ones wait."""
 
     @abstractmethod
     def submit(self, task: Task) -> int:

@@ -50,7 +50,7 @@ class DaskExecutor(Executor):
     Parameters
     ----------
     client : of the cluster
-    log : is told what happens
+    log : receives messages
     """
 
     def __init__(self, client: Any, log: Callable[[str], object] = str) -> None:
@@ -66,7 +66,7 @@ class DaskExecutor(Executor):
 
     @property
     def slots(self) -> int:
-        """How many tasks the scheduler is given at once: some for each thread of its workers."""
+        """Return the number of tasks queued at the scheduler: some for each thread of its workers."""
         return max(_LEAST, _AHEAD * len(self._checked))
 
     def submit(self, task: Task) -> int:
@@ -197,7 +197,7 @@ def connected(where: str, jobs: int | None, log: Callable[[str], object]) -> Ite
     where : the address of a scheduler; "local", for worker processes of this machine; or a Python file whose
         variable `cluster` or `client` is a Dask cluster or a client
     jobs : the number of workers, of a local cluster
-    log : is told what happens
+    log : receives messages
 
     Raises
     ------

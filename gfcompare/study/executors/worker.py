@@ -1,4 +1,4 @@
-"""What runs in a worker process, of this machine or of another one."""
+"""The code run in a worker process, of this machine or of another one."""
 
 from __future__ import annotations
 
