@@ -53,7 +53,7 @@ _BETWEEN_LOOKS = 50
 _ITERATIONS = 6
 # Velocities that Newton's method may take; the rate from which on it takes a new Hessian; and the slope along
 # a direction, relative to that at its beginning, from which on its end is not where the minimum is.
-_NEWTON, _SLOW, _TOO_FAR = 20, 0.5, 0.5
+_NEWTON, _SLOW, _TOO_FAR = 20, 0.1, 0.5
 # What is added to the diagonal of a matrix that is not positive definite, until it is: the first, by what
 # factor the next is larger, and how often.
 _SHIFT, _NEXT_SHIFT, _SHIFTS = 0.25, 4.0, 12
@@ -402,6 +402,33 @@ def _solve(flow, trajectory, work, memory):
     return False
 
 
+@cold_leaf
+def _choose_again(differences, order, correction, error, estimate, weights):
+    """Return order and factor of the step size after a step whose error was too large.
+
+    The order falls by one if that allows a longer step. Where differences are noise, as those of two
+    breakpoints that are nearer to each other than the tolerance tells, all of them are of one size, and a
+    high order makes more of it: without this, steps became shorter at order 5 until there was no noise.
+
+    Parameters
+    ----------
+    error : more than 1
+    estimate : of it, what is due to the parameters
+    """
+    factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
+    if order == 1:
+        return order, factor
+    total = 0.0
+    for p in range(correction.shape[0]):
+        scaled = (differences[order, p] + correction[p]) * weights[p]
+        total += scaled * scaled
+    lower = ERROR[order - 1] * np.sqrt(total / correction.shape[0]) * error / estimate
+    longer = min(1.0, SAFETY * max(lower, 1e-12) ** (-1.0 / order))
+    if longer > factor:
+        return order - 1, longer
+    return order, factor
+
+
 @merged
 def _advance(flow, trajectory, time, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
@@ -426,12 +453,11 @@ def _advance(flow, trajectory, time, work, memory):
             factor = max(0.5 * _GROWTH / growth, 0.01)
         if converged:
             set_weights(flow, y, output_size, weights)
-            error = ERROR[order] * norm(correction, weights)
+            estimate = ERROR[order] * norm(correction, weights)
             share = risk_error(
                 correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
             )
-            error = max(error, share)
-            factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
+            error = max(estimate, share)
             if error <= 1.0:
                 # How long a step may be the factors tell.
                 longest = take(flow, trajectory, False, work.vectors, work.table)
@@ -456,6 +482,7 @@ def _advance(flow, trajectory, time, work, memory):
                     continue
             else:
                 counts[4] += 1
+                counts[0], factor = _choose_again(differences, order, correction, error, estimate, weights)
         else:
             counts[4] += 1
         change_size(trajectory, factor, work.table, work.scaling)

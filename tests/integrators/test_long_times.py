@@ -230,6 +230,21 @@ def test_loose_tolerances_do_not_make_steps_short():
         assert data["steps"].values[:, -1].max() < 3000
 
 
+def test_noise_in_high_differences_does_not_make_steps_short():
+    """Two breakpoints nearer to each other than the tolerance tells: 163 steps rejected, and 2730 of 7064.
+
+    The order stayed at 5, where differences make most of what Newton's method leaves; and that converged
+    slowly, with a Hessian that changes with the distance of the two.
+    """
+    kink, step = line(32, gfc.targets.AbsoluteValue(centre=0.3)), line(4, gfc.targets.Step())
+    data = gfc.integrate(kink, gfc.integrator("standard-gf"), draw(kink, [30, 64]), [1e6, 1e10])
+    assert data["rejected_steps"].values[:, -1].max() < 30
+    theta = draw(step, [85], gfc.initializations.Normal())
+    data = gfc.integrate(step, gfc.integrator("standard-gf"), theta, [1e4, 1e6, 1e10])
+    rejected, steps = (int(data[name].values[0, -1]) for name in ("rejected_steps", "steps"))
+    assert rejected < 0.4 * steps < 1000
+
+
 def test_rounding_does_not_end_a_flow():
     """Affine target, 1-2-1: at |G| = 1e-17 the line search followed rounding, and steps became too short."""
     problem = line(2, gfc.targets.Affine(slope=1.0))
