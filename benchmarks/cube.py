@@ -21,7 +21,7 @@ import numpy as np
 import gfcompare as gfc
 from gfcompare.evaluators.cube_data import cube_target
 from gfcompare.evaluators.cube_slices import NodesSearch
-from gfcompare.evaluators.samplers import OfTarget
+from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.system import threads
 
 ROUNDS = 15
@@ -101,7 +101,8 @@ def cubes(case: gfc.Problem) -> NodesSearch:
     assert isinstance(measure, gfc.measures.Box)
     terms = cube_target(case.target, measure.box)
     assert not isinstance(terms, str)
-    return NodesSearch(case.network, OfTarget(measure, case.target), measure.box, terms)
+    draw = ProblemParts(case.network, case.target, measure).draw
+    return NodesSearch(case.network, draw, measure.box, terms)
 
 
 def compare() -> None:
