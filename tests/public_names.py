@@ -6,10 +6,11 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
-
-from support import ROOT
+from pathlib import Path
 
 import gfcompare as gfc
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def public_modules() -> set[str]:
