@@ -73,12 +73,14 @@ class Expected:
     files : the bytes of the other files, by name; none of those that are never the same
     seconds : wall time of the command
     accesses : how often it opens, renames or removes a file
+    writes : how many of these are no opening for reading
     """
 
     tree: xr.DataTree
     files: dict[str, bytes]
     seconds: float
     accesses: int
+    writes: int
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -145,23 +147,30 @@ def _group(leader: int) -> list[psutil.Process]:
 # ---------------------------------------------------------------------------------------------------
 
 
-def _at_access(number: int, then: Callable[[], object], writing: bool = False) -> None:
-    """Let something happen in this process at an access to a file of the current folder, counted from 1."""
-    count, mine, here = 0, os.getpid(), str(Path.cwd())
+def _hear_accesses(heard: Callable[[bool], object]) -> None:
+    """Let this process call `heard` at each access to a file of the current folder: is something written?"""
+    mine, here = os.getpid(), str(Path.cwd())
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal count
         if event not in _ACCESSES or os.getpid() != mine:
             return
-        if not str(arguments[0]).startswith((here, "out")):
-            return
-        if writing and event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            return
-        count += 1
-        if count == number:
-            then()
+        if str(arguments[0]).startswith((here, "out")):
+            heard(event != "open" or bool(arguments[2] & (os.O_WRONLY | os.O_RDWR)))
 
     sys.addaudithook(hook)
+
+
+def _at_access(number: int, then: Callable[[], object], writing: bool = False) -> None:
+    """Let something happen in this process at an access, or at one that writes, counted from 1."""
+    count = 0
+
+    def heard(writes: bool) -> None:
+        nonlocal count
+        count += writes or not writing
+        if count == number and (writes or not writing):
+            then()
+
+    _hear_accesses(heard)
 
 
 def _disk_is_full() -> None:
@@ -207,11 +216,12 @@ def disturb(
                 os.kill(pid, getattr(signal, f"SIG{'KILL' if how == 'KILL parent' else how}"))
         return f"{how} after {after:.2f} s", wait(pid), pid
     if how in ("KILL at", "full disk at"):
-        number = rng.randint(1, expected.accesses)
         full = how == "full disk at"
+        most = expected.writes if full else expected.accesses
+        number = rng.randint(1, most)
         then = _disk_is_full if full else (lambda: os.kill(os.getpid(), signal.SIGKILL))
         pid = start(folder, arguments, lambda: _at_access(number, then, writing=full))
-        return f"{how} access {number} of {expected.accesses}", wait(pid), pid
+        return f"{how} {'write' if full else 'access'} {number} of {most}", wait(pid), pid
     pid = start(folder, arguments, _short_of(how, rng))
     return how, wait(pid), pid
 
@@ -301,15 +311,15 @@ def _undisturbed(folder: Path, made: Path, command: str) -> Expected:
     counted = folder / "accesses"
 
     def count() -> None:
-        seen, here, mine = [0], str(Path.cwd()), os.getpid()
+        seen = [0, 0]
 
-        def hook(event: str, given: tuple[Any, ...]) -> None:
-            if event in _ACCESSES and os.getpid() == mine and str(given[0]).startswith((here, "out")):
-                seen[0] += 1
-                os.pwrite(out, str(seen[0]).encode(), 0)
+        def heard(writes: bool) -> None:
+            seen[0] += 1
+            seen[1] += writes
+            os.pwrite(out, f"{seen[0]} {seen[1]}".encode(), 0)
 
         out = os.open(counted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        sys.addaudithook(hook)
+        _hear_accesses(heard)
 
     _prepare(folder, made, needed)
     began = time.monotonic()
@@ -320,7 +330,8 @@ def _undisturbed(folder: Path, made: Path, command: str) -> Expected:
     wait(start(folder, arguments, count))
     again = _files(folder)
     files = {name: data for name, data in again.items() if first.get(name) == data}
-    return Expected(gfc.open_study(folder / "out").load(), files, seconds, int(counted.read_text()))
+    accesses, writes = map(int, counted.read_text().split())
+    return Expected(gfc.open_study(folder / "out").load(), files, seconds, accesses, writes)
 
 
 def _load(folder: Path, commands: list[str]) -> Path:
