@@ -20,8 +20,14 @@ def draw(
     names: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
     options: Sequence[str] = (),
-) -> None:
-    """Draw figures into a folder, print which, and in one line which are left out and why."""
+) -> list[str]:
+    """Draw figures into a folder, print which, and in one line which are left out and why.
+
+    Returns
+    -------
+    list of str
+        the figures that could not be drawn; a warning has said why
+    """
     from gfcompare import figures
 
     said: list[str] = []
@@ -37,6 +43,7 @@ def draw(
     skipped = [line.replace(": skipped: ", " (", 1) + ")" for line in said if ": skipped: " in line]
     if skipped:
         out.print(plain(f"left out {', '.join(skipped)}"))
+    return [line.partition(":")[0] for line in said if line.endswith(": not drawn")]
 
 
 def parsed(options: Sequence[str], names: Sequence[str] | None) -> dict[str, Any]:

@@ -249,6 +249,8 @@ def plot(
         precision.plot_again(study, output or study.parent / "figures", figure, formats, options or ())
         return
     tree, file = opened(place, so_far=True)
-    draw(tree, output or file.parent / "figures", figure, formats, options or ())
+    failed = draw(tree, output or file.parent / "figures", figure, formats, options or ())
     if other is not None and figure is None:
         out.print(plain(f"a work-precision study is there too: gfcompare plot {from_here(other)} draws it"))
+    if failed:
+        raise typer.Exit(1)

@@ -50,7 +50,7 @@ def save_all(
     names : names of figures; if None all registered ones but those that are drawn only if asked for
     formats : some of "png", "pdf", "svg", and "gif", "mp4" for animations; if None all that a figure has
     options : of the figures, such as ``{"size": "column", "seed": 3}``; each figure takes those it has
-    log : receives what was written and what was skipped, a line each
+    log : receives what was written, skipped and not drawn, a line each
 
     Returns
     -------
@@ -136,6 +136,7 @@ def _save(
             raise
         text = f"figure {figure.name!r} is not drawn: {cause_of(error)}"
         warnings.warn(text, FigureWarning, stacklevel=3)
+        log(f"{figure.name}: not drawn")
     for path in written:
         log(f"{figure.name}: {path}")
     return written

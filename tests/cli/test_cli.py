@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 from support import PATIENCE, TINY, gfcompare, in_process, refused
 
@@ -151,6 +153,19 @@ def test_plot(ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["risk.png"]
     assert str(tmp_path / "drawn") in done.stdout
+
+
+@pytest.mark.thorough
+def test_plot_says_that_a_figure_could_not_be_drawn(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(figure: Figure, temporary: Path, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    done = in_process("plot", ran[0] / "out", "--figure", "risk", "--output", tmp_path / "drawn")
+    assert done.returncode == 1
+    assert "figure 'risk' is not drawn: OSError: [Errno 28] No space left on device" in done.stderr
 
 
 @pytest.mark.thorough

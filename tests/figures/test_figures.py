@@ -519,6 +519,7 @@ def test_a_figure_that_fails_does_not_lose_the_others(tree, tmp_path, with_other
         "figure 'wrong' is not drawn: TypeError: draw must return a matplotlib figure, got str",
     ]
     assert "skipped: skipped: there is nothing" in said
+    assert "broken: not drawn" in said
     assert plt.get_fignums() == []
 
 
