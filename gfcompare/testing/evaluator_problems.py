@@ -158,7 +158,8 @@ def measures_of(cls: type[Evaluator]) -> list[Measure]:
                     example("measures", each) if each.__module__.startswith("gfcompare.") else each()
                 )
                 if "dimension" in each.fields():
-                    found.append(dataclasses.replace(found[-1], dimension=3))  # type: ignore[type-var]
+                    other: Any = found[-1]
+                    found += [dataclasses.replace(other, dimension=d) for d in (3, 4)]
         except (InputError, TypeError):
             continue
     return found

@@ -447,11 +447,12 @@ def test_growth_is_measured():
 
 @pytest.mark.thorough
 def test_the_parts_make_up_the_gradient():
+    """Up to rounding: neurons near an end are integrated from there, which is no part."""
     data, problem, theta = roofline._data(8)
     for row in theta:
         gradient = np.zeros_like(row)
         roofline._steps(1, data, row.copy(), np.zeros_like(row), gradient, 8, 6)
-        assert np.array_equal(gradient, problem.gradient(row))
+        assert gradient == pytest.approx(problem.gradient(row), rel=1e-10, abs=1e-14)
 
 
 def test_the_least_time_is_that_of_the_busiest_unit():
