@@ -99,6 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 130
     except SystemExit as end:
         code = end.code
+        # Typer makes Ctrl-C an exit, and says nothing; a command that has said what is kept hides the cause.
+        if isinstance(end.__context__ and end.__context__.__cause__, KeyboardInterrupt):
+            process_end.ignore_interrupts()
+            _say("Stopped.")
     if arguments is None:
         process_end.end_in_spite_of_threads(code if isinstance(code, int) else int(code is not None))
     sys.exit(code)

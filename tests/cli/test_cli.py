@@ -20,7 +20,7 @@ from support import PATIENCE, TINY, gfcompare, in_process, refused
 import gfcompare as gfc
 from gfcompare import cli
 from gfcompare.hooks import hookspecs, registry
-from gfcompare.system import progress
+from gfcompare.system import process_end, progress
 
 Write = Callable[..., Path]
 COMMANDS = ("run", "plot", "list", "info", "validate", "plugins")
@@ -166,6 +166,19 @@ def test_plot_says_that_a_figure_could_not_be_drawn(
     done = in_process("plot", ran[0] / "out", "--figure", "risk", "--output", tmp_path / "drawn")
     assert done.returncode == 1
     assert "figure 'risk' is not drawn: OSError: [Errno 28] No space left on device" in done.stderr
+
+
+@pytest.mark.thorough
+def test_ctrl_c_has_a_word_wherever_it_is_pressed(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(figure: Figure, temporary: Path, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Figure, "savefig", interrupted)
+    monkeypatch.setattr(process_end, "ignore_interrupts", lambda: None)  # of all tests that follow
+    done = in_process("plot", ran[0] / "out", "--figure", "risk", "--output", tmp_path / "drawn")
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
 
 
 @pytest.mark.thorough
