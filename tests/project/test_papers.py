@@ -40,6 +40,7 @@ def flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return script
 
 
+@pytest.mark.thorough
 def test_a_figure_is_drawn_with_its_caption(flows: ModuleType, tmp_path: Path) -> None:
     with flows.context():
         flows.writing.write(tmp_path, "bounded", *flows.bounded(tmp_path))

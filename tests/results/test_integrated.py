@@ -45,7 +45,11 @@ def trajectories(
 
 
 @pytest.mark.parametrize("method", ["standard-gf", "normalized-gf", "gd"])
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize(
+    "name",
+    # Of flows under normal inputs the kernels alone take a quarter of a minute to be compiled.
+    [pytest.param(n, marks=pytest.mark.thorough if "normal" in n else ()) for n in PROBLEMS],
+)
 def test_it_is_valid_and_drawn(name: str, method: str) -> None:
     data = trajectories(PROBLEMS[name], method)
     assert data["risk"].dims == ("seed", "time")

@@ -860,6 +860,7 @@ def test_every_check_is_documented() -> None:
             assert word in row, (check.name, word)
 
 
+@pytest.mark.thorough
 def test_what_holds_under_normal_inputs(tmp_path):
     study = make_study(
         targets={"teacher": targets.Teacher((3, 2, 1)), "constant": targets.Constant(0.7)},
