@@ -58,7 +58,7 @@ def cube_target(target: Target, box: Array) -> Terms | str:
 
 
 @dataclass(frozen=True)
-class _OnCube:
+class OnCube:
     """-f in the coordinates of the cube [-1, 1]^3, exactly.
 
     Attributes
@@ -68,6 +68,7 @@ class _OnCube:
     curved : the terms of degree >= 2 of each output
     teacher : rows w, b of the neurons that cross the cube, 4 lists
     outgoing : shape (K, M), their outgoing weights
+    degree : of the polynomials
     """
 
     frame: list[list[Fraction]]
@@ -75,21 +76,21 @@ class _OnCube:
     curved: list[Polynomial]
     teacher: list[list[Fraction]]
     outgoing: Array
+    degree: int
 
     @classmethod
-    def of(cls, box: Array, terms: Terms) -> _OnCube:
-        """Return that of a target on a box."""
+    def of(cls, box: Array, terms: Terms) -> OnCube:
+        """Return that of a target on a box, shape (3, 2)."""
         middles, halves = box_frame(box)
         negative = [{p: -c for p, c in moved(q, middles, halves).items()} for q in terms.polynomials]
         curved = [{p: c for p, c in q.items() if sum(p) >= 2 and c} for q in negative]
         affine = [[q.get(p, Fraction(0)) for p in _LINEAR] for q in negative]
         outgoing, teacher = crossing_neurons(terms, exact_rows(terms, middles, halves), affine)
-        return cls([middles, halves], affine, curved, teacher, outgoing)
+        return cls([middles, halves], affine, curved, teacher, outgoing, terms.degree)
 
 
-def cube_data(box: Array, terms: Terms) -> CubeData:
-    """Return the data of a target on a box, shape (3, 2), for the gradient."""
-    found = _OnCube.of(box, terms)
+def cube_data(found: OnCube) -> CubeData:
+    """Return the data of a target on a box for the gradient."""
     divided = [_divided(q, more) for q in found.curved for more in (3, 4)]
     frame = split(found.frame)
     return CubeData(
@@ -99,21 +100,20 @@ def cube_data(box: Array, terms: Terms) -> CubeData:
         found.outgoing,
         np.array([[float(q.get(p, 0)) for p in _SPATIAL] for q in divided]),
         np.array([[_on_face(q, face) for q in divided] for face in range(6)]),
-        _triangle(terms.degree),
-        terms.degree,
+        _triangle(found.degree),
+        found.degree,
     )
 
 
-def cube_values(box: Array, terms: Terms) -> CubeValues:
-    """Return what the risk needs besides."""
-    found = _OnCube.of(box, terms)
+def cube_values(found: OnCube) -> CubeValues:
+    """Return the data of a target on a box that the risk needs besides."""
     curved = found.curved
     return CubeValues(
         split(found.frame),
         split(found.affine),
         split(found.teacher).reshape(4, -1, 2),
         split([[q.get(p, Fraction(0)) for p in _SPATIAL] for q in curved]),
-        np.ascontiguousarray(np.moveaxis(split(_tetrahedron(1 if terms.degree <= 1 else 2)), 2, 1)),
+        np.ascontiguousarray(np.moveaxis(split(_tetrahedron(1 if found.degree <= 1 else 2)), 2, 1)),
         split([[integral(times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
         split([[integral(times(q, q)) for q in curved]])[0],
     )

@@ -13,7 +13,7 @@ from scipy.special import roots_legendre
 
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
-from gfcompare.evaluators.cube_data import cube_data, cube_target, cube_values
+from gfcompare.evaluators.cube_data import OnCube, cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.quadrature import SlicesRule
 from gfcompare.initializations import He
@@ -116,8 +116,8 @@ class CubeSlices(Evaluator):
     @cached_property
     def _for_risks(self) -> list[tuple[CubeData, CubeValues]]:
         """What the risk needs, which the search for a rule does not."""
-        cube = self._search.cube
-        return [(cube_data(cube, terms), cube_values(cube, terms)) for terms in self._slices]
+        on_cubes = [OnCube.of(self._search.cube, terms) for terms in self._slices]
+        return [(cube_data(each), cube_values(each)) for each in on_cubes]
 
     @property
     def cost(self) -> float:
@@ -222,7 +222,7 @@ class NodesSearch:
         weights = np.array([np.prod(0.5 * w[list(place)]) for place in places])
         slices = [restricted(self._terms, self._order, y) for y in points]
         rule = SlicesRule(nodes, tuple(int(c) + 1 for c in self._order[:3]), float("nan"))
-        data = stacked([cube_data(self.cube, terms) for terms in slices], weights, points, self._order)
+        data = stacked([cube_data(OnCube.of(self.cube, s)) for s in slices], weights, points, self._order)
         return CubeSlices(self._network, self._sampler, slices, data, rule, self)
 
     def _with_error(self, found: CubeSlices, error: float) -> CubeSlices:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
-from gfcompare.evaluators.cube_data import cube_data, cube_target, cube_values
+from gfcompare.evaluators.cube_data import OnCube, cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk
 from gfcompare.kernels.cube import CubeData
@@ -61,8 +61,8 @@ class ShallowCube(Evaluator):
             return Applicability.no(found)
 
         def build() -> ShallowCube:
-            data, values = cube_data(measure.box, found), cube_values(measure.box, found)
-            return ShallowCube(parts.network, parts.draw, data, values)
+            on_cube = OnCube.of(measure.box, found)
+            return ShallowCube(parts.network, parts.draw, cube_data(on_cube), cube_values(on_cube))
 
         return Applicability.yes(
             "three inputs, uniform on a box, one hidden layer", "exact to rounding", build

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.lazy import legends, np, page_layout, pd, small_multiples, sns, theme
+from gfcompare.figures.critical_risks import FLOOR, MARKS, area, legend_of, page, scatter
+from gfcompare.figures.lazy import pd, small_multiples, sns, theme
 from gfcompare.figures.options import Shown, Size, lists_options
 from gfcompare.figures.selection import Selection, draw
 
@@ -20,17 +21,13 @@ if TYPE_CHECKING:
     from gfcompare.certificates import Landscape as Enumerated
     from gfcompare.figures.data import View
     from gfcompare.figures.legends import Legend
-    from gfcompare.figures.page_layout import Frame, PageLayout
+    from gfcompare.figures.page_layout import PageLayout
     from gfcompare.figures.theme import LineStyle
 
-# Risks below this are drawn here, and the label of the axis says so.
-_FLOOR = 1e-32
-# Marks of minima, saddles and degenerate points, and the lines of their levels.
-_MARKS = {"minimum": "o", "saddle": "D", "degenerate": "s"}
+# Lines of the levels of minima, saddles and degenerate points.
 _LINES = {"minimum": "-", "saddle": ":", "degenerate": "--"}
-# Areas of the marks of one seed and of all seeds, in square points.
-_SMALLEST, _LARGEST = 12.0, 150.0
 _FIRST_ROW = "all critical points"
+_NEAR = "seeds that are near, without a proof"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +81,7 @@ def layout(view: View, tree: xr.DataTree, size: Size = None) -> PageLayout:
     if frame is None or not names:
         raise NothingToDraw("no problem has certificates and a landscape")
     levels = {name: table(found[name], frame[frame["problem"] == name]) for name in names}
-    styles = theme.line_styles(view.all_methods)
-    rows, columns = small_multiples.shape(len(levels), size)
-    height = small_multiples.height_of_rows([_FIRST_ROW, *view.methods], 0.42, rows)
-    small = any((level["risk"] <= _FLOOR).any() for level in levels.values())
-
-    def draw_panels(panels_frame: Frame) -> None:
-        panels = small_multiples.used(panels_frame.axes, len(levels))
-        for ax, (name, level) in zip(panels, levels.items(), strict=True):
-            _draw_panel(ax, level, view.groups[name].sizes["seed"], view.methods, styles)
-            ax.set_title(theme.wrapped(name, panels_frame.title_width(0.78)))
-        attrs = next(iter(view.groups.values()))["risk"].attrs
-        note = f"below {theme.power(round(np.log10(_FLOOR)))} drawn there" if small else ""
-        panels_frame.label(x=theme.label("risk of the critical point", str(attrs.get("units", "")), note))
-
-    section = page_layout.Section(rows, columns, height, draw_panels, columns == 1, {"sharey": True})
-    return page_layout.PageLayout([section], _legend(levels))
+    return page(view, levels, ([_FIRST_ROW, *view.methods], 0.42), size, _draw_panel, _legend(levels))
 
 
 def table(found: Enumerated, frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +95,7 @@ def table(found: Enumerated, frame: pd.DataFrame) -> pd.DataFrame:
     counts = certificates.visits(found, frame)
     rows = []
     for k, point in enumerate(found.points):
-        risk = max(float(f"{point.risk_high:.10g}"), _FLOOR)
+        risk = max(float(f"{point.risk_high:.10g}"), FLOOR)
         kind = point.kind.split(" ")[0]
         rows.append((risk, kind, "", 1, 0))
         mine: Any = counts[counts["point"] == k].itertuples(index=False)
@@ -138,18 +120,8 @@ def _draw_panel(
                 continue
             x, y = places[item.risk, item.kind], row + (0.0 if filled else 0.3)
             share = count / seeds if item.method else 0.0
-            ax.scatter(
-                [x],
-                [y],
-                s=_SMALLEST + (_LARGEST - _SMALLEST) * share,
-                marker=_MARKS[item.kind],
-                facecolor=colour if filled else "none",
-                edgecolor=colour,
-                alpha=0.6 if filled else 1.0,
-                linewidth=0.8,
-                zorder=3,
-            )
-            reach = 0.5 * math.sqrt(_SMALLEST + (_LARGEST - _SMALLEST) * share)
+            scatter(ax, [x], [y], share, item.kind, colour, filled)
+            reach = 0.5 * math.sqrt(area(share))
             ax.annotate(
                 str(count), (x, y), (reach + 1.0, 0.0), textcoords="offset points", va="center", fontsize=6
             )
@@ -175,19 +147,6 @@ def _labels(risks: Sequence[float]) -> list[str]:
 
 def _legend(levels: Mapping[str, pd.DataFrame]) -> Legend:
     """Return the legend of the marks; the numbers beside them are those of points, or of seeds."""
-    from matplotlib.lines import Line2D
-
-    legend = legends.Legend()
     every = pd.concat(list(levels.values()))
-
-    def add(marker: str, label: str, colour: str) -> None:
-        handle = Line2D([], [], color=theme.GREY, linestyle="", marker=marker, markersize=5)
-        handle.set_markerfacecolor(colour)
-        legend.add(handle, label)
-
-    for kind, marker in _MARKS.items():
-        if (every["kind"] == kind).any():
-            add(marker, kind, theme.GREY)
-    if every["near"].any():
-        add("o", "seeds that are near, without a proof", "none")
-    return legend
+    entries = [(marker, kind, True) for kind, marker in MARKS.items() if (every["kind"] == kind).any()]
+    return legend_of([*entries, *([("o", _NEAR, False)] if every["near"].any() else [])])

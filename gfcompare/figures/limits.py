@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from gfcompare.figures.base import NothingToDraw
-from gfcompare.figures.lazy import legends, log_axes, np, page_layout, pd, small_multiples, sns, theme
+from gfcompare.figures.critical_risks import FLOOR, MARKS, legend_of, page, scatter
+from gfcompare.figures.lazy import log_axes, np, pd, small_multiples, sns
 from gfcompare.figures.options import Shown, Size, lists_options
 from gfcompare.figures.selection import Selection, draw
 
@@ -18,15 +19,8 @@ if TYPE_CHECKING:
 
     from gfcompare.figures.data import View
     from gfcompare.figures.legends import Legend
-    from gfcompare.figures.page_layout import Frame, PageLayout
+    from gfcompare.figures.page_layout import PageLayout
     from gfcompare.figures.theme import LineStyle
-
-# Risks below this are drawn here, and the label of the axis says so.
-_FLOOR = 1e-32
-#: Marks of minima, saddles and degenerate points.
-MARKS = {"minimum": "o", "saddle": "D", "degenerate": "s"}
-# Areas of the marks of one seed and of all seeds, in square points.
-_SMALLEST, _LARGEST = 12.0, 150.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,23 +59,7 @@ def layout(view: View, size: Size = None) -> PageLayout:
     tables = {name: table(group) for name, group in view.groups.items()}
     if not any(len(found) for found in tables.values()):
         raise NothingToDraw("no critical point was found near a state")
-    styles = theme.line_styles(view.all_methods)
-    rows, columns = small_multiples.shape(len(tables), size)
-    height = small_multiples.height_of_rows(view.methods, 0.3, rows)
-    small = any((found["risk"] <= _FLOOR).any() for found in tables.values())
-
-    def draw(frame: Frame) -> None:
-        panels = small_multiples.used(frame.axes, len(tables))
-        for ax, (name, found) in zip(panels, tables.items(), strict=True):
-            _draw_panel(ax, found, view.groups[name].sizes["seed"], view.methods, styles)
-            ax.set_title(theme.wrapped(name, frame.title_width(0.78)))
-        attrs = next(iter(view.groups.values()))["risk"].attrs
-        note = f"below {theme.power(round(np.log10(_FLOOR)))} drawn there" if small else ""
-        frame.label(x=theme.label("risk of the critical point", str(attrs.get("units", "")), note))
-
-    return page_layout.PageLayout(
-        [page_layout.Section(rows, columns, height, draw, columns == 1, {"sharey": True})], _legend(tables)
-    )
+    return page(view, tables, (view.methods, 0.3), size, _draw_panel, _legend(tables))
 
 
 def table(group: xr.Dataset) -> pd.DataFrame:
@@ -103,7 +81,7 @@ def table(group: xr.Dataset) -> pd.DataFrame:
         for k, method in enumerate(last["integrator"].values):
             if there[k].any():
                 counted = int((there & proven)[k].sum()), int((there & ~proven)[k].sum())
-                rows.append((int(point), max(float(risk[there].min()), _FLOOR), kind, str(method), *counted))
+                rows.append((int(point), max(float(risk[there].min()), FLOOR), kind, str(method), *counted))
     return pd.DataFrame(rows, columns=["point", "risk", "kind", "method", "proven", "near"])
 
 
@@ -115,21 +93,12 @@ def _draw_panel(
         ax.axvline(risk, color="0.85", linewidth=0.5, zorder=0.5)
     for row, method in enumerate(methods):
         part, style = found[found["method"] == method], styles[method]
-        for kind, marker in MARKS.items():
+        for kind in MARKS:
             mine = part[part["kind"] == kind]
             for column, filled in (("proven", True), ("near", False)):
                 shown = mine[mine[column] > 0]
-                ax.scatter(
-                    shown["risk"],
-                    np.full(len(shown), row + (0.0 if filled else 0.22)),
-                    s=_SMALLEST + (_LARGEST - _SMALLEST) * shown[column] / seeds,
-                    marker=marker,
-                    facecolor=style.colour if filled else "none",
-                    edgecolor=style.colour,
-                    alpha=0.6 if filled else 1.0,
-                    linewidth=0.8,
-                    zorder=3,
-                )
+                y = np.full(len(shown), row + (0.0 if filled else 0.22))
+                scatter(ax, shown["risk"], y, shown[column] / seeds, kind, style.colour, filled)
     ax.set(xlabel="", ylabel="", yticks=range(len(methods)))
     ax.set_yticklabels(small_multiples.row_labels(methods))
     ax.set_ylim(len(methods) - 0.5, -0.5)
@@ -140,21 +109,12 @@ def _draw_panel(
 
 def _legend(tables: Mapping[str, pd.DataFrame]) -> Legend:
     """Return the legend of the marks; their areas are the numbers of seeds."""
-    from matplotlib.lines import Line2D
-
-    legend = legends.Legend()
     every = pd.concat(list(tables.values()))
-
-    def add(marker: str, label: str, filled: bool) -> None:
-        colour = theme.GREY if filled else "none"
-        handle = Line2D([], [], color=theme.GREY, linestyle="", marker=marker, markersize=5)
-        handle.set_markerfacecolor(colour)
-        legend.add(handle, label)
-
+    entries = []
     for kind, marker in MARKS.items():
         mine = every[every["kind"] == kind]
         if mine["proven"].any():
-            add(marker, f"{kind}: seeds proved to go there, by area", True)
+            entries.append((marker, f"{kind}: seeds proved to go there, by area", True))
         if mine["near"].any():
-            add(marker, f"{kind}: near it, without a proof", False)
-    return legend
+            entries.append((marker, f"{kind}: near it, without a proof", False))
+    return legend_of(entries)
