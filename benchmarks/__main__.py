@@ -48,24 +48,27 @@ def _error(value: float | None) -> str:
     return "" if value is None else "exact" if value == 0 else f"{value:.1e}"
 
 
+#: Parts that are campaigns of their own, and have options.
+ALONE = {
+    "truth": truth.main,
+    "tails": tails.main,
+    "certificates": certificates.main,
+    "cube": cube.main,
+    "cells": cells.main,
+}
+
+
 def main() -> None:
-    alone_parts = (
-        ("truth", truth.main),
-        ("tails", tails.main),
-        ("certificates", certificates.main),
-        ("cube", cube.main),
-        ("cells", cells.main),
-    )
-    for name, alone in alone_parts:
-        if sys.argv[1:2] == [name]:
-            alone(sys.argv[2:])
-            return
+    if alone := ALONE.get(next(iter(sys.argv[1:]), "")):
+        alone(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(ALL)}; by default all of them")
     parts = parser.parse_args().parts or list(ALL)
     unknown = [part for part in parts if part not in ALL]
     if unknown:
-        parser.error(f"unknown part {unknown[0]!r}; allowed: {', '.join(ALL)}")
+        allowed = f"{', '.join(ALL)}; or one of {', '.join(ALONE)} by itself"
+        parser.error(f"unknown part {unknown[0]!r}; allowed: {allowed}")
     # Ended from outside, it still ends the processes that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: list[Result] = []

@@ -286,6 +286,8 @@ def test_what_is_no_cluster_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text("1 / 0\n")
     for where, said in (
         ("somewhere", "--dask somewhere: expected the address of a scheduler such as tcp://10.0.0.1:8786"),
+        ("host:99x", "--dask host:99x: ValueError: invalid literal for int() with base 10: '99x'"),
+        ("bogus://h:1", "--dask bogus://h:1: ValueError: unknown address scheme 'bogus'"),
         ("missing.py", "--dask: no file 'missing.py'"),
         ("none.py", "--dask none.py: the file makes no variable 'cluster' or 'client'"),
         ("wrong.py", "--dask wrong.py: ZeroDivisionError: division by zero"),

@@ -245,7 +245,9 @@ def _client(where: str, jobs: int | None, owned: list[Any], distributed: Any) ->
         owned.append(cluster)
         if isinstance(cluster, distributed.Client):
             return cluster
-    elif "://" in where or ":" in where:
+    elif ":" in where:
+        # Before there is a client: one that no address is for waits for 20 s, and ends with a traceback.
+        distributed.comm.get_address_host_port(where)
         cluster = where
     else:
         raise InputError(
