@@ -29,7 +29,7 @@ import platformdirs
 from numba.core import caching
 from numba.core.serialize import dumps
 
-from gfcompare.kernels import deferred
+from gfcompare.kernels import compile_locks, deferred
 
 # Every change of a kernel's source makes a new folder, of some megabytes. One that a process has used is
 # younger than this.
@@ -241,10 +241,22 @@ class KernelCache(caching.FunctionCache):
         self._impl = _Form(function, folder)
         self._cache_path = str(folder)
         self._cache_file = _Files(folder, self._impl.filename_base)
+        self._lock_file = folder / f"{self._impl.filename_base}.lock"
         self.enable()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the code of a signature, or None: then it is compiled."""
+        """Return the code of a signature, or None: then it is compiled.
+
+        Of processes that need the same kernel at once, one compiles it and the others wait for its code.
+        """
+        kept = self._load(sig, target_context)
+        if kept is None and self._enabled and compile_locks.take(self._py_func, self._lock_file):
+            kept = self._load(sig, target_context)
+            if kept is not None:
+                compile_locks.release(self._py_func)
+        return kept
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except (OSError, EOFError, ValueError, TypeError, AttributeError, ImportError, pickle.PickleError):
@@ -256,6 +268,8 @@ class KernelCache(caching.FunctionCache):
             super().save_overload(sig, data)
         except OSError:
             self.disable()
+        finally:
+            compile_locks.release(self._py_func)
 
 
 def keep(kernel: Any) -> None:

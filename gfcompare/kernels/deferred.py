@@ -15,6 +15,8 @@ import llvmlite.binding
 from numba.core import compiler
 from numba.core.codegen import JITCodeLibrary
 
+from gfcompare.kernels import compile_locks
+
 #: How the cache marks code that is kept for linking alone.
 _KIND = "for linking"
 
@@ -29,6 +31,16 @@ class LinkedLibrary(JITCodeLibrary):
     def codegen(self) -> Any:
         """The code generator, without addresses of environments: those are set where the code is linked."""
         return _WithoutEnvironments(self._codegen)
+
+    def _get_module_for_linking(self) -> Any:
+        # Numba's is a copy: of code that is linked alone there is no other use.
+        self._ensure_finalized()
+        if self._shared_module is None:
+            for function in self._final_module.functions:
+                if not function.is_declaration and function.linkage == llvmlite.binding.Linkage.external:
+                    function.linkage = "linkonce_odr"
+            self._shared_module = self._final_module
+        return self._shared_module
 
     def _optimize_final_module(self) -> None:
         if not any(isinstance(library, LinkedLibrary) for library in self._linking_libraries):
@@ -68,9 +80,14 @@ class Flags(compiler.Flags):
     """
 
     def __eq__(self, other: object) -> bool:
-        if self is other or (isinstance(other, compiler.Flags) and self._values == other._values):
-            return True
-        return bool(super().__eq__(other))
+        if not isinstance(other, compiler.Flags):
+            return NotImplemented
+        mine, others = self._values, other._values
+        # An option that is not set has its default.
+        return bool(
+            mine == others
+            or all(getattr(self, name) == getattr(other, name) for name in mine.keys() | others.keys())
+        )
 
     def __hash__(self) -> int:
         return _HASH
@@ -90,8 +107,12 @@ class KernelCompiler(compiler.Compiler):
     def compile_extra(self, func: Any) -> Any:
         """Compile a function."""
         self.state.flags = Flags(self.state.flags)
-        with _garbage_kept():
-            return super().compile_extra(func)
+        try:
+            with _garbage_kept():
+                return super().compile_extra(func)
+        except BaseException:  # of one that was compiled the cache does it, when the code is kept
+            compile_locks.release(func)
+            raise
 
     def define_pipelines(self) -> Any:
         """Return the passes."""
@@ -110,6 +131,11 @@ def _garbage_kept() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # All that was made becomes old at once: as young objects they would be searched as soon as
+            # collections are allowed again, a twentieth of the time.
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 

@@ -15,14 +15,15 @@ import numba
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core import compiler
 from numba.core.codegen import JITCodeLibrary
 from oracles import QUICK
 
 import gfcompare
-from gfcompare.kernels import cache, sorting
+from gfcompare.kernels import cache, compile_locks, sorting
 from gfcompare.kernels.cache import KernelCache
 from gfcompare.kernels.compiled import INTERNAL
-from gfcompare.kernels.deferred import KernelCompiler, LinkedLibrary
+from gfcompare.kernels.deferred import Flags, KernelCompiler, LinkedLibrary
 
 # Kernels that a test compiles anew.
 triple_kernel: Any = None
@@ -132,6 +133,60 @@ def test_two_processes_that_compile_at_once_do_not_mix_their_code(tmp_path: Path
     last = cache._Files(tmp_path, "f")
     assert [last.load(key) for key in "abc"] == [None, None, "code of c"]
     assert cache._Files(tmp_path, "other").load("a") is None
+
+
+@pytest.mark.skipif(compile_locks.fcntl is None, reason="locks of POSIX systems")
+def test_the_code_of_a_process_that_compiles_the_same_kernel_is_waited_for(
+    tmp_path: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = kept(tmp_path)
+    with kernel._cache._lock_file.open("a") as other:
+        compile_locks.fcntl.flock(other, compile_locks.fcntl.LOCK_EX)
+
+        def finish(seconds: float) -> None:
+            shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+            compile_locks.fcntl.flock(other, compile_locks.fcntl.LOCK_UN)
+
+        monkeypatch.setattr(compile_locks.time, "sleep", finish)
+        assert (kernel(2), hits(kernel)) == (6, 1)
+    assert compile_locks._taken == {}
+
+
+@pytest.mark.skipif(compile_locks.fcntl is None, reason="locks of POSIX systems")
+def test_a_kernel_is_compiled_though_another_process_never_ends_compiling_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_locks, "_PATIENCE", 0.1)
+    kernel = kept(tmp_path)
+    with kernel._cache._lock_file.open("a") as other:
+        compile_locks.fcntl.flock(other, compile_locks.fcntl.LOCK_EX)
+        assert kernel(2) == 6
+    assert compile_locks._taken == {}
+    again = kept(tmp_path)
+    assert (again(2), hits(again)) == (6, 1)
+
+
+def no_kernel(x):
+    return x.attribute_that_numbers_lack
+
+
+def test_a_kernel_that_does_not_compile_is_not_locked_any_more(tmp_path: Path) -> None:
+    kernel = numba.njit(pipeline_class=KernelCompiler)(no_kernel)
+    kernel._cache = KernelCache(no_kernel, tmp_path)
+    with pytest.raises(numba.TypingError, match="attribute_that_numbers_lack"):
+        kernel(2)
+    assert compile_locks._taken == {}
+
+
+def test_options_are_compared_by_their_values() -> None:
+    flags = Flags()
+    assert flags == compiler.Flags()
+    assert hash(flags) == hash(compiler.Flags())
+    flags.forceinline = False  # the default
+    assert flags == Flags()
+    flags.forceinline = True
+    assert flags != Flags()
+    assert flags != "forceinline"
 
 
 def where(tmp_path: Path, **environment: str) -> str:
