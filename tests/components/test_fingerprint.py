@@ -81,7 +81,8 @@ def test_every_module_that_can_change_a_number_is_hashed(tmp_path: Path) -> None
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = fingerprint.fingerprint_of(copy)
     assert before == fingerprint.fingerprint_of(PACKAGE)  # wherever the folder is
-    for name in sorted(reached):
+    assert reached <= {path.relative_to(copy) for path in fingerprint.counted_files(copy)}
+    for name in sorted(named):
         text = (copy / name).read_text()
         (copy / name).write_text(text + "\n# edited\n")
         assert fingerprint.fingerprint_of(copy) != before, name
@@ -119,6 +120,16 @@ def test_editing_a_figure_keeps_the_cells(tmp_path: Path) -> None:
 KEY = "import gfcompare as gfc; print(gfc.Study.from_toml('s.toml').cells()[0].key)"
 
 
+def test_the_fingerprint_is_a_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tmp_path / "s.toml"
+    study.write_text(TINY)
+    before = gfc.Study.from_toml(study).cells()[0].key
+    assert gfc.Study.from_toml(study).cells()[0].key == before
+    monkeypatch.setattr("gfcompare.study.cells.fingerprint", lambda: "of edited files")
+    assert gfc.Study.from_toml(study).cells()[0].key != before
+
+
+@pytest.mark.thorough
 def test_the_key_changes_with_the_package(tmp_path: Path) -> None:
     """From end to end: a copy of the package that runs in a process of its own."""
     shutil.copytree(PACKAGE, tmp_path / "gfcompare", ignore=shutil.ignore_patterns("__pycache__"))
@@ -237,7 +248,7 @@ class Keys:
         return self.of("script.py")
 
 
-@pytest.mark.sampled("script")
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["plugin", "script"])
 def test_a_file_that_a_method_imports_changes_its_key(tmp_path: Path, kind: str) -> None:
     before = getattr(Keys(project(tmp_path / "one")), kind)()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from support import assert_same_bits, examples
 
 import gfcompare as gfc
 from gfcompare import measures, targets
+from gfcompare.kernels.deferred import KernelCompiler
+from gfcompare.kernels.velocity import velocity, velocity_memory
 
 UNIT = ((0.0, 1.0), (0.0, 1.0))
 BOXES = {
@@ -528,7 +531,31 @@ def test_descent_stops_at_the_bound() -> None:
     assert taken[0] < 200
 
 
-@pytest.mark.sampled("normalized-gf")
+@numba.njit(pipeline_class=KernelCompiler, error_model="numpy")
+def write_velocity(data, widths, y, result, memory, normalize):
+    velocity(data, widths, y, result, memory, normalize)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_velocity_of_the_flows(normalize: bool) -> None:
+    """Of what is compiled for each kind of data; the rest of a flow is the same code for all."""
+    problem = plane(polynomial(3), 5)
+    network, data = problem.network, problem._evaluator.flow_data()
+    y = random_theta(np.random.default_rng(6), 5)
+    found, theta = np.empty_like(y), y
+    memory = velocity_memory(data, np.array(network.widths), y.size)
+    write_velocity(data, np.array(network.widths), y, found, memory, normalize)
+    if normalize:
+        theta = network.normalize(y)
+        theta[15:] = y[15:]  # rows alone have norm 1, columns are not multiplied
+        expected = -network.project(theta, problem.gradient(theta))
+        expected[:15] *= np.concatenate([np.repeat(network.row_norms(y)[0], 2), network.row_norms(y)[0]])
+    else:
+        expected = -problem.gradient(theta)
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_agree_with_another_solver(name: str) -> None:
     problem = plane(polynomial(3), 5)

@@ -215,7 +215,7 @@ def hostile(rng: random.Random, folder: Path) -> forging.Groups:
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.thorough)])
 def test_texts_of_a_result_do_nothing_to_who_reads_it(
     tmp_path: Path, once: Callable[..., Path], count: int
 ) -> None:
