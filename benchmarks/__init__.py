@@ -1,1 +1,1 @@
-"""How fast gfcompare is, as numbers beside peers measured in the same run: python -m benchmarks."""
+"""Speed of gfcompare beside that of peers measured in the same run: python -m benchmarks."""

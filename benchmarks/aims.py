@@ -1,4 +1,4 @@
-"""What gfcompare wants to be against its peers, and whether it is."""
+"""Aims of gfcompare against its peers, and which of them are met."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Aim:
 
     @property
     def met(self) -> bool:
-        """Whether the aim is met."""
+        """True if the aim is met."""
         return self.found >= self.asked
 
     def text(self) -> str:
@@ -39,7 +39,7 @@ class Aim:
 
 
 def _line(row: Record) -> bool:
-    """Whether the network has one input and one hidden layer."""
+    """Return whether the network has one input and one hidden layer."""
     return row["widths"][0] == 1 and len(row["widths"]) == 3
 
 

@@ -1,4 +1,4 @@
-"""What is measured: each function returns the rows of one part of the table."""
+"""Cases that are measured: each function returns the rows of one part of the table."""
 
 from __future__ import annotations
 

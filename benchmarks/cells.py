@@ -1,4 +1,4 @@
-"""What a cell costs besides its trajectories: python -m benchmarks cells [--seeds N ...] [--figure].
+"""Cost of a cell besides its trajectories: python -m benchmarks cells [--seeds N ...] [--figure].
 
 Cells of a millisecond (1-2-1, ten steps of descent; 10 targets, 16 step sizes, blocks of 16 seeds) are run in
 one process, in two workers and on a local cluster of two, each in a program of its own. Overhead is the

@@ -1,4 +1,4 @@
-"""How many end states of flows are proved, and what it costs: python -m benchmarks certificates [--seeds N].
+"""Numbers of proved end states of flows, and their cost: python -m benchmarks certificates [--seeds N].
 
 He initialisation, both flows at relative tolerance 1e-8, 1-H-1 with H = 1, 2, 4, 8, 16, 32, the uniform
 measure on [0, 1], until t = 10^8; seconds of processor time, one state at a time.

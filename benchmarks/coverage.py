@@ -1,4 +1,4 @@
-"""How often the interval of a median time contains it: python -m benchmarks.coverage [samples].
+"""Coverage of the interval of a median time: python -m benchmarks.coverage [samples].
 
 The coverage does not depend on the law of the times, but on when trajectories are stopped: both can be
 stretched by any increasing function.

@@ -65,7 +65,7 @@ SHORTAGES = ("limit on files", "read-only folder", "64 file descriptors", "2 GB 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a command leaves that nothing disturbs.
+    """Files of a command that nothing disturbs.
 
     Attributes
     ----------

@@ -42,12 +42,12 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the peer's time is ours."""
+        """Ratio of the peer's time to ours."""
         return None if self.peer_seconds is None else self.peer_seconds / self.seconds
 
     @property
     def ratio_at_least(self) -> float | None:
-        """How many times ours the peer took before it was stopped."""
+        """Ratio of the time after which the peer was stopped to ours."""
         return None if self.peer_at_least is None else self.peer_at_least / self.seconds
 
 

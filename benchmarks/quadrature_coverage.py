@@ -1,4 +1,4 @@
-"""How often the error of the gradient on a box lies below `Problem.quadrature_error`.
+"""Share of gradients on a box whose error lies below `Problem.quadrature_error`.
 
 python -m benchmarks.quadrature_coverage prints the table of docs/study-file.md, in about ten minutes. Along
 trajectories of the standard flow from random networks, the gradient is compared with one by many more nodes

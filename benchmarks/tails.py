@@ -1,4 +1,4 @@
-"""How the times of single flows are distributed: python -m benchmarks tails.
+"""Distribution of the times of single flows: python -m benchmarks tails.
 
 One network a call, on one core, both flows at rtol 1e-6, networks of He's and of normal weights: the median,
 mean, 95 %, 99 % and largest time over the seeds. LSODA with gfcompare's gradient and exact Hessian is timed

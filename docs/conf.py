@@ -1,4 +1,4 @@
-"""How Sphinx builds this folder: ``sphinx-build -W --keep-going -b html docs docs/_build``.
+"""Configuration of Sphinx for this folder: ``sphinx-build -W --keep-going -b html docs docs/_build``.
 
 Nothing is fetched while it builds, and the pages load nothing from elsewhere. Cells of the tutorial and the
 scripts in ``examples`` are executed here; snippets of the other pages in ``tests/project/test_manual.py``.

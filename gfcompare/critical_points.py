@@ -241,7 +241,7 @@ class _Line:
 
     @property
     def midpoint(self) -> float:
-        """Where the input in new units is 0."""
+        """Input that is 0 in new units."""
         return 0.5 * self.lower + 0.5 * self.upper
 
     @property
@@ -433,7 +433,7 @@ def _zigzag_deviation(state: _State, neurons: tuple[Activity, ...], n: int, clos
 
 
 def _stable(state: _State, neurons: tuple[Activity, ...]) -> bool:
-    """Whether no neuron of a constant network can grow to lower the risk."""
+    """Return whether no neuron of a constant network can grow to lower the risk."""
     # One that touches the lower end has w < 0 and must pull away from the target there; so at the upper end.
     signs = np.sign(state.v) * np.sign(state.w) * np.sign(state.slope)
     return all(

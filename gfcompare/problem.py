@@ -127,7 +127,7 @@ class Problem:
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
-        """Which parameters move, shape (P,)."""
+        """Mask of the parameters that move, shape (P,)."""
         return ~self._network.members(self._frozen)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -163,7 +163,7 @@ class Problem:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """Which evaluator the problem has, how exact it is, and why not one that is tried before it."""
+        """Name and exactness of the problem's evaluator, and why not one that is tried before it."""
         return self._choice[1]
 
     @property
@@ -173,7 +173,7 @@ class Problem:
 
     @cached_property
     def smooth(self) -> bool:
-        """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
+        """True if the gradient is continuous along a flow: not for a measure on finitely many points."""
         return not isinstance(self._measure, PointMeasure)
 
     @cached_property
@@ -342,7 +342,7 @@ class Problem:
 
     @cached_property
     def has_test(self) -> bool:
-        """Whether the measure holds points out, on which `test_risk` is defined."""
+        """True if the measure holds points out, on which `test_risk` is defined."""
         return isinstance(self._measure, PointMeasure) and self._measure.test is not None
 
     @property
@@ -393,17 +393,17 @@ class Problem:
 
     @cached_property
     def has_compiled_flow(self) -> bool:
-        """Whether `advance_flow` integrates the flows of this problem: under a measure with a density."""
+        """True if `advance_flow` integrates the flows of this problem: under a measure with a density."""
         return self._evaluator.flow_data() is not None
 
     @cached_property
     def has_hessian(self) -> bool:
-        """Whether `hessian` is there: with one hidden layer and an evaluator that is exact, mostly."""
+        """True if `hessian` is there: with one hidden layer and an evaluator that is exact, mostly."""
         return self._evaluator.has_hessian
 
     @cached_property
     def has_dense_flow(self) -> bool:
-        """Whether `advance_flow` solves linear systems directly too, with the exact Hessian."""
+        """True if `advance_flow` solves linear systems directly too, with the exact Hessian."""
         return self._evaluator.has_dense_flow
 
     def advance_flow(

@@ -30,7 +30,7 @@ class GradientDescent(gfc.StepMethod[None]):
 
     @property
     def on_manifold(self) -> bool:
-        """Whether trajectories live on M."""
+        """True if trajectories live on M."""
         return self.normalize
 
     def step_block(

@@ -24,7 +24,7 @@ class NormalizedGradientFlow(gfc.FlowIntegrator):
 
     @property
     def on_manifold(self) -> bool:
-        """Whether trajectories live on M: always."""
+        """True if trajectories live on M: always."""
         return True
 
     def velocity(self, problem: gfc.CountedProblem, y: gfc.Array) -> gfc.Array:

@@ -39,12 +39,12 @@ class StochasticGradientDescent(gfc.StepMethod[NDArray[np.uint64]]):
 
     @property
     def stochastic(self) -> bool:
-        """Whether the method draws random numbers: always."""
+        """True if the method draws random numbers: always."""
         return True
 
     @property
     def on_manifold(self) -> bool:
-        """Whether trajectories live on M."""
+        """True if trajectories live on M."""
         return self.normalize
 
     def init(

@@ -1,4 +1,4 @@
-"""Which names of gfcompare are public: for files that are to use no others."""
+"""Public names of gfcompare: for files that are to use no others."""
 
 from __future__ import annotations
 

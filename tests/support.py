@@ -1,4 +1,4 @@
-"""What several tests share: small studies, plugin sources, and the command line, in a process or here."""
+"""Shared by several tests: small studies, plugin sources, and the command line, in a process or here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is printed of a problem, a study and a figure, without a notebook."""
+"""Printed forms of a problem, a study and a figure, without a notebook."""
 
 from __future__ import annotations
 

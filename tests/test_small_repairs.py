@@ -1,4 +1,4 @@
-"""What a call needs and what it is told: layers joined again, quadrature where there is none, progress."""
+"""Needs and messages of calls: layers joined again, quadrature where there is none, progress."""
 
 from __future__ import annotations
 

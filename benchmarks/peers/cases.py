@@ -1,4 +1,4 @@
-"""What the peers are measured on."""
+"""Cases on which peers are measured."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def flow(self) -> bool:
-        """Whether it is a flow; otherwise descent."""
+        """True if it is a flow; otherwise descent."""
         return self.end > 0
 
     @property
@@ -52,7 +52,7 @@ class Case:
         return f"{_NAMES[self.kind]}{end}, {'-'.join(map(str, self.widths))}"
 
     def contains(self, other: Case) -> bool:
-        """Whether the other case is part of this one (a shorter flow), or has fewer neurons or points."""
+        """Return whether the other case is a part of it (a shorter flow), or has fewer neurons or points."""
         same = (self.kind, self.dtype, self.widths[0], len(self.widths))
         if same != (other.kind, other.dtype, other.widths[0], len(other.widths)):
             return False
@@ -60,7 +60,7 @@ class Case:
 
     @property
     def unit(self) -> str:
-        """What a time is for."""
+        """Unit that a time is for."""
         return "trajectory" if self.flow else "step and trajectory"
 
 

@@ -80,7 +80,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Setting:
-    """How accurate gfcompare is asked to be; see `Task`."""
+    """Accuracy that gfcompare is asked for; see `Task`."""
 
     rtol: float = 1e-6
     nodes: int | None = None

@@ -49,7 +49,7 @@ class Method:
 
 @dataclass
 class Outcome:
-    """What came of it.
+    """Outcome of a process.
 
     Attributes
     ----------

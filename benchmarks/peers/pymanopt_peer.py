@@ -18,7 +18,7 @@ __all__ = ["descent", "gradient"]
 
 
 class ConstantStep:
-    """What pymanopt calls a line search: it takes the step that it is given."""
+    """Line search of pymanopt that takes the step that it is given."""
 
     def __init__(self, size: float) -> None:
         self.size = size

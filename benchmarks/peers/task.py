@@ -1,4 +1,4 @@
-"""What a method is to do, in NumPy arrays alone: the process of a peer loads nothing of gfcompare."""
+"""Task of a method, in NumPy arrays alone: the process of a peer loads nothing of gfcompare."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def normalized(self) -> bool:
-        """Whether hidden rows have norm 1."""
+        """True if hidden rows have norm 1."""
         return self.kind.startswith("normalized")
 
     @property

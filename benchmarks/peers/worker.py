@@ -19,7 +19,7 @@ from benchmarks.peers.task import Run, Task
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is to do.
+    """Order to a process.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ class Part:
 
 @dataclass
 class Search:
-    """What branch and bound finds.
+    """Result of branch and bound.
 
     Attributes
     ----------

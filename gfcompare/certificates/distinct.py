@@ -1,4 +1,4 @@
-"""Which critical points are the same: numbers for them, so that distinct limits can be counted."""
+"""Numbers of critical points, equal for the same point, so that distinct limits can be counted."""
 
 from __future__ import annotations
 

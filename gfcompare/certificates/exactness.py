@@ -1,4 +1,4 @@
-"""Where the network of a critical point is the target, exactly: for continuous piecewise linear targets.
+"""Pieces on which the network of a critical point is exactly the target, a continuous piecewise linear one.
 
 Balls never prove that r = N - f vanishes; this does. Let the affine part be free, so that r is orthogonal to
 1 and x on every piece between breakpoints of N. Where f does not bend inside such a piece, r is affine there,
@@ -28,7 +28,7 @@ _NEAR = arb(10) ** -20
 
 @dataclass(frozen=True)
 class Exactness:
-    """Where N = f.
+    """Set on which N = f.
 
     Attributes
     ----------

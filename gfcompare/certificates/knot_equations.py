@@ -30,7 +30,7 @@ from gfcompare.certificates.rational_functions import ONE, RING, Quotient, T, U,
 
 @dataclass(frozen=True)
 class Pattern:
-    """How the neurons of a critical network look.
+    """Arrangement of the neurons of a critical network.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class LandscapePoint:
 
     @property
     def kind(self) -> str:
-        """Whether it is a minimum or a saddle, or degenerate if that is not proved."""
+        """Kind of the point: a minimum or a saddle, or degenerate if that is not proved."""
         return kind_of(self.index) or "degenerate"
 
 
@@ -83,7 +83,7 @@ class Landscape:
 
     @property
     def complete(self) -> bool:
-        """Whether it is proved that there are no others."""
+        """True if it is proved that there are no others."""
         return not self.undecided
 
 

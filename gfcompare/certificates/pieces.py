@@ -131,7 +131,7 @@ class LinearTarget:
 
     @property
     def bends(self) -> dict[float, Fraction]:
-        """Where the slope changes, and by how much."""
+        """Points at which the slope changes, and the changes."""
         changes = (after[1] - before[1] for before, after in itertools.pairwise(self.rows))
         return {q: bend for q, bend in zip(self.knots[1:-1], changes, strict=True) if bend}
 
@@ -157,7 +157,7 @@ class LinearTarget:
 
 @dataclass(frozen=True)
 class MeanAtEnds:
-    """Where the target has its mean at an end, exactly.
+    """Ends at which the target has its mean, exactly.
 
     Parameters
     ----------

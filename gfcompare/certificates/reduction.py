@@ -154,7 +154,7 @@ class Hypothesis:
 
     @property
     def affine(self) -> bool:
-        """Whether the affine part of the network is free."""
+        """True if the affine part of the network is free."""
         return bool(self.having(Role.ACTIVE, Role.ACTIVATING)) or bool(self.mixed)
 
     @property

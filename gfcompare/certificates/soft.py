@@ -1,4 +1,4 @@
-"""What the second order does not decide: neurons that meet where r = 0, or go to an end where r = 0.
+"""Cases that the second order does not decide: neurons that meet where r = 0, or go to an end where r = 0.
 
 Where the target is continuous and piecewise linear and the density uniform, the next order decides. Let
 neurons with slopes s_j of one sign, sum S, lie at q_j = Q + d_j with sum s_j d_j = 0. Beside one neuron with
@@ -46,7 +46,7 @@ class Soft:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return len(self.clusters) + len(self.edges)
 
 

@@ -72,7 +72,7 @@ class SoftNeighbourhood:
 
     @property
     def guess(self) -> Hypothesis:
-        """What becomes of the neurons."""
+        """Supposed fate of the neurons."""
         return self.full.coordinates.guess
 
     def at(self, box: State) -> Merged:

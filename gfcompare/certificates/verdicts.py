@@ -113,12 +113,12 @@ class Certificate:
 
     @property
     def proven(self) -> bool:
-        """Whether the limit of the trajectory is proved."""
+        """True if the limit of the trajectory is proved."""
         return self.verdict is Verdict.LIMIT_PROVEN
 
     @property
     def kind(self) -> str:
-        """Whether the critical point is a minimum or a saddle of the reduced network, or empty."""
+        """Kind of the critical point of the reduced network, a minimum or a saddle; or empty."""
         return kind_of(self.index)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether an evaluator applies to a problem, and what is said of the one that was chosen."""
+"""Applicability of evaluators to problems, and the description of the chosen one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Applicability:
-    """Whether an evaluator applies to a problem, and why or why not.
+    """Applicability of an evaluator to a problem, with the reason.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Applicability:
 
     @property
     def applies(self) -> bool:
-        """Whether the evaluator can be built."""
+        """True if the evaluator can be built."""
         return self.build is not None
 
     @classmethod

@@ -231,5 +231,5 @@ class Evaluator(abc.ABC):
 
 
 def _within(thetas: Array, bound: float) -> NDArray[np.bool_]:
-    """Which rows are finite and within the bound."""
+    """Return a mask of the rows that are finite and within the bound."""
     return np.asarray(np.einsum("mp,mp->m", thetas, thetas) <= bound * bound)

@@ -115,7 +115,7 @@ class CubeSlices(Evaluator):
 
     @cached_property
     def _for_risks(self) -> list[tuple[CubeData, CubeValues]]:
-        """What the risk needs, which the search for a rule does not."""
+        """Data of the risk, which the search for a rule does not need."""
         on_cubes = [OnCube.of(self._search.cube, terms) for terms in self._slices]
         return [(cube_data(each), cube_values(each)) for each in on_cubes]
 

@@ -75,7 +75,7 @@ class FrozenParameters(Evaluator):
 
     @property
     def has_hessian(self) -> bool:  # type: ignore[override]
-        """Whether the evaluator has an exact Hessian."""
+        """True if the evaluator has an exact Hessian."""
         return self._known
 
     @classmethod

@@ -37,7 +37,7 @@ class Map:
 
     @property
     def present(self) -> bool:
-        """Whether there is anything to show."""
+        """True if there is anything to show."""
         return bool(np.isfinite(self.values).all())
 
 

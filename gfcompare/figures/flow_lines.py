@@ -21,7 +21,7 @@ _PART = 0.5 * math.pi
 
 @dataclass(frozen=True)
 class Zones:
-    """Where on the circle of (w, b) the neuron is on, for x in an interval.
+    """Arcs of the circle of (w, b) on which the neuron is active, for x in an interval.
 
     Attributes
     ----------

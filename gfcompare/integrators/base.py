@@ -104,7 +104,7 @@ class State(Generic[SolverState]):
 
     @property
     def running(self) -> Mask:
-        """Which trajectories have not ended, shape (M,)."""
+        """Mask of the trajectories that have not ended, shape (M,)."""
         return np.asarray(self.status == _RUNNING)
 
     def replace(self, **changes: Any) -> State[SolverState]:
@@ -150,12 +150,12 @@ class Integrator(Component, abc.ABC, Generic[SolverState]):
 
     @property
     def stochastic(self) -> bool:
-        """Whether the method draws random numbers: another seed then gives other numbers."""
+        """True if the method draws random numbers: another seed then gives other numbers."""
         return False
 
     @property
     def on_manifold(self) -> bool:
-        """Whether trajectories live on the submanifold M; the core then starts them there."""
+        """True if trajectories live on the submanifold M; the core then starts them there."""
         return False
 
     def start(

@@ -60,7 +60,7 @@ class CountedProblem:
 
     @property
     def counted(self) -> Mask:
-        """Which trajectories are counted for, shape (M,): those that have not ended."""
+        """Mask of the trajectories that are counted for, shape (M,): those that have not ended."""
         mask = np.zeros(len(self.gradients), dtype=bool)
         mask[self._rows] = True
         return mask
@@ -82,7 +82,7 @@ class CountedProblem:
 
     @cached_property
     def smooth(self) -> bool:
-        """Whether the gradient is continuous along a flow: not for a measure on finitely many points."""
+        """True if the gradient is continuous along a flow: not for a measure on finitely many points."""
         return self._problem.smooth
 
     @property
@@ -145,17 +145,17 @@ class CountedProblem:
 
     @cached_property
     def has_compiled_flow(self) -> bool:
-        """Whether the flows of this problem are integrated in compiled code."""
+        """True if the flows of this problem are integrated in compiled code."""
         return self._problem.has_compiled_flow
 
     @cached_property
     def has_hessian(self) -> bool:
-        """Whether `hessian` is there."""
+        """True if `hessian` is there."""
         return self._problem.has_hessian
 
     @property
     def has_dense_flow(self) -> bool:
-        """Whether `advance_flow` solves linear systems directly too, with the exact Hessian."""
+        """True if `advance_flow` solves linear systems directly too, with the exact Hessian."""
         return self._problem.has_dense_flow
 
     def advance_flow(

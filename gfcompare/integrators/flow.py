@@ -93,7 +93,7 @@ class FlowIntegrator(Integrator[Any], abc.ABC):
 
     @property
     def relative_to_neurons(self) -> bool:
-        """Whether the absolute tolerance is relative to the size of each neuron."""
+        """True if the absolute tolerance is relative to the size of each neuron."""
         return self.atol is None and self.compiled_as is not None
 
     def start(self, problem: CountedProblem, theta: Array, rngs: Sequence[np.random.Generator]) -> State:

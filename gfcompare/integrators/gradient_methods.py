@@ -45,12 +45,12 @@ class GradientMethod(StepMethod[tuple[Sequence[np.random.Generator], SolverState
 
     @property
     def stochastic(self) -> bool:
-        """Whether gradients are means over random points."""
+        """True if gradients are means over random points."""
         return self.batch_size > 0
 
     @property
     def on_manifold(self) -> bool:
-        """Whether trajectories live on M."""
+        """True if trajectories live on M."""
         return self.normalize
 
     @abc.abstractmethod

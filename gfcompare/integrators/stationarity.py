@@ -1,4 +1,4 @@
-"""Whether a trajectory is at a critical point, to rounding."""
+"""Stationarity of trajectories: at a critical point, to rounding."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Status(enum.IntEnum):
 
     @property
     def complete(self) -> bool:
-        """Whether the trajectory has values at every save time."""
+        """True if the trajectory has values at every save time."""
         return self in (Status.REACHED_END, Status.STATIONARY)
 
 

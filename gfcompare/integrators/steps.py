@@ -181,5 +181,5 @@ def check_step_method(cls: type[StepMethod]) -> None:
 
 
 def _inside(theta: Array) -> NDArray[np.bool_]:
-    """Which rows of theta are finite and within `DIVERGENCE_NORM`."""
+    """Return a mask of the rows of theta that are finite and within `DIVERGENCE_NORM`."""
     return np.asarray((theta * theta).sum(axis=-1) <= DIVERGENCE_NORM**2)

@@ -1,4 +1,4 @@
-"""Which seeds a page holds one by one: the typical one first, then the extremes, then between them."""
+"""Seeds that a page holds one by one: the typical one first, then the extremes, then between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a result is what the schema says: what readers rely on, and what `gfcompare validate` adds."""
+"""Validation of results against the schema: what readers rely on, and what `gfcompare validate` adds."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def chosen_targets(tree: xr.DataTree, targets: Targets | None) -> dict[str, tupl
 
 @dataclass(frozen=True)
 class Reached:
-    """When trajectories reached a target.
+    """Times at which trajectories reached a target.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Reached:
 
     @property
     def censored(self) -> NDArray[np.bool_]:
-        """Whether a trajectory was stopped before it got there."""
+        """True if a trajectory was stopped before it got there."""
         return ~self.reached & np.isfinite(self.times)
 
 

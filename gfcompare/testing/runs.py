@@ -167,7 +167,7 @@ class FaultyProblem(Problem):
 
     @property
     def has_compiled_flow(self) -> bool:
-        """Whether flows run in compiled code: not here."""
+        """True if flows run in compiled code: not here."""
         return False
 
     def gradient(self, theta: Any) -> Array:

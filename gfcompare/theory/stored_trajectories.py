@@ -79,14 +79,14 @@ class StoredTrajectory:
 
     @property
     def no_flow(self) -> str:
-        """Why the identities of a flow do not apply, if it follows none."""
+        """Reason why the identities of a flow do not apply, if the method follows none."""
         if self.method is None:
             return f"the method cannot be rebuilt: {self.no_method}"
         return "the method does not claim to follow a gradient flow"
 
     @property
     def no_replay(self) -> str:
-        """Why the flow is not re-integrated, if it is not; otherwise empty."""
+        """Reason why the flow is not re-integrated, if it is not; otherwise empty."""
         if self.flow is None:
             return self.no_flow
         if self.problem is None:

@@ -49,7 +49,7 @@ class MethodSweep:
 
     @property
     def on_manifold(self) -> bool:
-        """Whether the method lives on M."""
+        """True if the method lives on M."""
         return self.methods[0].on_manifold
 
 

@@ -37,7 +37,7 @@ BLUE, ORANGE, GREY = "#0173b2", "#de8f05", "0.55"
 
 @dataclass(frozen=True)
 class Ends:
-    """Where runs end.
+    """Ends of runs.
 
     Attributes
     ----------
@@ -57,12 +57,12 @@ class Ends:
 
     @property
     def runs(self) -> int:
-        """How many there are."""
+        """Number of runs."""
         return len(self.risks)
 
     @property
     def spurious(self) -> np.ndarray:
-        """Which runs are at rest at a positive risk."""
+        """Mask of the runs at rest at a positive risk."""
         return (self.risks > POSITIVE) & (self.gradients < REST)
 
     @property
@@ -73,7 +73,7 @@ class Ends:
 
     @property
     def types(self) -> tuple[int, int, int]:
-        """How many spurious ends are strict minima, saddles, and neither to rounding."""
+        """Numbers of spurious ends that are strict minima, saddles, and neither to rounding."""
         known = KNOWN * self.largest
         minima, saddles = int((self.smallest > known).sum()), int((self.smallest < -known).sum())
         return minima, saddles, len(self.smallest) - minima - saddles

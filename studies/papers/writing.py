@@ -1,4 +1,4 @@
-"""What the scripts for the papers share: where figures go, and a caption beside each."""
+"""Shared by the scripts for the papers: where figures go, and a caption beside each."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ def _states():
 
 
 def _metric_holds(near):
-    """Whether K >= C C^T, with K by differences of the coordinates in all parameters."""
+    """Return whether K >= C C^T, with K by differences of the coordinates in all parameters."""
     co, state = near.coordinates, near.state
     inverse = to_floats(metric.inverse_factor(state, co))
     C = np.linalg.inv(inverse)
@@ -362,7 +362,7 @@ def test_a_wrong_sign_in_the_metric_is_noticed(monkeypatch, flow):
 
 
 def _hessian_holds(near):
-    """Whether the Hessian in zeta at zeta* is the derivative of the gradient, by differences of it."""
+    """Return whether the Hessian in zeta at zeta* is the derivative of the gradient, by differences of it."""
     co, model = near.coordinates, near.coordinates.model
     passive = near.passive(near.state)
     centre = [value.mid() for value in near.target(near.state)]
@@ -427,7 +427,7 @@ def test_a_wrong_sign_in_the_residual_term_is_noticed(monkeypatch):
 
 
 def _wide_hessian_holds(near):
-    """Whether the Hessian on a wide box has those at its corners."""
+    """Return whether the Hessian on a wide box has those at its corners."""
     co = near.coordinates
     passive = near.passive(near.state)
     centre = near.target(near.state)

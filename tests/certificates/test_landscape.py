@@ -50,7 +50,7 @@ def _knots(point):
 
 
 def _is_known(found):
-    """Whether a landscape is that of the cubic with two neurons: all points, once each, and no others."""
+    """Return whether a landscape is that of the cubic with two neurons: all points, once each, no others."""
     if not found.complete or len(found.points) != 13:
         return False
     for risk, knots in TWO_NEURONS:

@@ -76,7 +76,7 @@ def _neighbourhood(problem, theta, flow="standard"):
 
 
 def _holds(problem, theta, flow="standard"):
-    """Whether what is proved at a state is true there: bounds of the gradient and of sizes."""
+    """Return whether what is proved at a state is true there: bounds of the gradient and of sizes."""
     found = _neighbourhood(problem, theta, flow)
     assert found is not None
     full, soft, speed = found

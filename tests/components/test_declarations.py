@@ -138,7 +138,7 @@ def test_the_same_without_the_mistake_is_taken(source: str, kind: str, tmp_path:
 def test_what_is_no_option_on_purpose_is_taken() -> None:
     @dataclass(frozen=True)
     class Right(gfc.StepMethod):
-        """What a body may have: constants, what a base declares, private names, functions."""
+        """Allowed content of a body: constants, what a base declares, private names, functions."""
 
         ORDER = 1
         _cache = ()

@@ -1,4 +1,4 @@
-"""What a cell's key depends on: the code that can change a number, and nothing else."""
+"""Keys of cells: they depend on the code that can change a number, and on nothing else."""
 
 from __future__ import annotations
 

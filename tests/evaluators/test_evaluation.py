@@ -1,4 +1,4 @@
-"""Which evaluator a problem has: the written order, its reasons, and evaluators of plugins."""
+"""Choice of a problem's evaluator: the written order, its reasons, and evaluators of plugins."""
 
 from __future__ import annotations
 

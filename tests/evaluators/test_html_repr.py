@@ -1,4 +1,4 @@
-"""What a notebook shows of problems, studies and results."""
+"""Problems, studies and results in a notebook."""
 
 from html.parser import HTMLParser
 

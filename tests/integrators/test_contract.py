@@ -1,4 +1,4 @@
-"""What plugins return and are called is checked: one message, no plausible number."""
+"""Checks of what plugins return and are called: one message, no plausible number."""
 
 from __future__ import annotations
 

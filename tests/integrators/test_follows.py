@@ -1,4 +1,4 @@
-"""What a method claims to follow: declared, never guessed."""
+"""Claims of methods to follow a flow: declared, never guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation shows is executed: Python, commands, the manual itself."""
+"""Execution of what the documentation shows: Python, commands, the manual itself."""
 
 import re
 import shutil

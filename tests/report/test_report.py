@@ -1,4 +1,4 @@
-"""What the report page is made of: its tables and data against the result, and the command."""
+"""Content of the report page: its tables and data against the result, and the command."""
 
 from __future__ import annotations
 

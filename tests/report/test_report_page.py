@@ -161,7 +161,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
 
 
 def traces(opened: Any, figure: str) -> list[dict[str, Any]]:
-    """What Plotly draws, arrays as lists."""
+    """Return Plotly's traces, arrays as lists."""
     found: list[dict[str, Any]] = opened.evaluate(
         """(figure) => document.getElementById(`${figure}-plot`).data.map((trace) => ({
             meta: trace.meta, type: trace.type, dash: trace.line?.dash, symbol: trace.marker?.symbol,

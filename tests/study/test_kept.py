@@ -1,4 +1,4 @@
-"""What is kept: checks added to a result, states when diagnostics change, what a stopped run left."""
+"""Kept values: checks added to a result, states when diagnostics change, what a stopped run left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can never run is refused with one message: studies too large, numbers out of range, mutated files."""
+"""Refusals of what can never run, one message each: large studies, numbers out of range, mutated files."""
 
 from __future__ import annotations
 

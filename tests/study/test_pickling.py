@@ -1,4 +1,4 @@
-"""What cannot be sent to a worker process is named, before anything is computed."""
+"""Components that cannot be sent to a worker process are named, before anything is computed."""
 
 from __future__ import annotations
 

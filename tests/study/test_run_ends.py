@@ -1,4 +1,4 @@
-"""How runs end, whatever a plugin does: sys.exit, os.chdir, crashes, threads, Ctrl-C more than once."""
+"""Ends of runs, whatever a plugin does: sys.exit, os.chdir, crashes, threads, Ctrl-C more than once."""
 
 from __future__ import annotations
 

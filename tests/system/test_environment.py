@@ -1,4 +1,4 @@
-"""Where people run it: files beside the study, containers, pools, odd terminals, broken packages."""
+"""Environments of runs: files beside the study, containers, pools, odd terminals, broken packages."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 @dataclass
 class Inner:
-    """What a run of pytest has said: names of tests by outcome, and its output."""
+    """Outcome of a run of pytest: names of tests by outcome, and its output."""
 
     outcomes: dict[str, list[str]] = field(
         default_factory=lambda: {"passed": [], "failed": [], "skipped": []}

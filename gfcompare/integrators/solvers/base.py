@@ -33,7 +33,7 @@ class Field(Protocol):
 
     @property
     def relative_to_neurons(self) -> bool:
-        """Whether the absolute tolerance is relative to the size of each neuron."""
+        """True if the absolute tolerance is relative to the size of each neuron."""
 
     @property
     def max_steps(self) -> int:
@@ -41,7 +41,7 @@ class Field(Protocol):
 
     @property
     def compiled_as(self) -> Literal["standard", "normalized"] | None:
-        """Which of the gradient flows the field is, if it is one."""
+        """Name of the gradient flow that the field is, if it is one."""
 
     def velocity(self, problem: CountedProblem, y: Array) -> Array:
         """Return y', shape (P,), at y, shape (P,)."""

@@ -148,7 +148,7 @@ class StiffnessSwitch:
 
     @property
     def error_order(self) -> int:
-        """That of the method in use."""
+        """Order of the error estimate of the method in use."""
         return self._method.error_order
 
     def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:

@@ -105,12 +105,12 @@ class Conserved:
 
     @cached_property
     def neurons(self) -> NDArray[np.bool_]:
-        """Which hidden neurons conserve their balancedness, shape (sum of hidden,)."""
+        """Mask of the hidden neurons that conserve their balancedness, shape (sum of hidden,)."""
         return conserved_neurons(self.network, self.frozen)
 
     @cached_property
     def _of_neurons(self) -> NDArray[np.bool_]:
-        """Which parameters belong to neurons that conserve their balancedness; for one hidden layer."""
+        """Mask of the parameters of neurons that conserve their balancedness; for one hidden layer."""
         first, last = self.network.layers(np.zeros(self.network.parameter_count, dtype=np.float64))
         rows, columns = np.zeros_like(first.weight), np.zeros_like(last.weight)
         rows[self.neurons], columns[:, self.neurons] = 1.0, 1.0

@@ -258,7 +258,7 @@ class Linearized:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing is known of the gradient but that it vanishes to rounding."""
+        """True if nothing is known of the gradient but that it vanishes to rounding."""
         return not self.speeds.any()
 
     @property
