@@ -1,4 +1,4 @@
-"""How fast breakpoints on a line leave a place at which they would rest: a growth that comes and goes.
+"""Growth rates of breakpoints on a line that leave a place at which they would rest: they come and go.
 
 The Hessian of the risk is a Gauss-Newton part, which is positive, and for each neuron whose breakpoint q is
 within the interval a part of rank one, from the kink: moving its row by a unit along (q, 1) adds

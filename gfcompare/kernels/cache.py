@@ -1,4 +1,4 @@
-"""Where the machine code of the kernels is kept between processes, and how it is read again.
+"""Cache of the machine code of the kernels between processes.
 
 Numba's own cache is not used as it is, for three reasons. It decides by the file of a function alone whether
 code is still valid, but our kernels inline one another across files. Where the folder that it is given cannot
@@ -173,7 +173,7 @@ class _Locator:
 
 
 class _Form(caching.CompileResultCacheImpl):
-    """How compiled code is turned into bytes: as Numba does, but for the place."""
+    """Serialisation of compiled code: Numba's, but for the place."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
         self._lineno = function.__code__.co_firstlineno

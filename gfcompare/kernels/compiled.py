@@ -1,4 +1,4 @@
-"""How the kernels are compiled."""
+"""Options with which the kernels are compiled."""
 
 from collections.abc import Callable
 from typing import Any

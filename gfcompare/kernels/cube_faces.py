@@ -90,7 +90,7 @@ def face_polynomials(data, count, factor, work):
 
 @leaf
 def _everywhere(signs, face):
-    """Whether z > 0 at the four corners of a face."""
+    """Return whether z > 0 at the four corners of a face."""
     axis = face >> 1
     ends = 0
     for j in range(8):

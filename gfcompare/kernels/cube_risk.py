@@ -23,7 +23,7 @@ CANCELLATION = 1e-6
 
 
 class CubeValues(NamedTuple):
-    """What float64 rounds off the data of `CubeData`, and what the risk needs besides."""
+    """Rounding errors of the data of `CubeData` in float64, and what the risk needs besides."""
 
     frame: np.ndarray  # (2, 3, 2): middles of the sides, half widths, high and low
     affine: np.ndarray  # (K, 4, 2)

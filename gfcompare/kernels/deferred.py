@@ -1,4 +1,4 @@
-"""How Numba turns kernels into machine code: once for each that Python calls, not once for each kernel.
+"""Machine code of kernels, made once for each that Python calls, not once for each kernel.
 
 Numba optimises every function whole, with all that it calls, and makes machine code of it, also where only
 other functions call it: code that is called through five functions is optimised six times. Here what only

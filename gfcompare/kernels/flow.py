@@ -1,4 +1,4 @@
-"""What is handed from the method to the kernels that integrate a flow, one value for each thing.
+"""Values handed from the method to the kernels that integrate a flow.
 
 `Flow` is what all trajectories share, `FlowTables` are where M of them are, `Trajectory` where one of them
 is, `Path` is one's last step.
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class FlowSettings(NamedTuple):
-    """What a flow is integrated with.
+    """Settings of the integration of a flow.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Trajectory(NamedTuple):
 
 
 class FlowTables(NamedTuple):
-    """Where M trajectories of a flow are.
+    """States of M trajectories of a flow.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How fast the flow leaves a saddle: the growth rate that a step size has to respect.
+"""Growth rate of deviations at a saddle, which a step size has to respect.
 
 Where the Hessian has a negative eigenvalue -g, deviations grow like exp(g t). An implicit step of size h with
 g h > 1 damps them instead: a flow whose deviation is below the tolerance would stay at a saddle that the true

@@ -30,7 +30,7 @@ LARGE = 32.0
 
 
 class Integrals(NamedTuple):
-    """What the gradient needs of target and density: antiderivatives on n pieces, K outputs.
+    """Antiderivatives of target and density that the gradient needs: n pieces, K outputs.
 
     `mass` holds the antiderivatives from y = -1 of p, y p and y^2 p (p per unit y), `target` those of
     f_k p (row 2 k) and y f_k p (row 2 k + 1); `mass_total` and `target_total` their values at y = 1.

@@ -186,7 +186,7 @@ def targets_at_points(data, batch):
 
 @leaf
 def _count_below(points, slope, breaks, positions):
-    """How many points lie left of each breakpoint, or on it where the neuron rises.
+    """Count the points left of each breakpoint, or on it where the neuron rises.
 
     A neuron is active strictly inside its half-line: a point on the breakpoint is on the inactive side.
     """

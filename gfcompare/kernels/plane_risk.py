@@ -23,7 +23,7 @@ CANCELLATION = 1e-6
 
 
 class PlaneValues(NamedTuple):
-    """What float64 rounds off the data of `PlaneData`, and what the risk needs besides."""
+    """Rounding errors of the data of `PlaneData` in float64, and what the risk needs besides."""
 
     frame: np.ndarray  # (4, 2): middle and half width of both sides, high and low
     affine: np.ndarray  # (K, 3, 2)

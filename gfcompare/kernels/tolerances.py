@@ -1,4 +1,4 @@
-"""What error of a step is allowed in each parameter: relative to the size of the neuron it belongs to.
+"""Allowed error of a step in each parameter, relative to the size of the neuron it belongs to.
 
 A neuron of size 1e-10 beside an output bias of size 1 has to be followed as well as the bias: while it is
 small it grows at a rate that does not depend on its size, and an error control with one absolute tolerance
