@@ -18,8 +18,7 @@ from .components.component import Component, require
 from .components.errors import InputError
 from .components.versions import __version__
 from .diagnostics import Diagnostic
-from .evaluators.applicability import Applicability
-from .evaluators.base import Evaluator
+from .evaluators.base import Applicability, Evaluator
 from .evaluators.parts import ProblemParts
 from .evaluators.quadrature import Quadrature
 from .hooks.hookspecs import hookimpl

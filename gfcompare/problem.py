@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components.component import check_instance
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.applicability import Applicability, Evaluation
-from gfcompare.evaluators.base import NOTHING, Counts, Evaluator, Streams
+from gfcompare.evaluators.base import NOTHING, Applicability, Counts, Evaluator, Streams
 from gfcompare.evaluators.curvature import Curvature, differences, extreme_eigenvalues
+from gfcompare.evaluators.evaluation import Evaluation
 from gfcompare.evaluators.frozen import FrozenParameters, frozen_groups
 from gfcompare.evaluators.html_repr import architecture, evaluated, in_words, problem_table
 from gfcompare.evaluators.on_points import OnPoints

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Evaluator, Sampler
+from gfcompare.evaluators.base import Applicability, Array, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfPieces
 from gfcompare.kernels import deep_line, line_set

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,6 @@ from gfcompare.network import ReLUNetwork
 from gfcompare.system import threads
 
 if TYPE_CHECKING:
-    from gfcompare.evaluators.applicability import Applicability
     from gfcompare.evaluators.parts import ProblemParts
     from gfcompare.evaluators.quadrature import Rule, SlicesRule
 
@@ -37,6 +37,37 @@ _POINTS_HELD = 32_768
 
 # Slices of a batch of flows for each thread: one trajectory may take twenty times as long as another.
 _FLOW_PIECES = 8
+
+
+@dataclass(frozen=True)
+class Applicability:
+    """Applicability of an evaluator to a problem, with the reason.
+
+    Attributes
+    ----------
+    reason : in words; what the problem has that the evaluator needs, or what it lacks
+    accuracy : in words, how exact the evaluator is here; empty if it does not apply
+    build : returns the evaluator; None if it does not apply
+    """
+
+    reason: str
+    accuracy: str = ""
+    build: Callable[[], Evaluator] | None = None
+
+    @property
+    def applies(self) -> bool:
+        """True if the evaluator can be built."""
+        return self.build is not None
+
+    @classmethod
+    def no(cls, reason: str) -> Applicability:
+        """Return that the evaluator does not apply, and why."""
+        return cls(reason)
+
+    @classmethod
+    def yes(cls, reason: str, accuracy: str, build: Callable[[], Evaluator]) -> Applicability:
+        """Return that the evaluator applies, how exact it is, and how it is built."""
+        return cls(reason, accuracy, build)
 
 
 class Evaluator(abc.ABC):

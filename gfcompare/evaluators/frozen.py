@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Streams
+from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Streams
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.quadrature import Rule, SlicesRule
 from gfcompare.network import ReLUNetwork

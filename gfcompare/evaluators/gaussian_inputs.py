@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
+from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.hermite_expansion import Expansion, NotExpandedError, expand
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.kernels import gaussian_descent, gaussian_gradient, gaussian_hessian, gaussian_risk

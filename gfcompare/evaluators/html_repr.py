@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gfcompare.components.component import Component, describe, plain
-from gfcompare.evaluators.applicability import Evaluation
+from gfcompare.evaluators.evaluation import Evaluation
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import NOTHING, Array, Counts, Evaluator, Sampler
+from gfcompare.evaluators.base import NOTHING, Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfPoints
 from gfcompare.kernels import points as points_kernel

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gfcompare.components import extensions
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
-from gfcompare.evaluators.applicability import Applicability, Evaluation
-from gfcompare.evaluators.base import Evaluator
+from gfcompare.evaluators.base import Applicability, Evaluator
 from gfcompare.evaluators.cube_slices import CubeSlices
+from gfcompare.evaluators.evaluation import Evaluation
 from gfcompare.evaluators.gaussian_inputs import GaussianInputs
 from gfcompare.evaluators.on_points import OnPoints
 from gfcompare.evaluators.parts import ProblemParts

@@ -9,8 +9,7 @@ import numpy as np
 
 from gfcompare.components.errors import InputError
 from gfcompare.evaluators.along_lines import AlongLines
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Sampler
+from gfcompare.evaluators.base import Applicability, Array, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.quadrature import (
     ACCURACY,

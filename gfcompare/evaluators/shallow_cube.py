@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
+from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.cube_data import OnCube, cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk

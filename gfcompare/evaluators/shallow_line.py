@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler, Streams
+from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler, Streams
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.samplers import OfPieces
 from gfcompare.kernels import descent, dormant, line, line_batch, line_hessian, line_risk

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
+from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.plane_data import plane_data, plane_target
 from gfcompare.kernels import plane, plane_descent, plane_hessian, plane_risk

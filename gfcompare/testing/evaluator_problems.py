@@ -13,8 +13,8 @@ import numpy as np
 
 from gfcompare import targets
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.applicability import Applicability, Evaluation
-from gfcompare.evaluators.base import Evaluator
+from gfcompare.evaluators.base import Applicability, Evaluator
+from gfcompare.evaluators.evaluation import Evaluation
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.hooks.announced import check_class
 from gfcompare.hooks.registry import registry

@@ -6,8 +6,7 @@ import cloudpickle
 import numpy as np
 
 from gfcompare.components.errors import InputError
-from gfcompare.evaluators.applicability import Applicability
-from gfcompare.evaluators.base import Evaluator
+from gfcompare.evaluators.base import Applicability, Evaluator
 from gfcompare.hooks.announced import check_class
 from gfcompare.integrators.status import Array
 from gfcompare.network import ReLUNetwork

@@ -1,44 +1,8 @@
-"""Applicability of evaluators to problems, and the description of the chosen one."""
+"""The choice of an evaluator, with its reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gfcompare.evaluators.base import Evaluator
-
-
-@dataclass(frozen=True)
-class Applicability:
-    """Applicability of an evaluator to a problem, with the reason.
-
-    Attributes
-    ----------
-    reason : in words; what the problem has that the evaluator needs, or what it lacks
-    accuracy : in words, how exact the evaluator is here; empty if it does not apply
-    build : returns the evaluator; None if it does not apply
-    """
-
-    reason: str
-    accuracy: str = ""
-    build: Callable[[], Evaluator] | None = None
-
-    @property
-    def applies(self) -> bool:
-        """True if the evaluator can be built."""
-        return self.build is not None
-
-    @classmethod
-    def no(cls, reason: str) -> Applicability:
-        """Return that the evaluator does not apply, and why."""
-        return cls(reason)
-
-    @classmethod
-    def yes(cls, reason: str, accuracy: str, build: Callable[[], Evaluator]) -> Applicability:
-        """Return that the evaluator applies, how exact it is, and how it is built."""
-        return cls(reason, accuracy, build)
 
 
 @dataclass(frozen=True)
