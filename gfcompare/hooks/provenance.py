@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gfcompare.components import fingerprint
-from gfcompare.components.component import Component, class_identity, without_addresses
+from gfcompare.components.component import Component
+from gfcompare.components.identity import class_identity, without_addresses
 from gfcompare.components.versions import versions
 from gfcompare.hooks.announced import GROUP
 from gfcompare.hooks.hookspecs import KINDS

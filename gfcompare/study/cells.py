@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gfcompare.components.component import identity
 from gfcompare.components.fingerprint import fingerprint
+from gfcompare.components.identity import identity
 from gfcompare.components.versions import NUMERICAL, VERSION, versions
 from gfcompare.diagnostics import Quantity, TrajectoryDiagnostic
 from gfcompare.hooks.chosen_diagnostics import diagnostics_of

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gfcompare.components.component import check_instance, identity, require
+from gfcompare.components.component import check_instance, require
 from gfcompare.components.errors import LONGEST_GROUP, LONGEST_NAME, InputError, is_name, normalized
+from gfcompare.components.identity import identity
 from gfcompare.network import ReLUNetwork
 from gfcompare.results.labels import joined, label, short_text
 

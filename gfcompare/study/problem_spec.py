@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components.component import identity, require
+from gfcompare.components.component import require
 from gfcompare.components.errors import FOREIGN_ERRORS, InputError, cause_of
+from gfcompare.components.identity import identity
 from gfcompare.evaluators.quadrature import Quadrature
 from gfcompare.hooks.provenance import code_identity, provenance
 from gfcompare.initializations import Initialization

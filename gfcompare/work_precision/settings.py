@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gfcompare.components.component import identity, require
+from gfcompare.components.component import require
+from gfcompare.components.identity import identity
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.schedules import PiecewiseConstant, PolynomialDecay, StepSize, step_sizes
 from gfcompare.results.labels import joined, label

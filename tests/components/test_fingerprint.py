@@ -20,7 +20,7 @@ from support import TINY, gfcompare
 
 import gfcompare as gfc
 from gfcompare.components import fingerprint
-from gfcompare.components.component import identity
+from gfcompare.components.identity import identity
 from gfcompare.hooks import provenance, registry
 from gfcompare.study.runner import run_study
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support import ROOT
 
 import gfcompare as gfc
-from gfcompare.components.component import identity
+from gfcompare.components.identity import identity
 from gfcompare.study.cells import SEEDS_PER_CELL
 from gfcompare.study.toml import FIELDS
 
