@@ -17,7 +17,7 @@ except ImportError:  # Windows: each process compiles for itself
 
 # The longest that anybody waits for another process: it may have been stopped. Without the lock all is as
 # right, and compiled twice. And the time between two looks.
-_PATIENCE, _PAUSE = 120.0, 0.02
+_PATIENCE, _PAUSE = 300.0, 0.02
 
 _taken: dict[Callable[..., Any], TextIO] = {}
 

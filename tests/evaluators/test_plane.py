@@ -536,22 +536,22 @@ def write_velocity(data, widths, y, result, memory, normalize):
     velocity(data, widths, y, result, memory, normalize)
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_velocity_of_the_flows(normalize: bool) -> None:
+def test_velocity_of_the_flows() -> None:
     """Of what is compiled for each kind of data; the rest of a flow is the same code for all."""
     problem = plane(polynomial(3), 5)
     network, data = problem.network, problem._evaluator.flow_data()
-    y = random_theta(np.random.default_rng(6), 5)
-    found, theta = np.empty_like(y), y
-    memory = velocity_memory(data, np.array(network.widths), y.size)
-    write_velocity(data, np.array(network.widths), y, found, memory, normalize)
-    if normalize:
-        theta = network.normalize(y)
-        theta[15:] = y[15:]  # rows alone have norm 1, columns are not multiplied
-        expected = -network.project(theta, problem.gradient(theta))
-        expected[:15] *= np.concatenate([np.repeat(network.row_norms(y)[0], 2), network.row_norms(y)[0]])
-    else:
-        expected = -problem.gradient(theta)
+    widths, y = np.array(network.widths), random_theta(np.random.default_rng(6), 5)
+    found, memory = np.empty_like(y), velocity_memory(data, widths, y.size)
+    write_velocity(data, widths, y, found, memory, False)
+    assert found == pytest.approx(-problem.gradient(y), rel=1e-12, abs=1e-14)
+    # The normalised flow: rows u of any norm rho move with -rho P G at u / rho, the columns stay as they are.
+    theta, (norms,) = y.copy(), network.row_norms(y)
+    theta[:10] /= np.repeat(norms, 2)
+    theta[10:15] /= norms
+    expected = -network.project(theta, problem.gradient(theta))
+    expected[:10] *= np.repeat(norms, 2)
+    expected[10:15] *= norms
+    write_velocity(data, widths, y, found, memory, True)
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
