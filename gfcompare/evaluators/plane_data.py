@@ -96,7 +96,7 @@ def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]
         split([[x for pair in zip(middles, halves, strict=True) for x in pair]])[0],
         split(affine),
         split(teacher).reshape(3, -1, 2),
-        np.stack([split([_terms_over(q, degree, more) for q in curved]) for more in (2, 3)]),
+        _curved_terms(curved, degree),
         split(_equidistant_rule(degree + 2)),
         split([[integral(times(q, {p: Fraction(1)})) for p in _LINEAR] for q in curved]),
         split([[integral(times(q, q)) for q in curved]])[0],
@@ -109,7 +109,7 @@ def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]
         np.ascontiguousarray(values.affine[..., 0]),
         np.ascontiguousarray(values.teacher[..., 0]),
         outgoing,
-        np.ascontiguousarray(np.concatenate(list(values.curved))[..., 0]),
+        np.ascontiguousarray(np.concatenate(list(_curved_terms(curved, max(degree, 3))))[..., 0]),
         _edge_fluxes(curved, degree),
         np.stack([0.5 * (nodes + 1.0), 0.5 * weights]),
         degree,
@@ -132,6 +132,11 @@ def _equidistant_rule(count: int) -> list[list[Fraction]]:
                 basis = [(before - other * here) / (node - other) for before, here in shifted]
         weights.append(sum((c / (j + 1) for j, c in enumerate(basis)), Fraction(0)))
     return [nodes, weights]
+
+
+def _curved_terms(polynomials: list[Polynomial], degree: int) -> Array:
+    """Return the terms of degree m over m + 2 and over m + 3, high and low, shape (2, K, ., 2)."""
+    return np.stack([split([_terms_over(q, degree, more) for q in polynomials]) for more in (2, 3)])
 
 
 def _terms_over(polynomial: Polynomial, degree: int, more: int) -> list[Fraction]:

@@ -14,7 +14,8 @@ Where what lives:
 `line_hessian` the Hessian
 `line_set`     one hidden layer on many segments parallel to one axis
 `deep_line`    any number of hidden layers on such segments
-`plane`        one hidden layer on a rectangle: the generalised gradient; `plane_risk`, `plane_hessian`
+`plane`        one hidden layer on a rectangle: the generalised gradient, of which `plane_lines`,
+               `plane_chords` and `plane_perimeter` are parts; `plane_risk`, `plane_hessian`
 `cube`         one hidden layer on a box in R^3: the generalised gradient, of which `cube_edges`,
                `cube_faces` and `cube_polygon` are parts
 `cube_hessian` the Hessian

@@ -20,18 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.plane import (
-    ACTIVE,
-    CROSSING,
-    DEAD,
-    PlaneWork,
-    bilinear,
-    chord_of,
-    chord_table,
-    moments_into,
-    perimeter_point,
-    plane_work,
-)
+from gfcompare.kernels.plane import PlaneWork, moments_into, plane_work, unlike_number
+from gfcompare.kernels.plane_chords import bilinear, chord_table
+from gfcompare.kernels.plane_lines import ACTIVE, CROSSING, DEAD, OUTGOING, chord_of, perimeter_point
 
 # Corners of a square that is cut by two lines, at most; and a place more.
 _CORNERS = 8
@@ -280,9 +271,9 @@ def _own(data, theta, hidden, i, count, work, hessian):
     crossing = plane.crossing
     for m in range(outputs):
         _neurons_along(
-            count, crossing[0], crossing[1], crossing[2], crossing[3 + m], x, y, x + dx, y + dy, along
+            count, crossing[0], crossing[1], crossing[2], crossing[OUTGOING + m], x, y, x + dx, y + dy, along
         )
-        _polynomial_along(plane.affine[m], data.flux[m], data.rule, data.degree, x, y, dx, dy, along)
+        _polynomial_along(plane.affine[m], data.flux[m], data.rule, max(data.degree, 3), x, y, dx, dy, along)
         for s in range(data.smooth.shape[0]):
             if data.smooth[s] == m:
                 pair = chord_table(plane, i)
@@ -311,13 +302,9 @@ def plane_hessian_into(data, theta, hessian, work):
     """Write the Hessian at `theta`, (P,), into `hessian`, (P, P)."""
     outputs, parameters = data.affine.shape[0], theta.shape[0]
     hidden = (parameters - outputs) // (3 + outputs)
-    moments_into(data, theta, hidden, hidden, 1.0, work.plane)
-    count = 0
-    for i in range(work.plane.rows.shape[1]):
-        count += 1 if work.plane.kinds[0, i] == CROSSING else 0
-    check = 0.0
+    count = moments_into(data, theta, hidden, hidden, 1.0, work.plane)
+    check = unlike_number(theta)
     for p in range(parameters):
-        check += 0.0 * theta[p]
         for q in range(p + 1):
             hessian[p, q] = 0.0
     for i in range(hidden):
