@@ -223,10 +223,11 @@ def from_function(
     left, right = edges[:-1], edges[1:]
     scale = max(np.abs(ends).max(), np.abs(at_probes).max())
     narrow = 2.0**-46 * (upper - lower)
+    far = max(abs(lower), abs(upper)) > _FAR * (upper - lower)
     done: list[tuple[Array, Array, Array]] = []
     count = 0
     while left.size:
-        coefficients, errors, largest = _interpolate(evaluate, left, right)
+        coefficients, errors, largest = _interpolate(evaluate, left, right, far)
         scale = max(scale, largest, np.finfo(float).tiny)
         good = errors <= accuracy * scale
         good[good] = _holds_at(
@@ -348,10 +349,13 @@ _TO_MONOMIALS = np.stack(
         for c in (chebyshev.cheb2poly(np.eye(CONVERSION_DEGREE + 1)[d]) for d in range(CONVERSION_DEGREE + 1))
     ]
 )
+# How many times its width an interval is away from 0 where nodes count as rounded, and the roundings in half
+# a piece from which on its nodes are told apart well.
+_FAR, _ROUNDINGS = 8.0, 1e4
 _FROM_VALUES = np.linalg.inv(chebyshev.chebvander(_NODES, CONVERSION_DEGREE))
 
 
-def _interpolate(evaluate: _Checked, left: Array, right: Array) -> tuple[Array, Array, float]:
+def _interpolate(evaluate: _Checked, left: Array, right: Array, far: bool) -> tuple[Array, Array, float]:
     """Interpolate on each interval; return coefficients (n, K, D), errors (n,) and the largest value."""
     centres, halves = (0.5 * left + 0.5 * right)[:, None], (0.5 * right - 0.5 * left)[:, None]
     # A jump between an end and the first check would not be seen: two checks are as near to the ends as
@@ -365,6 +369,12 @@ def _interpolate(evaluate: _Checked, left: Array, right: Array) -> tuple[Array, 
     values = evaluate(points.ravel()).reshape(*points.shape, -1)
     at_nodes, at_checks = values[:, : len(_NODES)], values[:, len(_NODES) :]
     series = np.einsum("dn,jnk->jkd", _FROM_VALUES, at_nodes)
+    # Far from 0 nodes are rounded by more than values are: the polynomial is that through where they are.
+    moved = halves[:, 0] > _ROUNDINGS * np.spacing(np.maximum(np.abs(left), np.abs(right)))
+    if far and moved.any():
+        nodes = (points[moved, : len(_NODES)] - centres[moved]) / halves[moved]
+        solved = np.linalg.solve(chebyshev.chebvander(nodes, CONVERSION_DEGREE), at_nodes[moved])
+        series[moved] = np.swapaxes(solved, 1, 2)
     s = (points[:, len(_NODES) :] - centres) / halves
     fitted = np.einsum("jkd,jcd->jck", series, chebyshev.chebvander(s, CONVERSION_DEGREE))
     errors = np.abs(fitted - at_checks).max(axis=(1, 2))

@@ -195,6 +195,27 @@ class PiecewiseLinear(Target):
         return _evaluated(self._whole, self.checked(x), "knots")
 
 
+# Arguments of a sine, in radians, from which on rounding of the argument is no longer let into the value.
+_FAR_ARGUMENT = 64.0
+# Splits a float64 into halves (T. J. Dekker, doi:10.1007/BF01397083); numbers up to this do not overflow.
+_SPLITTER, _SPLITTABLE = 2.0**27 + 1.0, 1e290
+
+
+def _halves(a: Array) -> tuple[Array, Array]:
+    high = _SPLITTER * a - (_SPLITTER * a - a)
+    return high, a - high
+
+
+def _fraction_of_product(first: Array, second: Array) -> Array:
+    """Return first times second less a whole number, in [-1/2, 1/2], as if the product were exact."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = first * second
+        (a, b), (c, d) = _halves(first), _halves(second)
+        rounded_off = ((a * c - product) + a * d + b * c) + b * d
+        rest = (product - np.rint(product)) + rounded_off
+        return np.asarray(np.where(np.abs(product) < _SPLITTABLE, rest - np.rint(rest), 0.0))
+
+
 @dataclass(frozen=True)
 class Sine(Target):
     """f(x) = offset + amplitude sin(2 pi frequency x + phase).
@@ -227,9 +248,10 @@ class Sine(Target):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], to a relative accuracy of 1e-14 unless rounding is larger."""
         _, frequency, phase, _ = self._fields()
-        # The argument itself is only known to rounding, which matters far from the origin.
+        # Up to here the argument is rounded before the sine is taken.
         largest = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max() + np.abs(phase).max()
-        accuracy = max(1e-14, 4 * float(largest) * np.finfo(float).eps)
+        rounded = float(largest) if largest <= _FAR_ARGUMENT else 0.0
+        accuracy = max(1e-14, 4 * rounded * np.finfo(float).eps)
         return piecewise.from_function(
             lambda x: self.at(x[:, None]), lower, upper, accuracy=accuracy, name="sine"
         )
@@ -237,7 +259,15 @@ class Sine(Target):
     def at(self, x: Array) -> Array:
         """Return f, shape (n, K), at the points x, shape (n, 1)."""
         amplitude, frequency, phase, offset = self._fields()
-        return np.asarray(offset + amplitude * np.sin(2 * np.pi * frequency * self.checked(x) + phase))
+        points = self.checked(x)
+        argument = 2 * np.pi * frequency * points + phase
+        far = np.abs(argument) > _FAR_ARGUMENT
+        sine = np.sin(argument)
+        if far.any():
+            # Whole periods are taken off before anything is rounded, and the phase is added to what is left.
+            rest = 2 * np.pi * _fraction_of_product(frequency, points)
+            sine = np.where(far, np.sin(rest) * np.cos(phase) + np.cos(rest) * np.sin(phase), sine)
+        return np.asarray(offset + amplitude * sine)
 
 
 @dataclass(frozen=True)

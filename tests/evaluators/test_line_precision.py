@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -328,3 +329,52 @@ def test_risk_far_from_the_origin_keeps_its_digits():
     problem, exact = case(3, 1, (100.0, 101.0))
     theta = np.array([0.4, -0.7, 4.6e103, -41.6, 72.2, -4.64e105, 0.34, 0.45, -1.6e-77, 1.7])
     assert problem.risk(theta) == pytest.approx(float(exact.risk(theta, 3)), rel=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------------
+# A sine far from 0
+# ---------------------------------------------------------------------------------------------------
+
+
+def gradient_of_sine(theta, interval, frequency):
+    """Return the gradient for 1-2-1, and the sizes of what contributes, in closed form with 50 digits."""
+    lower, upper = map(mpmath.mpf, interval)
+    (w, b, v), c = np.array([mpmath.mpf(float(t)) for t in theta[:-1]]).reshape(3, 2), mpmath.mpf(theta[-1])
+    k = 2 * mpmath.pi * mpmath.mpf(frequency)
+    size, result = np.zeros((2, 7), dtype=object) + mpmath.mpf(0)
+    places = sorted({lower, upper} | {q for q in -b / w if lower < q < upper})
+    for left, right in itertools.pairwise(places):
+        middle, width = (left + right) / 2, right - left
+        active = [i for i in range(2) if w[i] * middle + b[i] > 0]
+        at, slope = c + sum(v[i] * b[i] for i in active), sum(v[i] * w[i] for i in active)
+        # Integrals of the residual, and of x times it.
+        sine = [-mpmath.cos(k * x) / k for x in (left, right)]
+        x_sine = [-x * mpmath.cos(k * x) / k + mpmath.sin(k * x) / k**2 for x in (left, right)]
+        first, second = width * middle, (right**3 - left**3) / 3
+        r = at * width + slope * first - (sine[1] - sine[0])
+        x_r = at * first + slope * second - (x_sine[1] - x_sine[0])
+        around = width * (abs(c) + 1 + sum(abs(v[i]) * (w[i] * middle + b[i]) for i in active))
+        result[6] += 2 * r
+        size[6] += 2 * around
+        for i in active:
+            reached = w[i] * middle + b[i]
+            for place, part, scale in (
+                (i, v[i] * x_r, abs(v[i]) * abs(middle)),
+                (2 + i, v[i] * r, abs(v[i])),
+                (4 + i, w[i] * x_r + b[i] * r, reached),
+            ):
+                result[place] += 2 * part
+                size[place] += 2 * scale * around
+    return [np.array([float(entry / (upper - lower)) for entry in row]) for row in (result, size)]
+
+
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (1e3, 1e3 + 1), (-3e4, -3e4 + 2)])
+def test_gradient_of_a_sine_far_from_0(interval):
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(*interval))
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        w, v, c = rng.normal(size=2), rng.normal(size=2), rng.normal(size=1)
+        theta = np.concatenate([w, -w * rng.uniform(*interval, 2), v, c])
+        with mpmath.workdps(50):
+            expected, size = gradient_of_sine(theta, interval, 1.0)
+        assert roundings(problem.gradient(theta), expected, size).max() < 100

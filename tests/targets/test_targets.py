@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import netCDF4
 import numpy as np
 import pytest
@@ -14,6 +15,27 @@ import gfcompare as gfc
 
 T = gfc.targets
 INTERVALS = ((0.0, 1.0), (-3.0, 2.0), (100.0, 101.0))
+
+
+@pytest.mark.parametrize(
+    ("interval", "frequency", "phase"),
+    [
+        ((1e3, 1e3 + 1), 1.0, 0.0),
+        ((-1e4, -1e4 + 0.5), 1.3, 0.7),
+        ((2.0**40, 2.0**40 + 1), 0.3, 0.0),
+        ((0.0, 1.0), 1.0, 1e3),
+    ],
+)
+def test_a_sine_far_from_0_is_that_of_the_exact_argument(interval, frequency, phase):
+    """Values and pieces, against mpmath: rounding of the argument or of nodes would cost as many digits."""
+    target = T.Sine(frequency=frequency, phase=phase)
+    x = np.linspace(*interval, 101)
+    with mpmath.workdps(60):
+        expected = np.array(
+            [float(mpmath.sin(2 * mpmath.pi * mpmath.mpf(frequency) * mpmath.mpf(p) + phase)) for p in x]
+        )
+    assert np.abs(target.at(x[:, None])[:, 0] - expected).max() < 1e-15
+    assert np.abs(target.on(*interval)(x)[:, 0] - expected).max() < 2e-14
 
 
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
