@@ -77,6 +77,6 @@ def _host_label(host: str) -> str:
 
 def _runs(pid: int, started: float) -> bool:
     try:
-        return abs(psutil.Process(pid).create_time() - started) < _CLOCK
+        return bool(abs(psutil.Process(pid).create_time() - started) < _CLOCK)
     except (psutil.Error, ValueError, OverflowError):  # or no number that a process may have
         return False
