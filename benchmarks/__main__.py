@@ -4,7 +4,8 @@ python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; pyt
 single flows over many seeds, see `benchmarks.tails`; python -m benchmarks certificates counts proofs, see
 `benchmarks.certificates`; python -m benchmarks cube compares gradients with three inputs, see
 `benchmarks.cube`; python -m benchmarks cells measures what a cell costs besides its trajectories, see
-`benchmarks.cells`.
+`benchmarks.cells`; python -m benchmarks full-disk lets commands meet a full disk at every write, see
+`benchmarks.full_disk`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cells, certificates, cube, store, tails, truth
+from benchmarks import cells, certificates, cube, full_disk, store, tails, truth
 from benchmarks.aims import aims
 from benchmarks.cases import ALL
 from benchmarks.measure import Result, text
@@ -55,6 +56,7 @@ ALONE = {
     "certificates": certificates.main,
     "cube": cube.main,
     "cells": cells.main,
+    "full-disk": full_disk.main,
 }
 
 

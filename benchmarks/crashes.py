@@ -98,7 +98,7 @@ def start(folder: Path, arguments: list[str], before: Callable[[], object] = lam
     try:
         os.setsid()
         os.chdir(folder)
-        said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        said = os.open(_said(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         for number in (1, 2):
             os.dup2(said, number)
         sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
@@ -117,6 +117,16 @@ def start(folder: Path, arguments: list[str], before: Callable[[], object] = lam
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _said(folder: Path) -> Path:
+    """Return the file of what commands in a folder print: not in it, which may be full."""
+    return folder.parent / "said"
+
+
+def text_of(folder: Path) -> str:
+    """Return what the last command in a folder has printed."""
+    return _said(folder).read_text(encoding="utf-8", errors="replace")
 
 
 def wait(pid: int) -> int:
@@ -160,7 +170,7 @@ def _hear_accesses(heard: Callable[[bool], object]) -> None:
     sys.addaudithook(hook)
 
 
-def _at_access(number: int, then: Callable[[], object], writing: bool = False) -> None:
+def at_access(number: int, then: Callable[[], object], writing: bool = False) -> None:
     """Let something happen in this process at an access, or at one that writes, counted from 1."""
     count = 0
 
@@ -173,7 +183,7 @@ def _at_access(number: int, then: Callable[[], object], writing: bool = False) -
     _hear_accesses(heard)
 
 
-def _disk_is_full() -> None:
+def disk_is_full() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -219,8 +229,8 @@ def disturb(
         full = how == "full disk at"
         most = expected.writes if full else expected.accesses
         number = rng.randint(1, most)
-        then = _disk_is_full if full else (lambda: os.kill(os.getpid(), signal.SIGKILL))
-        pid = start(folder, arguments, lambda: _at_access(number, then, writing=full))
+        then = disk_is_full if full else (lambda: os.kill(os.getpid(), signal.SIGKILL))
+        pid = start(folder, arguments, lambda: at_access(number, then, writing=full))
         return f"{how} {'write' if full else 'access'} {number} of {most}", wait(pid), pid
     pid = start(folder, arguments, _short_of(how, rng))
     return how, wait(pid), pid
@@ -236,7 +246,7 @@ def _identities(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
-def _files(folder: Path) -> dict[str, bytes]:
+def drawn(folder: Path) -> dict[str, bytes]:
     """Return the files that a command has written besides cells and result."""
     paths = [path for path in (folder / "out").rglob("*") if path.suffix in (".png", ".svg", ".html")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
@@ -260,7 +270,7 @@ def differences(expected: xr.DataTree, tree: xr.DataTree) -> Iterator[str]:
 def faults(folder: Path, command: str, expected: Expected, leader: int, code: int, how: str) -> list[str]:
     """Give a command that was disturbed again, and return what is wrong then."""
     found = []
-    said = (folder / "said").read_text(encoding="utf-8", errors="replace")
+    said = text_of(folder)
     if "Traceback" in said:
         found.append(f"a traceback: {said[-600:]}")
     # Where files may have a few bytes only, so may the message.
@@ -279,12 +289,11 @@ def faults(folder: Path, command: str, expected: Expected, leader: int, code: in
         found.append(f"{len(left)} processes are left")
     kept = _identities(folder)
     if code := wait(start(folder, COMMANDS[command][0])):
-        text = (folder / "said").read_text(encoding="utf-8", errors="replace")
-        return [*found, f"the same command ends with {code}: {text[-600:]}"]
+        return [*found, f"the same command ends with {code}: {text_of(folder)[-600:]}"]
     now = _identities(folder)
     found += [f"cell {name} was computed again" for name, about in kept.items() if now.get(name) != about]
     found += differences(expected.tree, gfc.open_study(folder / "out"))
-    files = _files(folder)
+    files = drawn(folder)
     found += [f"{name} is another one" for name, data in expected.files.items() if files.get(name) != data]
     rest = [path for path in (folder / "out").rglob("*") if path.suffix in (".part", ".running", ".json")]
     return found + [f"{path.name} is left" for path in rest]
@@ -295,7 +304,7 @@ def faults(folder: Path, command: str, expected: Expected, leader: int, code: in
 # ---------------------------------------------------------------------------------------------------
 
 
-def _prepare(folder: Path, made: Path, needed: str) -> None:
+def prepare(folder: Path, made: Path, needed: str) -> None:
     """Bring a folder into the state that a command needs."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     if needed == "nothing":
@@ -305,7 +314,7 @@ def _prepare(folder: Path, made: Path, needed: str) -> None:
         (folder / "out" / "result.nc").unlink()
 
 
-def _undisturbed(folder: Path, made: Path, command: str) -> Expected:
+def undisturbed(folder: Path, made: Path, command: str) -> Expected:
     """Give a command twice, the second time to see what it leaves and takes."""
     arguments, needed, _ = COMMANDS[command]
     counted = folder / "accesses"
@@ -321,20 +330,20 @@ def _undisturbed(folder: Path, made: Path, command: str) -> Expected:
         out = os.open(counted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         _hear_accesses(heard)
 
-    _prepare(folder, made, needed)
+    prepare(folder, made, needed)
     began = time.monotonic()
     if code := wait(start(folder, arguments)):
-        raise RuntimeError(f"{command} ends with {code}: {(folder / 'said').read_text()[-600:]}")
-    seconds, first = time.monotonic() - began, _files(folder)
-    _prepare(folder, made, needed)
+        raise RuntimeError(f"{command} ends with {code}: {text_of(folder)[-600:]}")
+    seconds, first = time.monotonic() - began, drawn(folder)
+    prepare(folder, made, needed)
     wait(start(folder, arguments, count))
-    again = _files(folder)
+    again = drawn(folder)
     files = {name: data for name, data in again.items() if first.get(name) == data}
     accesses, writes = map(int, counted.read_text().split())
     return Expected(gfc.open_study(folder / "out").load(), files, seconds, accesses, writes)
 
 
-def _load(folder: Path, commands: list[str]) -> Path:
+def loaded(folder: Path, commands: list[str]) -> Path:
     """Give each command once here, so that copies have all that it needs; return a finished folder."""
     before = Path.cwd()
     os.chdir(folder)
@@ -348,7 +357,8 @@ def _load(folder: Path, commands: list[str]) -> Path:
                     shutil.copytree("out", "made")
     finally:
         os.chdir(before)
-    return folder / "made"
+    shutil.move(folder / "made", folder.parent / "made")
+    return folder.parent / "made"
 
 
 def main(kills: int = 100, seed: int = 0, commands: list[str] | None = None) -> int:
@@ -356,16 +366,17 @@ def main(kills: int = 100, seed: int = 0, commands: list[str] | None = None) -> 
     rng, wrong = random.Random(seed), 0
     chosen = commands or list(COMMANDS)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+        folder = Path(name) / "disk"
+        folder.mkdir()
+        folder.parent.chmod(0o755)
         (folder / "study.toml").write_text(STUDY, encoding="utf-8")
-        made = _load(folder, chosen)
-        expected = {command: _undisturbed(folder, made, command) for command in chosen}
+        made = loaded(folder, chosen)
+        expected = {command: undisturbed(folder, made, command) for command in chosen}
         for number in range(kills):
             [command] = rng.choices(chosen, [COMMANDS[each][2] for each in chosen])
             ways = (*SIGNALS, "KILL at", "KILL at", "KILL at", "full disk at", "full disk at", *SHORTAGES)
             how = ways[number % len(ways)] if kills >= len(ways) else rng.choice(ways)
-            _prepare(folder, made, COMMANDS[command][1])
+            prepare(folder, made, COMMANDS[command][1])
             what, code, leader = disturb(folder, command, how, rng, expected[command])
             found = faults(folder, command, expected[command], leader, code, how)
             wrong += bool(found)

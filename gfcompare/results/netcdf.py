@@ -99,12 +99,6 @@ def open_tree(file: Path) -> xr.DataTree:
             return tree.load()
 
 
-def open_group(file: Path, what: str, advice: str) -> xr.Dataset:
-    """Open a netCDF-4 file without groups, whole and in memory, or raise InputError if that fails."""
-    with readable(file, what, advice), xr.open_dataset(file, engine="netcdf4") as data:
-        return data.load()
-
-
 def attributes(file: Path) -> dict[str, Any]:
     """Return the attributes of the root group alone."""
     import netCDF4

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import json
 import os
-import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psutil
+from gfcompare.system.process_identity import ProcessIdentity, this_process
 
 _MARK = ".running"
 
@@ -29,7 +27,7 @@ def computing(path: Path) -> Iterator[None]:
     path : of the cell's file
     """
     pid = os.getpid()
-    said = {**this_process(pid), "deaths": deaths(path)}
+    said = {**dataclasses.asdict(this_process()), "deaths": deaths(path)}
     mark = _mark(path)
     mark.write_text(json.dumps(said), encoding="utf-8")
     try:
@@ -39,18 +37,12 @@ def computing(path: Path) -> Iterator[None]:
             forget(path)
 
 
-@functools.lru_cache(maxsize=1)
-def this_process(pid: int) -> Mapping[str, Any]:
-    """Return what tells this process from all others, on any machine."""
-    return {"host": platform.node(), "pid": pid, "started": psutil.Process(pid).create_time()}
-
-
 def deaths(path: Path) -> int:
     """Return how many processes in a row died while they computed a cell, as far as marks tell."""
     try:
         said = json.loads(_mark(path).read_text(encoding="utf-8"))
-        before, host, pid, started = (said[key] for key in ("deaths", "host", "pid", "started"))
-        return int(before) + (not runs(str(host), int(pid), float(started)))
+        # One of another machine counts as dead: that costs a worker process.
+        return int(said["deaths"]) + (not ProcessIdentity.read(said).runs)
     except FileNotFoundError:
         return 0
     except (OSError, ValueError, TypeError, KeyError):  # a mark that was not written to its end
@@ -60,11 +52,3 @@ def deaths(path: Path) -> int:
 def forget(path: Path) -> None:
     """Remove the mark of a cell."""
     _mark(path).unlink(missing_ok=True)
-
-
-def runs(host: str, pid: int, started: float) -> bool:
-    """Return whether a process goes on. On another machine it does not: that costs a worker process."""
-    try:
-        return host == platform.node() and abs(psutil.Process(pid).create_time() - started) < 1.0
-    except psutil.Error:
-        return False

@@ -31,7 +31,8 @@ from gfcompare.system.writing import remove_abandoned, write_whole
 CELLS = "cells"
 #: The end of the name of a cell's file.
 CELL = ".cell"
-_KEY = "key"
+#: The attribute of a diagnostic that says by what it was computed.
+KEY = "key"
 
 
 def prepare_folder(output: Path) -> None:
@@ -92,7 +93,7 @@ def has_failed(content: Content) -> bool:
 
 def missing(content: Content, cell: Cell) -> list[str]:
     """Return the names of the diagnostics that the content of a cell does not have, or has of other code."""
-    known = {name: attributes.get(_KEY) for name, (_, _, attributes) in content.variables.items()}
+    known = {name: attributes.get(KEY) for name, (_, _, attributes) in content.variables.items()}
     return [name for name, key in cell.diagnostic_keys.items() if known.get(name) != key]
 
 
@@ -177,6 +178,6 @@ def _with_values(cell: Cell, content: Content, values: Values) -> Content:
 
 def _stored(name: str, meaning: Variable, values: Array, key: str = "") -> Stored:
     about = annotation(name, meaning)
-    attributes = {"long_name": about["long_name"], "units": about["units"]} | ({_KEY: key} if key else {})
+    attributes = {"long_name": about["long_name"], "units": about["units"]} | ({KEY: key} if key else {})
     dims = meaning.dims[1:] if meaning.dims[0] == "integrator" else meaning.dims
     return dims, np.asarray(values), attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gfcompare.components.errors import InputError
-from gfcompare.study.attempts import runs, this_process
 from gfcompare.study.cell_files import CELLS
 from gfcompare.study.shards import Shard
+from gfcompare.system.process_identity import ProcessIdentity, this_process
 from gfcompare.system.threads import OWN
 
 _PATTERN = ".run-*.json"
@@ -42,7 +43,7 @@ def claimed(output: Path, shard: Shard | None = None) -> Iterator[None]:
     """
     mine = output / CELLS / f".run-{uuid.uuid4().hex}.json"
     about = {
-        **this_process(os.getpid()),
+        **dataclasses.asdict(this_process()),
         "since": time.time(),
         "shard": None if shard is None else str(shard),
     }
@@ -76,9 +77,8 @@ def _alive(other: Path, mine: Path) -> Mapping[str, Any] | None:
         # By the clock of the file system: machines' own differ.
         silent = mine.stat().st_mtime - other.stat().st_mtime > _SILENCE
         found = json.loads(other.read_text(encoding="utf-8"))
-        host, pid, started = str(found["host"]), int(found["pid"]), float(found["started"])
-        here = host == this_process(os.getpid())["host"]
-        ended = not runs(host, pid, started) if here else silent
+        process = ProcessIdentity.read(found)
+        ended = not process.runs if process.is_here else silent
         _ = float(found["since"])
     except FileNotFoundError:
         return None

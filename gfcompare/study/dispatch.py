@@ -25,8 +25,6 @@ from gfcompare.study.run_progress import Progress
 
 # Seconds between two looks at Ctrl-C.
 _PAUSE = 0.1
-# Cells that take less than this are handed out several at a time, up to so many.
-_PACK_SECONDS, _PACK_CELLS = 0.3, 64
 # Workers that may die at a cell before it is given up.
 _LOSSES = 2
 
@@ -124,10 +122,11 @@ class Dispatch:
         jobs = [self._job(first, end)]
         seconds = self._expected(first)
         share = -(-len(self._waiting) // (2 * self._executor.slots))  # no worker waits for another at the end
-        while seconds is not None and len(jobs) < min(share, _PACK_CELLS) and self._waiting:
+        most = min(share, self._executor.pack_cells)
+        while seconds is not None and len(jobs) < most and self._waiting:
             cell, end = self._waiting[0]
             more = self._expected(cell)
-            if more is None or seconds + more > _PACK_SECONDS:
+            if more is None or seconds + more > self._executor.pack_seconds:
                 break
             seconds += more
             self._waiting.popleft()

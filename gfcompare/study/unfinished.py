@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from gfcompare.components.errors import InputError
 from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import frame, root_attributes, together
-from gfcompare.results.netcdf import open_group, open_tree
+from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import check_version, unfinished_path
 from gfcompare.results.validation import faults
-from gfcompare.study.cell_files import CELL, CELLS, is_finished
-from gfcompare.study.cell_format import read
+from gfcompare.study.cell_files import CELL, CELLS, KEY, is_finished
+from gfcompare.study.cell_format import Content, read
 from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.spec import StudySpec
 
 # The attribute of the root that names the cells.
 _CELLS = "cells"
+
+# The keys of the cells of a problem that are there, by method and seeds.
+_Blocks = dict[str, dict[tuple[int, ...], str]]
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,6 @@ class Unfinished:
 def descriptions(spec: Mapping[str, Any], problem: str) -> dict[str, Any]:
     """Return what `gfcompare.results.dataset.frame` needs to know of a study's plain data."""
     return {**spec["problems"][problem], "integrators": spec["integrators"]}
-
-
-def joined(blocks: Sequence[xr.Dataset], wanted: Collection[Any]) -> xr.Dataset:
-    """Return the cells of one method as one dataset, with the wanted variables."""
-    kept = [block.drop_vars([name for name in block.variables if name not in wanted]) for block in blocks]
-    return xr.concat(kept, dim="seed", data_vars="minimal", coords="minimal", compat="override", join="exact")
 
 
 def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
@@ -99,49 +98,30 @@ def open_unfinished(file: Path) -> Unfinished:
     if any(problem not in known or method not in known[problem] for problem, method, _, _ in cells):
         raise InputError(wrong)
     folder = file.parent / CELLS
-    there = {key for *_, key in cells if key.isalnum() and _cell_file(folder, key).is_file()}
+    there = {path.stem for path in folder.glob(f"*{CELL}")} & {key for *_, key in cells}
+    found: dict[str, _Blocks] = {name: {method: {} for method in methods} for name, methods in known.items()}
+    for problem, method, seeds, key in cells:
+        if key in there:
+            found[problem][method][seeds] = key
     groups, shown = {}, []
-    for name, methods in known.items():
-        blocks = {
-            method: {seeds: key for p, m, seeds, key in cells if (p, m) == (name, method) and key in there}
-            for method in methods
-        }
+    for name, blocks in found.items():
         chosen, common = _largest(blocks)
         if not chosen:
             shown.append(f"problem {name!r}: nothing yet")
             continue
-        groups[name] = _group(file.parent, frames[name], chosen, common, blocks)
-        seeds = groups[name].sizes["seed"]
-        others = [method for method in methods if method not in chosen]
-        text = f"problem {name!r}: {seeds} {'seed' if seeds == 1 else 'seeds'} of {', '.join(chosen)}"
+        groups[name] = _group(folder, frames[name], chosen, common, blocks)
+        count = groups[name].sizes["seed"]
+        others = [method for method in blocks if method not in chosen]
+        text = f"problem {name!r}: {count} {'seed' if count == 1 else 'seeds'} of {', '.join(chosen)}"
         shown.append(text + (f"; not yet of {', '.join(others)}" if others else ""))
     if not groups:
         raise InputError(f"{file.parent}: none of the {len(cells)} cells of the run is finished yet.")
     root = about.to_dataset()
     del root.attrs[_CELLS]
     tree = xr.DataTree.from_dict({"/": root, **groups})
-    if found := faults(tree):
-        raise InputError(f"{file.parent}: the cells do not make a valid result: {found[0]}.")
+    if invalid := faults(tree):
+        raise InputError(f"{file.parent}: the cells do not make a valid result: {invalid[0]}.")
     return Unfinished(tree, len(there), len(cells), tuple(shown), frames)
-
-
-def _cell_file(folder: Path, key: str) -> Path:
-    """Return the path of a cell's file; earlier versions have written netCDF files."""
-    before = folder / f"{key}.nc"
-    return before if before.is_file() else folder / f"{key}{CELL}"
-
-
-def _loaded(folder: Path, key: str) -> xr.Dataset:
-    path = _cell_file(folder, key)
-    if path.suffix == CELL:
-        return read(path).dataset()
-    data = open_group(path, "this cell's file is damaged", "Delete it and run the same command again.")
-    # Text is read with the width of the longest one in the file, which another file's would not fit into.
-    data["message"] = data["message"].astype(object)
-    return data
-
-
-_Blocks = Mapping[str, Mapping[tuple[int, ...], str]]
 
 
 def _largest(blocks: _Blocks) -> tuple[list[str], list[tuple[int, ...]]]:
@@ -160,18 +140,36 @@ def _largest(blocks: _Blocks) -> tuple[list[str], list[tuple[int, ...]]]:
 
 
 def _group(
-    output: Path, about: xr.Dataset, chosen: list[str], common: list[tuple[int, ...]], blocks: _Blocks
+    folder: Path, about: xr.Dataset, chosen: list[str], common: list[tuple[int, ...]], blocks: _Blocks
 ) -> xr.Dataset:
     """Return the group of a problem from the cells of some methods and blocks of seeds."""
-    loaded = {
-        method: [_loaded(output / CELLS, blocks[method][seeds]) for seeds in common] for method in chosen
-    }
+    parts = [_joined([folder / f"{blocks[method][seeds]}{CELL}" for seeds in common]) for method in chosen]
     # A diagnostic that is still being computed is not there for all.
-    wanted = set.intersection(*(set(map(str, d.variables)) for parts in loaded.values() for d in parts))
-    data = together(
-        [joined(parts, wanted) for parts in loaded.values()],
+    wanted = set.intersection(*(set(map(str, part.variables)) for part in parts))
+    return together(
+        [part.drop_vars([name for name in part.variables if name not in wanted]) for part in parts],
         about.sel(integrator=chosen).assign_coords(integrator=about["integrator"].sel(integrator=chosen)),
     )
-    for variable in data.variables.values():
-        variable.attrs.pop("key", None)
-    return data
+
+
+def _joined(paths: Sequence[Path]) -> xr.Dataset:
+    """Return the cells of one method as one dataset, with the variables that all of them have.
+
+    Of their arrays, and not of a dataset each: there may be 10^5 cells, and a dataset takes longer to make
+    than its file to read.
+    """
+    arrays: dict[str, list[NDArray[Any]]] = {}
+    first = read(paths[0])
+    for path in paths:
+        for name, (_, values, _) in read(path).variables.items():
+            arrays.setdefault(name, []).append(values)
+    found = {
+        name: (
+            dims,
+            np.concatenate(arrays[name]) if dims[:1] == ("seed",) else arrays[name][0],
+            {key: text for key, text in attributes.items() if key != KEY},
+        )
+        for name, (dims, _, attributes) in first.variables.items()
+        if len(arrays[name]) == len(paths)
+    }
+    return Content(first.attributes, found).dataset()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import re
 import tempfile
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
+from gfcompare.system.process_identity import label_runs, this_process
 
 #: The end of the name of a file that is being written.
 PART = ".part"
@@ -31,7 +28,7 @@ def write_whole(path: Path, write: Callable[[Path], None], *, lasting: bool = Tr
     write : writes the temporary file that it is given
     lasting : wait until the disk has it, so that a loss of power leaves no half of it
     """
-    prefix = f".{path.stem}-{_here()}-{os.getpid()}-"
+    prefix = f".{path.stem}-{this_process().label}-"
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=PART)
     except FileNotFoundError:
@@ -67,15 +64,9 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def _is_abandoned(part: Path) -> bool:
-    found = re.search(r"-([0-9a-f]{8})-(\d+)-[^-]*$", part.stem)
-    if found is not None and found[1] == _here():
-        return not psutil.pid_exists(int(found[2]))
-    return time.time() - part.stat().st_mtime > _ABANDONED
-
-
-def _here() -> str:
-    """Return what stands for this machine in the name of a file."""
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    # mkstemp's own part of the name has no hyphen.
+    runs = label_runs("-".join(part.stem.split("-")[-4:-1]))
+    return time.time() - part.stat().st_mtime > _ABANDONED if runs is None else not runs
 
 
 #: What tells a file from another one that has been put in its place: None where there is no file.

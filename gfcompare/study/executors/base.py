@@ -41,6 +41,9 @@ class Executor(ABC):
 
     #: Whether tasks are computed in this process.
     is_here: ClassVar[bool] = False
+    #: Seconds that the quick cells of one task take together, and how many they are, at the most.
+    pack_seconds: ClassVar[float] = 0.3
+    pack_cells: ClassVar[int] = 64
 
     @property
     @abstractmethod

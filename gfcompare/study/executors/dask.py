@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -24,8 +24,13 @@ _INSTALL = 'it needs Dask: python -m pip install "gfcompare[dask]"'
 _AHEAD, _LEAST = 2, 8
 # Seconds that a scheduler may be gone, and between two words that there are no workers.
 _GONE, _SILENT = 60.0, 60.0
-# Workers that may be lost at a task before the scheduler tells of it, on a cluster that is started here.
-_ALLOWED = {"distributed.scheduler.allowed-failures": 0, "logging.distributed": "error"}
+# Settings of clusters that are started here: a lost worker is told of at once, and no worker looks at its own
+# stack a hundred times a second.
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.worker.profile.enabled": False,
+    "logging.distributed": "error",
+}
 
 
 def _work(payload: bytes) -> bytes:
@@ -52,6 +57,10 @@ class DaskExecutor(Executor):
     client : of the cluster
     log : receives messages
     """
+
+    # A task costs a scheduler, a worker and this process some milliseconds each, and the way there and back.
+    pack_seconds: ClassVar[float] = 1.0
+    pack_cells: ClassVar[int] = 256
 
     def __init__(self, client: Any, log: Callable[[str], object] = str) -> None:
         self._client = client
@@ -209,7 +218,7 @@ def connected(where: str, jobs: int | None, log: Callable[[str], object]) -> Ite
         import distributed
     except ImportError as error:
         raise InputError(f"--dask: {_INSTALL} ({error}).") from None
-    with dask.config.set(_ALLOWED):
+    with dask.config.set(_SETTINGS):
         owned: list[Any] = []
         try:
             try:
