@@ -11,7 +11,7 @@ from gfcompare.evaluators.applicability import Applicability
 from gfcompare.evaluators.base import Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.plane_data import plane_data, plane_target
-from gfcompare.kernels import plane, plane_descent, plane_hessian, plane_risk
+from gfcompare.kernels import box_descent, plane, plane_hessian, plane_risk
 from gfcompare.kernels.plane import PlaneData
 from gfcompare.kernels.plane_risk import PlaneValues
 from gfcompare.measures import Box, Product, Uniform
@@ -140,7 +140,7 @@ class ShallowPlane(Evaluator):
         taken = np.zeros(len(thetas), dtype=np.int64)
 
         def work(rows: slice) -> None:
-            plane_descent.descend(
+            box_descent.descend(
                 self._data, self._widths, thetas[rows], step_sizes, normalize, bound, taken[rows]
             )
 
