@@ -33,7 +33,7 @@ def initial(kind: str, widths: tuple[int, ...], count: int = NETWORKS) -> Array:
 
 
 def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, way: Way) -> int:
-    """Return a number of steps that takes some tenths of a second; `work`: points or nodes."""
+    """Return a number of steps that takes some tenths of a second; `work`: points or nodes, 0 without."""
     parameters = gfc.ReLUNetwork(widths).parameter_count
     if way != "measure":
         return int(np.clip((1e9 if way == "points" else 1e10) / (parameters * work * networks), 5, 5000))
@@ -41,32 +41,31 @@ def steps(kind: str, widths: tuple[int, ...], work: int, networks: int, *, way: 
         return int(np.clip(3.2e8 / (parameters * networks), 20, 100_000))
     if kind == "sgd":
         return 2000
+    if widths[0] > 1 and work == 0:
+        return int(np.clip(2e9 / (parameters * parameters * networks), 20, 20_000))
     return int(np.clip((6e6 if widths[0] == 1 else 2e8 / work) / (parameters * networks), 5, 5000))
 
 
 def reference(case: Case) -> Array:
     """Return what the first few networks are compared with: gradients at the start, or theta at the end.
 
-    A gradient is exact on the line; on a box it is computed with 4096 nodes. A flow is followed by CVODE at
-    rtol 1e-11, on a box at rtol 1e-9 with 512 nodes.
+    The gradient is exact in all cases. A flow is followed by CVODE at rtol 1e-11.
     """
-    box = case.widths[0] > 1
-    theta = initial(case.kind, case.widths, 4 if box else 8)
-    task = Task(case.kind, case.widths, theta, nodes=512 if case.flow else 4096)
-    problem = problem_of(task)
+    theta = initial(case.kind, case.widths, 8)
+    problem = problem_of(Task(case.kind, case.widths, theta))
     if not case.flow:
         return problem.gradient(theta)
-    method = gfc.integrator(case.kind, rtol=1e-9 if box else 1e-11, method="bdf")
+    method = gfc.integrator(case.kind, rtol=1e-11, method="bdf")
     return ends(problem.network, gfc.integrate(problem, method, theta, [case.end]))
 
 
-def error(found: Array | None, exact: Array) -> float | None:
+def error(found: Array | None, right: Array) -> float | None:
     """Return the largest relative error over the networks that both have."""
     if found is None:
         return None
-    count = min(len(found), len(exact))
-    difference = np.linalg.norm(found[:count] - exact[:count], axis=1)
-    return float((difference / np.linalg.norm(exact[:count], axis=1)).max())
+    count = min(len(found), len(right))
+    difference = np.linalg.norm(found[:count] - right[:count], axis=1)
+    return float((difference / np.linalg.norm(right[:count], axis=1)).max())
 
 
 @dataclass(frozen=True)
@@ -83,35 +82,25 @@ class Setting:
     """Accuracy that gfcompare is asked for; see `Task`."""
 
     rtol: float = 1e-6
-    nodes: int | None = None
-    on_points: bool = False
 
     def text(self, case: Case) -> str:
         """Return what is worth saying about it."""
-        parts = [f"rtol 1e{np.log10(self.rtol):.0f}"] if case.flow else []
-        parts += [f"{self.nodes} nodes"] if self.nodes else []
-        return ", ".join(parts + (["the same points"] if self.on_points else []))
+        return f"rtol 1e{np.log10(self.rtol):.0f}" if case.flow else ""
 
 
 def settings(case: Case) -> list[Setting]:
     """Return how accurate gfcompare is asked to be, fastest first: peers are met at their own accuracy."""
-    box = case.widths[0] > 1
-    if case.flow:
-        finer = [Setting(rtol) for rtol in (1e-6, 1e-7, 1e-8, 1e-10)]
-        return [Setting(nodes=64), *finer[:3]] if box else finer
-    if box and case.kind == "gd":
-        return [Setting(on_points=True), *(Setting(nodes=n) for n in (16, 64, 256, None))]
-    return [Setting()]
+    return [Setting(rtol) for rtol in (1e-6, 1e-7, 1e-8, 1e-10)] if case.flow else [Setting()]
 
 
 def measured(
-    case: Case, method: Method, exact: Array, limit: float, setting: Setting = Setting()
+    case: Case, method: Method, right: Array, limit: float, setting: Setting = Setting()
 ) -> Measured:
     """Measure a method on a case."""
     theta = initial(case.kind, case.widths)
     ours = method is methods.OURS
-    work = 32 if case.kind == "sgd" else (setting.nodes or 1024) if ours else case.points
-    way: Way = ("our points" if setting.on_points else "measure") if ours else "points"
+    work = 32 if case.kind == "sgd" else 0 if ours else case.points
+    way: Way = "measure" if ours else "points"
     count = 0 if case.flow else steps(case.kind, case.widths, work, len(theta), way=way)
     outcome = run(
         method,
@@ -124,8 +113,6 @@ def measured(
             end=case.end,
             dtype=case.dtype,
             rtol=setting.rtol,
-            nodes=setting.nodes,
-            on_points=setting.on_points,
         ),
         limit,
         counts=(1, len(theta) if ours else FEW) if case.flow else (),
@@ -135,7 +122,7 @@ def measured(
         outcome.seconds /= count
     if case.kind == "sgd":
         return Measured(outcome, None, "")
-    found = error(outcome.theta if case.flow else outcome.gradient, exact)
+    found = error(outcome.theta if case.flow else outcome.gradient, right)
     return Measured(outcome, found, setting.text(case) if ours else "")
 
 
@@ -207,18 +194,18 @@ def peers(limit: float = LIMIT, chosen: Sequence[Case] | None = None) -> Iterato
     late = OutOfTime()
     known: dict[object, tuple[Array, list[Measured]]] = {}
     for case in cases() if chosen is None else chosen:
-        problem = (case.kind, case.widths, case.end, case.points if case.widths[0] > 1 else 0)
+        problem = (case.kind, case.widths, case.end)
         if problem not in known:
-            exact = reference(case)
-            own = [measured(case, methods.OURS, exact, limit, setting) for setting in settings(case)]
-            known[problem] = exact, own
-        exact, own = known[problem]
+            right = reference(case)
+            own = [measured(case, methods.OURS, right, limit, setting) for setting in settings(case)]
+            known[problem] = right, own
+        right, own = known[problem]
         for method in case.peers:
             if not methods.applies(method, case.widths, case.kind):
                 continue
             smaller = late.smaller(case, method)
             if smaller is None:
-                found = measured(case, method, exact, limit)
+                found = measured(case, method, right, limit)
             else:
                 note = f"not run: > {limit:g} s for {smaller.name}"
                 found = Measured(Outcome("not run", note=note), None)

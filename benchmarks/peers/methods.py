@@ -31,7 +31,7 @@ ALL = (PYTORCH, COMPILED, JAX, JAX_MAP, GEOOPT, PYMANOPT, *ON_POINTS, *EXACT)
 
 
 def applies(method: Method, widths: tuple[int, ...], kind: str) -> bool:
-    """Return whether a method of `EXACT` does a flow: the Hessian is known for the standard flow of 1-H-K."""
+    """Return whether a method of `EXACT` does a flow: standard ones of 1-H-K and 2-H-K have the Hessian."""
     if method is LSODA_HESSIAN:
-        return kind == "standard-gf" and widths[0] == 1 and len(widths) == 3
+        return kind == "standard-gf" and widths[0] <= 2 and len(widths) == 3
     return True

@@ -10,7 +10,10 @@ from benchmarks.peers.task import Array, Run, Task, joined
 
 
 def problem_of(task: Task) -> gfc.Problem:
-    """Return the problem of a task, with the measure itself instead of points unless it asks for them."""
+    """Return the problem of a task, with the measure itself instead of points unless it asks for them.
+
+    It is evaluated as users get it, unless the task asks for a number of nodes.
+    """
     network = gfc.ReLUNetwork(task.widths)
     if task.on_points:
         return gfc.Problem(network, gfc.targets.Labels(), gfc.measures.Points(task.x, None, task.y))
@@ -22,7 +25,8 @@ def problem_of(task: Task) -> gfc.Problem:
     terms = [[2, 1, *rest], [1, 0, *rest]]
     target = gfc.targets.MultivariatePolynomial(terms, [[1.0 * k, -1.0 * k] for k in factors])
     measure = gfc.measures.Box(0.0, 1.0, dimension=network.inputs)
-    return gfc.Problem(network, target, measure, gfc.Quadrature(nodes=task.nodes))
+    rule = None if task.nodes is None else gfc.Quadrature(nodes=task.nodes)
+    return gfc.Problem(network, target, measure, rule)
 
 
 def initial(network: gfc.ReLUNetwork, seed: int = 0) -> Array:

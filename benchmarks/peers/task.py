@@ -37,7 +37,7 @@ class Task:
     end : flow time
     rtol : relative tolerance of a flow; the absolute one is a hundredth of it
     dtype : floating point numbers of a peer
-    nodes : nodes of gfcompare's own rule on a box; None for its default
+    nodes : nodes of gfcompare's own rule on a box; None for what a problem is evaluated by default
     on_points : whether gfcompare, too, replaces the measure by the points
     seconds : a run is repeated as long as it has taken less than this
     """

@@ -9,7 +9,7 @@ import numpy as np
 from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.cube_data import OnCube, cube_data, cube_target, cube_values
 from gfcompare.evaluators.parts import ProblemParts
-from gfcompare.kernels import cube, cube_descent, cube_hessian, cube_risk
+from gfcompare.kernels import box_descent, cube, cube_hessian, cube_risk
 from gfcompare.kernels.cube import CubeData
 from gfcompare.kernels.cube_risk import CubeValues
 from gfcompare.measures import Box, Product, Uniform
@@ -132,7 +132,7 @@ class ShallowCube(Evaluator):
         taken = np.zeros(len(thetas), dtype=np.int64)
 
         def work(rows: slice) -> None:
-            cube_descent.descend(
+            box_descent.descend(
                 self._data, self._widths, thetas[rows], step_sizes, normalize, bound, taken[rows]
             )
 

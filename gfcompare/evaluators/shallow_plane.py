@@ -10,7 +10,7 @@ import numpy as np
 from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.parts import ProblemParts
 from gfcompare.evaluators.plane_data import plane_data, plane_target
-from gfcompare.kernels import plane, plane_descent, plane_hessian, plane_risk
+from gfcompare.kernels import box_descent, plane, plane_hessian, plane_risk
 from gfcompare.kernels.plane import PlaneData
 from gfcompare.kernels.plane_risk import PlaneValues
 from gfcompare.measures import Box, Product, Uniform
@@ -139,7 +139,7 @@ class ShallowPlane(Evaluator):
         taken = np.zeros(len(thetas), dtype=np.int64)
 
         def work(rows: slice) -> None:
-            plane_descent.descend(
+            box_descent.descend(
                 self._data, self._widths, thetas[rows], step_sizes, normalize, bound, taken[rows]
             )
 

@@ -21,8 +21,10 @@ Where what lives:
 `cube_hessian` the Hessian
 `cube_slices`  the same on slices of a box in R^4 or R^5
 `cube_risk`    the risk; with twice the digits by `cube_pairs` and `cube_exact`
+`box_gradient` the generalised gradient on any of these boxes, by the type of its data
 `points`       any network on finitely many points
 `ndf`          the flows of one hidden layer on a line, by implicit multistep formulas
+`box_descent`  many explicit steps of gradient descent on such a box in one call
 `descent`      many explicit steps of (stochastic) gradient descent in one call
 ============== =======================================================================
 """

@@ -38,6 +38,7 @@ from gfcompare.kernels.cube_edges import sweep
 from gfcompare.kernels.cube_faces import face_polynomials
 from gfcompare.kernels.cube_polygon import polygon_moments
 from gfcompare.kernels.doubles import two_product, two_sum
+from gfcompare.kernels.numbers import zero_or_nan
 
 DEAD, CROSSING, ACTIVE = 0, 1, 2
 # Below this |u|^2, relative to |w|^2, a direction within a plane is rounding: it keeps quotients finite.
@@ -140,7 +141,7 @@ def _corner(u, v, w, b, j):
     return z + w if j & 4 else z - w
 
 
-@cold_leaf
+@leaf
 def _place(work, i):
     """Find out whether the zero of a neuron crosses C, and where it crosses the edges."""
     u, v, w, b = work.rows[0, i], work.rows[1, i], work.rows[2, i], work.rows[3, i]
@@ -169,7 +170,7 @@ def _place(work, i):
                 work.place[4 * axis + side, i] = (p + q) / (p - q)
 
 
-@cold_leaf
+@leaf
 def _set_crossing(data, theta, hidden, i, k, work):
     """Write what is needed of a neuron that crosses C, as number k of these."""
     outputs, crossing, largest = work.affine.shape[0], work.crossing, work.rows[4, i]
@@ -212,7 +213,7 @@ def face_signs(signs, face):
     return on | ((signs >> (low | c)) & 1) << 3
 
 
-@cold_leaf
+@leaf
 def prepare(data, theta, hidden, work):
     """Fill in rows and ends of all neurons, affine part of r and crossing neurons; return their number."""
     frame, outputs, neurons = data.frame, data.affine.shape[0], work.rows.shape[1]
@@ -289,9 +290,7 @@ def cube_gradient_into(data, theta, gradient, work):
     hidden = (theta.shape[0] - outputs) // (4 + outputs)
     moments, rows = work.moments, work.rows
     moments_into(data, theta, hidden, hidden, 1.0, work)
-    check = 0.0
-    for p in range(theta.shape[0]):
-        check += 0.0 * theta[p]  # a comparison loses what is no number
+    check = zero_or_nan(theta)
     for i in range(hidden):
         one, first, second, third = 0.0, 0.0, 0.0, 0.0
         for m in range(outputs):

@@ -162,7 +162,7 @@ def _start_polynomials(on_b, on_c, side_b, side_c, running, m, a, b, c):
     _add_integral(along_first(on_c[4], side_b), 1.0, third)
 
 
-@cold_leaf
+@leaf
 def _sorted_crossings(edge, first, last, work):
     """Sort the places where neurons cross an edge; return their number."""
     keys, order, kinds = work.keys[0], work.order[0], work.kinds
@@ -177,7 +177,7 @@ def _sorted_crossings(edge, first, last, work):
     return number
 
 
-@cold_leaf
+@leaf
 def sweep(count, work):
     """Add to all moments the fluxes along the parts of the edges where each neuron is active.
 

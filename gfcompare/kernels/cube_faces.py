@@ -56,7 +56,7 @@ def _add_active(z, d, e, flux, share, first, second, normal, polynomials):
         polynomials[4, j] += normal * cube
 
 
-@cold_leaf
+@leaf
 def face_polynomials(data, count, factor, work):
     """Write the polynomials of all faces and outputs into `work.faces`."""
     crossing, neurons = work.crossing, work.rows.shape[1]

@@ -24,6 +24,7 @@ import numpy as np
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
 from gfcompare.kernels.cube import ACTIVE, CROSSING, DEAD, CubeWork, cube_work, moments_into
 from gfcompare.kernels.cube_polygon import find_chords
+from gfcompare.kernels.numbers import zero_or_nan
 
 # Corners of C, then those of a polygon; faces of C, then the polygon; corners of a face that is cut twice, at
 # most, and two places more.
@@ -453,9 +454,8 @@ def cube_hessian_into(data, theta, hessian, work):
     outputs, parameters = data.affine.shape[0], theta.shape[0]
     hidden = (parameters - outputs) // (4 + outputs)
     moments_into(data, theta, hidden, hidden, 1.0, work.cube)
-    check = 0.0
+    check = zero_or_nan(theta)
     for p in range(parameters):
-        check += 0.0 * theta[p]  # a comparison loses what is no number
         for q in range(p + 1):
             hessian[p, q] = 0.0
     for i in range(hidden):

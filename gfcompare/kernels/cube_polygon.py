@@ -302,7 +302,7 @@ def _add_chord(count, n, m, i, work):
     moments[4 * m + 1 + c, i] += begin[c] * one + dc * first - rc + third
 
 
-@cold_leaf
+@leaf
 def polygon_moments(data, count, i, work):
     """Add to the moments of neuron i all fluxes through its polygon and along its chords."""
     crossing, vertices, vectors, pairs = work.crossing, work.vertices, work.vectors, work.pairs

@@ -17,6 +17,7 @@ from gfcompare.kernels.cube_exact import ExactCube, polynomial_integral, value_a
 from gfcompare.kernels.cube_pairs import NO_DIRECTION, pair_integrals
 from gfcompare.kernels.doubles import add, divide, multiply
 from gfcompare.kernels.doubles_arrays import fill, product, quotient
+from gfcompare.kernels.numbers import zero_or_nan
 
 # As in `plane_risk`.
 CANCELLATION = 1e-6
@@ -218,9 +219,7 @@ def _plain_risk(data, values, theta, hidden, work):
     """Return the risk in float64, and the size of the values from whose differences it was taken."""
     outputs, neurons = data.affine.shape[0], work.rows.shape[1]
     moments_into(data, theta, hidden, neurons, 2.0, work)
-    total, size, check = 0.0, 0.0, 0.0
-    for p in range(theta.shape[0]):
-        check += 0.0 * theta[p]  # a comparison loses what is no number
+    total, size, check = 0.0, 0.0, zero_or_nan(theta)
     for m in range(outputs):
         a = work.affine[m]
         square = values.squares[m, 0] + 8.0 * a[0] * a[0]

@@ -28,7 +28,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
+from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf
+from gfcompare.kernels.numbers import zero_or_nan
 from gfcompare.kernels.plane_chords import add_neurons, add_polynomials, add_smooth
 from gfcompare.kernels.plane_lines import ACTIVE, CROSSING, crossing_rows, prepare, sort_ends, whole_lanes
 from gfcompare.kernels.plane_perimeter import sweep
@@ -156,15 +157,6 @@ def moments_into(data, theta, hidden, wanted, factor, work):
     return count
 
 
-@leaf_sum
-def unlike_number(theta):
-    """Return NaN if an entry of theta is infinite or NaN, else 0: a comparison loses what is no number."""
-    check = 0.0
-    for p in range(theta.shape[0]):
-        check += 0.0 * theta[p]
-    return check
-
-
 @cold_leaf
 def plane_gradient_into(data, theta, gradient, work):
     """Write the generalised gradient at `theta`, shape (P,), into `gradient`."""
@@ -173,7 +165,7 @@ def plane_gradient_into(data, theta, gradient, work):
     moments = work.moments
     moments_into(data, theta, hidden, hidden, 1.0, work)
     wx, wy, b = work.rows[0], work.rows[1], work.rows[2]
-    check = unlike_number(theta)
+    check = zero_or_nan(theta)
     for i in range(hidden):
         one, first, second = 0.0, 0.0, 0.0
         for m in range(outputs):

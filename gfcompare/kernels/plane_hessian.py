@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.plane import PlaneWork, moments_into, plane_work, unlike_number
+from gfcompare.kernels.numbers import zero_or_nan
+from gfcompare.kernels.plane import PlaneWork, moments_into, plane_work
 from gfcompare.kernels.plane_chords import bilinear, chord_table
 from gfcompare.kernels.plane_lines import ACTIVE, CROSSING, DEAD, OUTGOING, chord_of, perimeter_point
 
@@ -303,7 +304,7 @@ def plane_hessian_into(data, theta, hessian, work):
     outputs, parameters = data.affine.shape[0], theta.shape[0]
     hidden = (parameters - outputs) // (3 + outputs)
     count = moments_into(data, theta, hidden, hidden, 1.0, work.plane)
-    check = unlike_number(theta)
+    check = zero_or_nan(theta)
     for p in range(parameters):
         for q in range(p + 1):
             hessian[p, q] = 0.0

@@ -14,7 +14,8 @@ import numpy as np
 
 from gfcompare.kernels.compiled import cold_leaf, entry, leaf, leaf_exact
 from gfcompare.kernels.doubles import add, divide, multiply
-from gfcompare.kernels.plane import moments_into, plane_work, unlike_number
+from gfcompare.kernels.numbers import zero_or_nan
+from gfcompare.kernels.plane import moments_into, plane_work
 from gfcompare.kernels.plane_lines import ACTIVE, CROSSING
 from gfcompare.kernels.sorting import sort_pairs
 
@@ -422,7 +423,7 @@ def _plain_risk(data, values, theta, hidden, work):
     outputs, neurons = data.affine.shape[0], work.rows.shape[1]
     moments_into(data, theta, hidden, neurons, 2.0, work)
     total, size = 0.0, 0.0
-    check = unlike_number(theta)
+    check = zero_or_nan(theta)
     for m in range(outputs):
         a, b, c = work.affine[m, 0], work.affine[m, 1], work.affine[m, 2]
         square = values.squares[m, 0] + 4.0 * a * a + (4.0 / 3.0) * (b * b + c * c)

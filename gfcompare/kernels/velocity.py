@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from gfcompare.kernels.box_gradient import BOXES, box_gradient_into, box_work
 from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
-from gfcompare.kernels.cube import CubeData, CubeWork, cube_gradient_into, cube_work
-from gfcompare.kernels.cube_slices import SlicesData, SlicesWork, slices_gradient_into, slices_work
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
@@ -33,7 +32,6 @@ from gfcompare.kernels.line_set import (
     segments_work,
 )
 from gfcompare.kernels.manifold import retract_rows, tangent
-from gfcompare.kernels.plane import PlaneData, PlaneWork, plane_gradient_into, plane_work
 
 
 class Shallow(NamedTuple):
@@ -70,28 +68,12 @@ class DeepVelocity(NamedTuple):
     gradient: DeepWork
 
 
-class PlaneVelocity(NamedTuple):
-    """Scratch memory for one hidden layer on a rectangle."""
+class BoxVelocity(NamedTuple):
+    """Scratch memory for one hidden layer on a box."""
 
     retracted: np.ndarray  # (P,)
     norms: np.ndarray  # (H,)
-    gradient: PlaneWork
-
-
-class CubeVelocity(NamedTuple):
-    """Scratch memory for one hidden layer on a box in R^3."""
-
-    retracted: np.ndarray
-    norms: np.ndarray
-    gradient: CubeWork
-
-
-class SlicesVelocity(NamedTuple):
-    """Scratch memory for one hidden layer on slices of a box in R^4 or R^5."""
-
-    retracted: np.ndarray
-    norms: np.ndarray
-    gradient: SlicesWork
+    gradient: Any  # of its kind, see `box_gradient`
 
 
 class GaussianVelocity(NamedTuple):
@@ -124,18 +106,8 @@ def _deep_work(data, widths, parameters):
 
 
 @allocator
-def _plane_work(data, widths, parameters):
-    return PlaneVelocity(np.empty(parameters), np.empty(widths[1]), plane_work(data, widths[1]))
-
-
-@allocator
-def _cube_work(data, widths, parameters):
-    return CubeVelocity(np.empty(parameters), np.empty(widths[1]), cube_work(data, widths[1]))
-
-
-@allocator
-def _slices_work(data, widths, parameters):
-    return SlicesVelocity(np.empty(parameters), np.empty(widths[1]), slices_work(data, widths[1]))
+def _box_work(data, widths, parameters):
+    return BoxVelocity(np.empty(parameters), np.empty(widths[1]), box_work(data, widths[1]))
 
 
 @allocator
@@ -230,32 +202,12 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
 
 
 @cold_leaf
-def _plane_velocity(data, widths, y, result, memory, normalize):
+def _box_velocity(data, widths, y, result, memory, normalize):
     theta = y
     if normalize:
         theta = memory.retracted
         _retract(widths, y, memory)
-    plane_gradient_into(data, theta, result, memory.gradient)
-    _turned(widths, theta, result, memory, normalize)
-
-
-@cold_leaf
-def _cube_velocity(data, widths, y, result, memory, normalize):
-    theta = y
-    if normalize:
-        theta = memory.retracted
-        _retract(widths, y, memory)
-    cube_gradient_into(data, theta, result, memory.gradient)
-    _turned(widths, theta, result, memory, normalize)
-
-
-@cold_leaf
-def _slices_velocity(data, widths, y, result, memory, normalize):
-    theta = y
-    if normalize:
-        theta = memory.retracted
-        _retract(widths, y, memory)
-    slices_gradient_into(data, theta, result, memory.gradient)
+    box_gradient_into(data, theta, result, memory.gradient)
     _turned(widths, theta, result, memory, normalize)
 
 
@@ -273,10 +225,8 @@ _KINDS = {
     LineData: (allocator(_line_work), line_velocity),
     Shallow: (_shallow_work, _shallow_velocity),
     LineSet: (_deep_work, _deep_velocity),
-    PlaneData: (_plane_work, _plane_velocity),
-    CubeData: (_cube_work, _cube_velocity),
-    SlicesData: (_slices_work, _slices_velocity),
     GaussianData: (_gaussian_work, _gaussian_velocity),
+    **dict.fromkeys(BOXES, (_box_work, _box_velocity)),
 }
 
 

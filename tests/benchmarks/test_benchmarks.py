@@ -107,6 +107,14 @@ def gradients():
     return {m: dict(zip([(t.widths, t.points) for t in tasks], found[m], strict=True)) for m in there}
 
 
+def test_gfcompare_is_measured_as_users_get_it():
+    exact = {"shallow-line", "along-lines", "shallow-plane"}
+    for widths in {case.widths for case in cases()}:
+        task = Task("gd", widths, np.zeros((1, gfc.ReLUNetwork(widths).parameter_count)))
+        assert problem_of(task).evaluation.name in exact
+    assert problem_of(Task("gd", (2, 6, 1), np.zeros((1, 25)), nodes=64)).evaluation.name == "preintegration"
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("module", MODULES)
