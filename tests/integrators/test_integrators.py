@@ -234,6 +234,26 @@ def test_stiffness_is_recognised():
     assert calls["explicit"] < 2 * calls["rkc"]
 
 
+class GrowthBesideDecay(Decay):
+    """y_0 grows at a rate of 0.01 beside a stiff y_1 at rest: a neuron grows out of a saddle."""
+
+    def __init__(self):
+        super().__init__([-0.01, 2.0])
+
+    def velocity(self, y):
+        return super().velocity(y) + np.array([0.0, 2.0])
+
+
+@pytest.mark.parametrize("rtol", [1e-5, 1e-6])
+def test_errors_of_one_sign_do_not_add_up(rtol):
+    """With the whole tolerance in each of hundreds of steps of order 2 they would be 122 and 322 of them."""
+    run = ExplicitRun(
+        np.array([1.0, 0.0]), GrowthBesideDecay(), "explicit", Tolerance(rtol, rtol / 100), 10**6
+    )
+    y, _, _ = run.to(900.0)
+    assert abs(y[0] / np.exp(9.0) - 1.0) < 50 * rtol
+
+
 def test_a_flow_that_is_not_stiff_stays_with_order_five():
     switch = StiffnessSwitch()
     y, _ = with_fixed_steps(switch, 100)

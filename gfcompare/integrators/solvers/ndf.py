@@ -18,8 +18,8 @@ from gfcompare.integrators.solvers.near_equilibrium import (
 )
 from gfcompare.integrators.solvers.saddles import is_undecided, remark, remark_at_rest
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
-from gfcompare.kernels import balancedness, breakpoint_growth, ndf, ndf_dense, tolerances
-from gfcompare.kernels.flow import FlowSettings, FlowTables
+from gfcompare.kernels import balancedness, ndf, ndf_dense, tolerances
+from gfcompare.kernels.flow import ORDER, ROWS, UNDECIDED, FlowSettings, FlowTables
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
 from gfcompare.system import threads
 
@@ -113,8 +113,8 @@ class CompiledFlow:
             dense=problem.has_dense_flow and network.parameter_count <= LARGEST_DENSE,
             bound=DIVERGENCE_NORM,
         )
-        neurons = np.zeros((len(y), breakpoint_growth.ROWS, network.hidden[0]))
-        neurons[:, breakpoint_growth.ORDER] = np.arange(network.hidden[0])
+        neurons = np.zeros((len(y), ROWS, network.hidden[0]))
+        neurons[:, ORDER] = np.arange(network.hidden[0])
         return cls(FlowTables(differences, clocks, counts, balances, neurons, relative), settings, {})
 
     def parameters(self, problem: CountedProblem, y: Array) -> Array:
@@ -161,7 +161,7 @@ class CompiledFlow:
         times[running] = time
         for m in statuses:
             times[m] = tables.clocks[m, 0]
-        undecided = tables.dormant[:, breakpoint_growth.UNDECIDED]
+        undecided = tables.dormant[:, UNDECIDED]
         result = state.replace(
             theta=theta,
             time=times,
@@ -233,8 +233,8 @@ class CompiledFlow:
         if rate * clock[1] <= ndf.GROWTH_STEP:
             clock[3] = 4.0 * clock[1]
             return
-        if undecided and tables.dormant[m, breakpoint_growth.UNDECIDED, 0] == 0.0:
-            tables.dormant[m, breakpoint_growth.UNDECIDED, 0] = clock[0]
+        if undecided and tables.dormant[m, UNDECIDED, 0] == 0.0:
+            tables.dormant[m, UNDECIDED, 0] = clock[0]
         clock[3] = clock[4] = ndf.GROWTH_STEP / rate
         counts[6] = counts[2]
         ndf.resize(tables.trajectory(m), clock[4] / clock[1])
@@ -249,7 +249,7 @@ class CompiledFlow:
 
     def _messages(self, state: State, tables: FlowTables) -> tuple[str, ...]:
         """Return the messages of the state, and for each trajectory that runs what there is to say of it."""
-        since = tables.dormant[:, breakpoint_growth.UNDECIDED]
+        since = tables.dormant[:, UNDECIDED]
         first = np.where(since > 0.0, since, np.inf).min(axis=1).tolist()
         remarks = (remark(t, self.settings.rtol) if t < np.inf else "" for t in first)
         every = zip(state.messages, remarks, state.running, strict=True)
