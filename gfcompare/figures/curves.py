@@ -119,7 +119,7 @@ def draw_band(ax: Axes, part: pd.DataFrame, style: LineStyle) -> None:
 def _draw_lines(ax: Axes, parts: Mapping[str, pd.DataFrame], styles: Mapping[str, LineStyle]) -> None:
     """Draw the medians, with a few markers, those of different methods at different places.
 
-    Not by seaborn's lineplot, which takes half as long as all the rest of a page with 50 methods.
+    Not by seaborn's lineplot, which was 22 % of the time of a page of 5 problems with 5 methods.
     """
     for k, (method, style) in enumerate(styles.items()):
         x, y = (parts[method][name].to_numpy(dtype=np.float64) for name in ("x", "median"))

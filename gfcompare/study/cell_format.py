@@ -26,7 +26,8 @@ Stored = tuple[tuple[str, ...], NDArray[Any], Mapping[str, Any]]
 
 _MAGIC = b"gfcompare-cell-1"
 _SHA = 32
-_KINDS = ("f8", "i8", "i1", "b1", "text")
+_DTYPES = {kind: np.dtype(f"<{kind}") for kind in ("f8", "i8", "i1", "b1")}
+_TEXT = "text"
 
 
 class DamagedCellError(InputError):
@@ -64,7 +65,7 @@ def encoded(content: Content) -> bytes:
     for name, (dims, values, attributes) in content.variables.items():
         about: dict[str, Any] = {"dims": list(dims), "shape": list(values.shape), "attrs": dict(attributes)}
         if values.dtype.kind in "OU":
-            about |= {"kind": "text", "values": [str(text) for text in values.ravel().tolist()]}
+            about |= {"kind": _TEXT, "values": [str(text) for text in values.ravel().tolist()]}
         else:
             about["kind"] = f"{values.dtype.kind}{values.dtype.itemsize}"
             arrays.append(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")))
@@ -114,16 +115,17 @@ def _decoded(body: bytes) -> Content:
     end = at + int.from_bytes(body[len(_MAGIC) : at], "little")
     header = json.loads(body[at:end])
     variables: dict[str, Stored] = {}
+    writable = bytearray(body)  # one copy, of which all arrays are views
     for name, about in header["variables"].items():
         dims, shape = tuple(map(str, about["dims"])), tuple(map(int, about["shape"]))
-        if about["kind"] not in _KINDS or len(dims) != len(shape) or min(shape, default=0) < 0:
+        if len(dims) != len(shape) or min(shape, default=0) < 0:
             raise ValueError(f"variable {name!r}")
-        if about["kind"] == "text":
+        if about["kind"] == _TEXT:
             values = np.array([str(text) for text in about["values"]], dtype=object).reshape(shape)
         else:
-            kind, count = np.dtype(about["kind"]), math.prod(shape)
-            found = np.frombuffer(body, dtype=kind.newbyteorder("<"), count=count, offset=end)
-            values = found.astype(kind).reshape(shape)  # a copy, which may be written to
+            kind, count = _DTYPES[about["kind"]], math.prod(shape)
+            found = np.frombuffer(writable, dtype=kind, count=count, offset=end)
+            values = found.astype(kind.newbyteorder("="), copy=False).reshape(shape)
             end += count * kind.itemsize + -count * kind.itemsize % 8
         variables[str(name)] = dims, values, dict(about["attrs"])
     if end != len(body):
