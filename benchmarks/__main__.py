@@ -1,9 +1,9 @@
 """Run the benchmarks, print one table and write it as JSON: python -m benchmarks [part ...].
 
-python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks tails times
-single flows over many seeds, see `benchmarks.tails`; python -m benchmarks certificates counts proofs, see
-`benchmarks.certificates`; python -m benchmarks cube compares gradients with three inputs, see
-`benchmarks.cube`; python -m benchmarks cells measures what a cell costs besides its trajectories, see
+python -m benchmarks truth is a campaign of its own, see `benchmarks.truth`; python -m benchmarks flows counts
+and times what single flows take over many seeds, see `benchmarks.tails`; python -m benchmarks certificates
+counts proofs, see `benchmarks.certificates`; python -m benchmarks cube compares gradients with three inputs,
+see `benchmarks.cube`; python -m benchmarks cells measures what a cell costs besides its trajectories, see
 `benchmarks.cells`; python -m benchmarks full-disk lets commands meet a full disk at every write, see
 `benchmarks.full_disk`.
 """
@@ -52,7 +52,7 @@ def _error(value: float | None) -> str:
 #: Parts that are campaigns of their own, and have options.
 ALONE = {
     "truth": truth.main,
-    "tails": tails.main,
+    "flows": tails.main,
     "certificates": certificates.main,
     "cube": cube.main,
     "cells": cells.main,

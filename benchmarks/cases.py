@@ -77,7 +77,7 @@ def descent() -> Iterator[Result]:
     yield Result(f"GD step, H = 64, sine ({pieces} pieces)", ours, "step and trajectory")
 
 
-def flows() -> Iterator[Result]:
+def ensembles() -> Iterator[Result]:
     """Flows to t = 10^4 and 10^6 at rtol 1e-6, for one trajectory of 16 on one core, 60 save times."""
     for hidden, bar in ((16, 1e-3), (128, 5e-3), (512, 20e-3)):
         case = problem(hidden)
@@ -148,7 +148,7 @@ def start() -> Iterator[Result]:
 ALL = {
     "start": start,
     "descent": descent,
-    "flows": flows,
+    "ensembles": ensembles,
     "general": general,
     "peers": peers,
     "growth": growth,

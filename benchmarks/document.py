@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks import growth_figure, store
 from benchmarks.aims import aims
 from benchmarks.measure import text
@@ -140,12 +142,52 @@ def core(parts: Record) -> str:
     return _rows([["operation", "ns"], *([row["core"], f"{row['seconds'] * 1e9:.3f}"] for row in rows)])
 
 
+def spread(parts: Record) -> str:
+    """Return what single flows take, over seeds: for each width and end the target with the largest ratio."""
+    rows = [row for row in parts["spread"]["results"] if row.get("what") == "gradients"]
+    head = ("flow, H, t", "median of gradients", "mean, in medians", "95 %", "99 %", "largest")
+    table: list[Sequence[str]] = [head]
+    for place in dict.fromkeys((row["flow"], row["hidden"], row["end"]) for row in rows):
+        those = [row for row in rows if (row["flow"], row["hidden"], row["end"]) == place]
+        medians = sorted(row["median"] for row in those)
+        cells = [f"{place[0]}, {place[1]}, 10^{round(math.log10(place[2]))}"]
+        cells.append(f"{medians[0]:,.0f} to {medians[-1]:,.0f}")
+        for name in ("mean", "q95", "q99", "largest"):
+            worst = max(those, key=lambda row, name=name: row[name] / row["median"])
+            cells.append(f"{worst[name] / worst['median']:.2f}, {worst['target']}")
+        table.append(cells)
+    return _rows(table)
+
+
+def spread_of_peers(parts: Record) -> str:
+    """Return LSODA on our derivatives beside gfcompare: the distribution of times over seeds."""
+    table: list[Sequence[str]] = [
+        ("", "error", "median", "mean", "95 %", "99 %", "largest", "ratio of means")
+    ]
+    for row in parts["spread"]["results"]:
+        if "peer_seconds_of_all" not in row:
+            continue
+        ours = row["note"].partition(";")[0]
+        for name, key, error in (
+            (row["peer"], "peer_seconds_of_all", row["peer_error"]),
+            (ours, "seconds_of_all", row["error"]),
+        ):
+            found = np.array(row[key])
+            values = (np.median(found), found.mean(), *np.quantile(found, (0.95, 0.99)), found.max())
+            ratio = _ratio(row["ratio"]) if key != "seconds_of_all" else ""
+            cells = (f"1-{row['hidden']}-1: {name}", _error(error), *(_time(float(v)) for v in values), ratio)
+            table.append(cells)
+    return _rows(table)
+
+
 #: Name of the block: the part of the results that it needs, and what it says.
 BLOCKS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "machine": ("peers", machine),
     "aims": ("peers", aim_table),
     "descent": ("peers", descent),
     "flows": ("peers", flows),
+    "spread": ("spread", spread),
+    "spread of peers": ("spread", spread_of_peers),
     "core": ("roofline", core),
     "roofline": ("roofline", roofline),
 }

@@ -21,7 +21,7 @@ from gfcompare.evaluators.order import choose
 from gfcompare.evaluators.parts import ProblemParts, finite_values
 from gfcompare.evaluators.preintegration import Preintegration
 from gfcompare.evaluators.quadrature import SAFETY, Quadrature, Rule, SlicesRule
-from gfcompare.kernels.flow import FlowSettings, FlowTables
+from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.measures import BoxMeasure, LineMeasure, Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.piecewise.interval import PiecewisePolynomial
@@ -407,28 +407,32 @@ class Problem:
         return self._evaluator.has_dense_flow
 
     def advance_flow(
-        self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, *, dense: bool = False
-    ) -> Array:
-        """Integrate the standard or the normalised flow of M trajectories to `time` in compiled code.
+        self,
+        tables: FlowTables,
+        times: Array,
+        saves: FlowSaves,
+        ends: Counts,
+        settings: FlowSettings,
+        *,
+        dense: bool = False,
+    ) -> None:
+        """Integrate the standard or the normalised flow of M trajectories through times in compiled code.
 
         Numerical differentiation formulas of order 1 to 5, Newton's method, GMRES: `gfcompare.kernels.ndf`.
 
         Parameters
         ----------
         tables : where they are; moved on in place
-        time : flow time to be reached
+        times : shape (B,), increasing flow times
+        saves : what is saved at each of them; a trajectory goes on to the first that it has not reached
         ends : shape (M,), 0 for those that go on; receives the `Status` of those that cannot, or a code of
             `kernels.ndf` or `kernels.ndf_dense` that asks for a decision
         settings : tolerances and limits
         dense : solve linear systems directly, with the exact Hessian, which must be there
-
-        Returns
-        -------
-        ndarray, shape (M, P), the solver's variable at `time`
         """
         if not self.has_compiled_flow:
             raise InputError("compiled flows need a measure with a density.")
-        return self._evaluator.advance_flow(tables, time, ends, settings, dense)
+        self._evaluator.advance_flow(tables, times, saves, ends, settings, dense)
 
     def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> tuple[float, int]:
         """Return how fast deviations of a flow grow at y, 0 if more slowly than `bound`.

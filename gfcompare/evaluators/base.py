@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gfcompare.components.errors import InputError
 from gfcompare.kernels import growth, ndf, ndf_dense, points_descent
 from gfcompare.kernels import points as points_kernel
-from gfcompare.kernels.flow import Flow, FlowSettings, FlowTables
+from gfcompare.kernels.flow import Flow, FlowSaves, FlowSettings, FlowTables
 from gfcompare.network import ReLUNetwork
 from gfcompare.system import threads
 
@@ -148,23 +148,27 @@ class Evaluator(abc.ABC):
         return None
 
     def advance_flow(
-        self, tables: FlowTables, time: float, ends: Counts, settings: FlowSettings, dense: bool
-    ) -> Array:
-        """Integrate a flow to `time` in compiled code; return the solver's variable there, shape (M, P).
+        self,
+        tables: FlowTables,
+        times: Array,
+        saves: FlowSaves,
+        ends: Counts,
+        settings: FlowSettings,
+        dense: bool,
+    ) -> None:
+        """Integrate a flow through times, shape (B,), in compiled code.
 
-        `tables` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`, or with direct linear
-        algebra `kernels.ndf_dense.advance`.
+        `tables`, `saves` and `ends`, (M,), are moved on in place; see `kernels.ndf.advance`, or with direct
+        linear algebra `kernels.ndf_dense.advance`.
         """
-        results = np.empty_like(tables.differences[:, 0])
         stage = ndf_dense if dense else ndf
         flow = Flow(self.flow_data(), self._widths, settings)
 
         def work(rows: slice) -> None:
-            scratch = stage.scratch(flow, results.shape[1])
-            stage.advance(flow, tables.rows(rows), time, results[rows], ends[rows], *scratch)
+            scratch = stage.scratch(flow, tables.differences.shape[2])
+            stage.advance(flow, tables.rows(rows), times, saves.rows(rows), ends[rows], *scratch)
 
-        self._share(len(results), 1000 * self.cost, work, pieces=_FLOW_PIECES)
-        return results
+        self._share(len(ends), 1000 * self.cost, work, pieces=_FLOW_PIECES)
 
     def growth_rate(self, y: Array, bound: float, normalize: bool) -> tuple[float, int]:
         """Return the growth rate of deviations at y, (P,), 0 if below `bound`; and the gradients taken."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components.errors import InputError
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Integers, Mask
-from gfcompare.kernels.flow import FlowSettings, FlowTables
+from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.measures import Measure, PointMeasure
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -159,23 +159,31 @@ class CountedProblem:
         return self._problem.has_dense_flow
 
     def advance_flow(
-        self, tables: FlowTables, time: float, settings: FlowSettings, *, dense: bool = False
-    ) -> tuple[FlowTables, Array, Integers]:
-        """Integrate a flow to `time`; see `Problem.advance_flow`.
+        self,
+        tables: FlowTables,
+        times: Array,
+        saves: FlowSaves,
+        settings: FlowSettings,
+        *,
+        dense: bool = False,
+    ) -> tuple[FlowTables, Integers]:
+        """Integrate a flow through times, shape (B,); see `Problem.advance_flow`.
+
+        What is saved is written to `saves`, for the trajectories that are counted for.
 
         Returns
         -------
         tables : moved on, for the trajectories that are counted for
-        y : shape (M, P), the solver's variable at `time`
-        ends : shape (M,), 0 for those that have reached it, otherwise as `kernels.ndf.advance` has them
+        ends : shape (M,), 0 for those that have reached the last time, otherwise as `kernels.ndf.advance` has
+            them
         """
         counted = self.counted
-        moved = tables.moving(bool((tables.clocks[counted, 0] < time).any()))
+        moved = tables.moving(bool((tables.clocks[counted, 0] < times[-1]).any()))
         ends = np.where(counted, 0, -1)
-        y = self._problem.advance_flow(moved, time, ends, settings, dense=dense)
+        self._problem.advance_flow(moved, times, saves, ends, settings, dense=dense)
         if moved.counts is not tables.counts:
             self.gradients += moved.counts[:, 3] - tables.counts[:, 3]
-        return moved, y, np.maximum(ends, 0)
+        return moved, np.maximum(ends, 0)
 
     def growth_rate(self, y: Array, bound: float, *, normalize: bool) -> float:
         """Return how fast deviations of a flow grow at y, shape (P,); see `Problem.growth_rate`."""

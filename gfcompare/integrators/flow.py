@@ -13,6 +13,7 @@ from gfcompare.components.component import require
 from gfcompare.components.errors import unknown_name
 from gfcompare.integrators.base import Integrator, State
 from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.passage import Passage
 from gfcompare.integrators.solvers import cvode, explicit, ndf
 from gfcompare.integrators.status import Array
 
@@ -104,6 +105,17 @@ class FlowIntegrator(Integrator[Any], abc.ABC):
         if method in explicit.METHODS:
             return explicit.start(self, problem, theta, method)
         return cvode.start(self, problem, theta, "Adams" if method == "adams" else "BDF")
+
+    def goes_through_times(self, state: State) -> bool:
+        """Whether `advance_through` is there: for a compiled flow, unless `advance` is replaced."""
+        return isinstance(state.solver_state, ndf.CompiledFlow) and (
+            type(self).advance is FlowIntegrator.advance
+        )
+
+    def advance_through(self, problem: CountedProblem, state: State, times: Array) -> tuple[State, Passage]:
+        """Return the state at the last of some flow times after 0, shape (B,), and what it was at each."""
+        through: tuple[State, Passage] = state.solver_state.advance_through(problem, state, times)
+        return through
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`."""

@@ -25,19 +25,27 @@ from gfcompare.integrators.base import Integrator, State, check_method
 from gfcompare.integrators.contract import check_flow, check_frozen, check_state
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
+from gfcompare.integrators.passage import Passage
 from gfcompare.integrators.random_streams import RandomStreams
-from gfcompare.integrators.record import COUNTERS, Record, joined
+from gfcompare.integrators.record import Record, joined
 from gfcompare.integrators.save_times import check_times
-from gfcompare.integrators.solvers.saddles import remark_at_rest
+from gfcompare.integrators.saved import Saved
 from gfcompare.integrators.stationarity import stationary
 from gfcompare.integrators.status import Array, Mask, Status, escape
+from gfcompare.integrators.stops import (
+    BlockSizes,
+    Stop,
+    at_rest,
+    late,
+    late_message,
+    not_finite,
+    rest_message,
+    stopped,
+)
 from gfcompare.problem import Problem
 
 #: What becomes of an error that a method raises.
 OnError = Literal["record", "raise"]
-
-# As a plain number: comparing an array with a member of an enumeration takes ten times as long.
-_STATIONARY = np.int8(Status.STATIONARY)
 
 
 def run_block(
@@ -154,38 +162,92 @@ class _Block:
         self._time_limit = time_limit
         self._wall = np.zeros(count)
         self._state: State | None = None  # None before the method has started
-        shape = (count, len(times))
-        self._saved_theta = np.full((*shape, theta.shape[1]), np.nan)
-        self._saved_time = np.full(shape, np.nan)
-        self._saved_wall = np.full(shape, np.nan)
-        self._saved_smallest = np.full(shape, np.nan)
-        self._saved_counts = np.full((len(COUNTERS), *shape), -1, dtype=np.int64)
+        self._saved = Saved(times, theta)
+        self._sizes = BlockSizes(theta, time_limit)
 
     def run(self) -> Record:
-        method, counted, times = self._integrator, self._counted, self._times.tolist()
+        method, counted = self._integrator, self._counted
         if isinstance(method, FlowIntegrator):
             check_flow(method, CountedProblem(self._problem, 1), self._theta[0])
         before = State.at(self._theta)
         began = time.perf_counter()
         state = method.start(counted, self._theta, self._rngs)
-        name = type(method).__name__
-        self._state = state = check_state(state, before, f"{name}.start")
-        running, place = state.running, f"{name}.advance"
-        self._charge(began, running)
-        for index, save_time in enumerate(times):
-            if running.any():
-                began = time.perf_counter()
-                advanced = method.advance(counted, state, save_time)
-                self._charge(began, running)
-                self._state = state = _checked(check_state(advanced, state, place), running)
-                running = state.running
-            self._save(index, state, save_time, running)
-            if index < len(times) - 1:
-                self._state = state = self._stopped(state, running)
-                running = state.running
+        self._state = state = check_state(state, before, f"{type(method).__name__}.start")
+        self._charge(began, state.running)
+        last, index = len(self._times), 0
+        while index < last and state.running.any():
+            stop = min(index + self._sizes.next, last)
+            if stop > index + 1 and isinstance(method, FlowIntegrator) and method.goes_through_times(state):
+                state, index = self._pass(method, state, index, stop)
+            else:
+                state, index = self._advance(state, index), index + 1
+            self._state = state
+        self._saved.save_still(np.full(len(self._theta), index), last, state, counted, self._wall)
         # What the method has said on the way, such as where its solution is not unique, stays.
-        state = state.terminate(running, Status.REACHED_END, state.messages)
-        return self._record(self._with_remarks(state))
+        state = state.terminate(state.running, Status.REACHED_END, state.messages)
+        return self._saved.record(self._with_remarks(state))
+
+    def _advance(self, state: State, index: int) -> State:
+        """Return the state at a save time, saved there, with those ended that have to stop."""
+        running = state.running
+        began = time.perf_counter()
+        advanced = self._integrator.advance(self._counted, state, float(self._times[index]))
+        self._sizes.took(self._charge(began, running))
+        place = f"{type(self._integrator).__name__}.advance"
+        self._state = state = _checked(check_state(advanced, state, place), running)
+        self._saved.save(index, state, self._counted, self._wall)
+        return self._stopped(state, state.running) if index < len(self._times) - 1 else state
+
+    def _pass(self, method: FlowIntegrator, state: State, index: int, stop: int) -> tuple[State, int]:
+        """Do what `_advance` does for several save times, which the method goes through at once.
+
+        Return the index of the next save time too.
+        """
+        counted, running = self._counted, state.running
+        spent = counted.gradients.copy(), counted.risks.copy()
+        began = time.perf_counter()
+        try:
+            advanced, passage = method.advance_through(counted, state, self._times[index:stop])
+        except FOREIGN_ERRORS:  # then one after the other: what was before the error is recorded
+            counted.gradients[:], counted.risks[:] = spent
+            self._sizes.stay_at_one()
+            return self._advance(state, index), index + 1
+        took = time.perf_counter() - began
+        self._sizes.took(took)
+        share = np.where(running, took / np.count_nonzero(running), 0.0)
+        walls = self._wall[:, None] + share[:, None] * passage.progress(spent[0], running)
+        stops = self._stops(passage, running, walls, stop == len(self._times))
+        kept = passage.reached.copy()
+        for m, found in stops.items():
+            kept[m] = found.kept
+        present = (np.arange(stop - index) < kept[:, None]) & running[:, None]
+        self._saved.save_passage(slice(index, stop), passage, present, advanced, counted, walls)
+        ends = [stops[m].place if m in stops else min(n, stop - index - 1) for m, n in enumerate(kept)]
+        self._wall = walls[np.arange(len(ends)), ends]
+        state = stopped(advanced, passage, stops, counted)
+        self._saved.save_still(np.where(running, index + kept, index), stop, state, counted, self._wall)
+        return state, stop
+
+    def _stops(self, passage: Passage, running: Mask, walls: Array, last: bool) -> dict[int, Stop]:
+        """Return where trajectories stop on a passage, by number; nothing stops at the last save time."""
+        found = not_finite(passage, running)
+        ends = passage.reached.copy()
+        for m, stop in found.items():
+            ends[m] = stop.place
+        look = (np.arange(len(passage.times)) < ends[:, None]) & running[:, None]
+        if last:
+            look[:, -1] = False
+        others = []
+        if self._time_limit is not None:
+            others.append(late(passage, look, walls, self._time_limit))
+        if self._integrator.deterministic:
+            end = float(self._times[-1])
+            others.append(at_rest(self._problem, passage, look, self._on_manifold, end))
+        for those in others:
+            for m, stop in those.items():
+                if m not in found or stop.place <= found[m].place:
+                    found[m] = stop
+        return found
 
     def _with_remarks(self, state: State) -> State:
         """Return the state with a remark on trajectories of a flow that did what the exact flow does not."""
@@ -200,67 +262,27 @@ class _Block:
     def failed(self, message: str) -> Record:
         """Return what was recorded before the method raised an error."""
         state = State.at(self._theta) if self._state is None else self._state
-        return self._record(state.terminate(state.running, Status.FAILED, message))
+        return self._saved.record(state.terminate(state.running, Status.FAILED, message))
 
-    def _charge(self, began: float, rows: Mask) -> None:
-        """Share the time since `began` among the trajectories that were running."""
-        self._wall[rows] += (time.perf_counter() - began) / max(int(np.count_nonzero(rows)), 1)
-
-    def _save(self, index: int, state: State, save_time: float, running: Mask) -> None:
-        still = state.status == _STATIONARY
-        present = running | still
-        rows: Mask | slice = slice(None) if present.all() else present
-        # A stationary trajectory stays where it is: it is there at every later time too.
-        clock = np.where(still, save_time, state.time) if still.any() else state.time
-        self._saved_theta[rows, index] = state.theta[rows]
-        self._saved_time[rows, index] = clock[rows]
-        self._saved_wall[rows, index] = self._wall[rows]
-        self._saved_smallest[rows, index] = state.smallest_step[rows]
-        counts = (
-            state.steps,
-            state.rejected_steps,
-            self._counted.gradients,
-            self._counted.sample_gradients,
-            self._counted.risks,
-            state.activation_changes,
-        )
-        for saved, values in zip(self._saved_counts, counts, strict=True):
-            saved[rows, index] = values[rows]
+    def _charge(self, began: float, rows: Mask) -> float:
+        """Share the time since `began` among the trajectories that were running; return it."""
+        took = time.perf_counter() - began
+        self._wall[rows] += took / max(int(np.count_nonzero(rows)), 1)
+        return took
 
     def _stopped(self, state: State, running: Mask) -> State:
         """End trajectories that are stationary or out of time."""
         if self._integrator.deterministic and running.any():
             still, gradient, rates = stationary(self._problem, state.theta, self._on_manifold)
             if still.any():
-                # Deviations that do not grow by much before the end make no difference.
-                left = self._times[-1] - state.time
-                saddles = [remark_at_rest(r) if r * t > 1.0 else "" for r, t in zip(rates, left, strict=True)]
-                found = zip(gradient, state.time, state.messages, saddles, strict=True)
-                messages = [
-                    "; ".join(filter(None, (f"|G| = {g:.3g} at flow time {t:.6g}", said, saddle)))
-                    for g, t, said, saddle in found
-                ]
+                end = float(self._times[-1])
+                found = zip(gradient, state.time, state.messages, rates, strict=True)
+                messages = [rest_message(g, t, said, rate, end) for g, t, said, rate in found]
                 state = state.terminate(still, Status.STATIONARY, messages)
         if self._time_limit is not None and (late := self._wall > self._time_limit).any():
-            messages = [
-                f"{w:.3g} s of wall time at flow time {t:.6g}"
-                for w, t in zip(self._wall, state.time, strict=True)
-            ]
+            messages = [late_message(w, t) for w, t in zip(self._wall, state.time, strict=True)]
             state = state.terminate(late, Status.TIME_LIMIT, messages)
         return state
-
-    def _record(self, state: State) -> Record:
-        return Record(
-            times=self._times,
-            theta=self._saved_theta,
-            flow_time=self._saved_time,
-            smallest_step=self._saved_smallest,
-            wall_time=self._saved_wall,
-            status=state.status,
-            messages=state.messages,
-            end_time=state.time,
-            **dict(zip(COUNTERS, self._saved_counts, strict=True)),
-        )
 
 
 def _checked(state: State, before: Mask) -> State:

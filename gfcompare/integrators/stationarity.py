@@ -36,30 +36,62 @@ def stationary(
     theta : shape (M, P)
     on_manifold : G and the Hessian are taken along M
     """
-    network = problem.network
-    gradients = problem.gradient(theta)
-    if on_manifold:
-        gradients = network.project(theta, gradients)
-    with np.errstate(over="ignore", invalid="ignore"):
-        sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
+    gradients, sizes, near_zero = _gradients(problem, theta, on_manifold)
     still = np.asarray(sizes == 0.0)
     rates = np.zeros(len(theta))
-    # On M the coordinates are those of rows that are all free.
-    exact = problem.has_hessian and network.depth == 2 and theta.shape[1] <= LARGEST_DENSE
-    exact = exact and not (on_manifold and problem.frozen)
-    # Where a norm overflows, nothing is small beside it.
-    near_zero = np.isfinite(norms) & (sizes <= _NEARLY_ZERO * norms)
     for m in np.flatnonzero(~still & near_zero).tolist():
-        if exact:
-            near = Linearized(problem, theta[m], on_manifold)
-            still[m] = near.at_rest
-            rates[m] = near.growth
-        else:
-            allowed = _EPSILON * _largest_curvature(problem, theta[m], on_manifold)
-            still[m] = bool(
-                np.all(np.abs(gradients[m]) <= allowed * _sizes_of_components(problem, theta[m], on_manifold))
-            )
+        still[m], rates[m] = _rests(problem, theta[m], gradients[m], on_manifold)
     return still, sizes, rates
+
+
+def first_stationary(
+    problem: Problem, thetas: Array, look: NDArray[np.bool_], on_manifold: bool
+) -> dict[int, tuple[int, float, float]]:
+    """Return where trajectories are first at a critical point: the place, |G| and the growth rate, by number.
+
+    Parameters
+    ----------
+    problem : the problem
+    thetas : shape (M, B, P), each trajectory in the order of time
+    look : shape (M, B), where to look
+    on_manifold : G and the Hessian are taken along M
+    """
+    found: dict[int, tuple[int, float, float]] = {}
+    if not look.any():
+        return found
+    rows = thetas[look]
+    gradients, sizes, near_zero = _gradients(problem, rows, on_manifold)
+    chosen = np.flatnonzero(near_zero | (sizes == 0.0))
+    for row, m, place in zip(chosen.tolist(), *(n[chosen].tolist() for n in np.nonzero(look)), strict=True):
+        if m not in found:
+            zero = bool(sizes[row] == 0.0)
+            still, rate = (True, 0.0) if zero else _rests(problem, rows[row], gradients[row], on_manifold)
+            if still:
+                found[m] = place, float(sizes[row]), rate
+    return found
+
+
+def _gradients(problem: Problem, theta: Array, on_manifold: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return G at each row, (M, P), |G|, and whether it is small enough to be looked at more closely."""
+    gradients = problem.gradient(theta)
+    if on_manifold:
+        gradients = problem.network.project(theta, gradients)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes, norms = np.linalg.norm(gradients, axis=1), np.linalg.norm(theta, axis=1)
+    # Where a norm overflows, nothing is small beside it.
+    return gradients, sizes, np.isfinite(norms) & (sizes <= _NEARLY_ZERO * norms)
+
+
+def _rests(problem: Problem, theta: Array, gradient: Array, on_manifold: bool) -> tuple[bool, float]:
+    """Return whether G vanishes to rounding at theta, both of shape (P,), and the growth rate there."""
+    # On M the coordinates are those of rows that are all free.
+    exact = problem.has_hessian and problem.network.depth == 2 and len(theta) <= LARGEST_DENSE
+    if exact and not (on_manifold and problem.frozen):
+        near = Linearized(problem, theta, on_manifold)
+        return near.at_rest, near.growth
+    allowed = _EPSILON * _largest_curvature(problem, theta, on_manifold)
+    sizes = _sizes_of_components(problem, theta, on_manifold)
+    return bool(np.all(np.abs(gradient) <= allowed * sizes)), 0.0
 
 
 def _largest_curvature(problem: Problem, theta: Array, on_manifold: bool) -> float:

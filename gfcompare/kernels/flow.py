@@ -1,7 +1,7 @@
 """Values handed from the method to the kernels that integrate a flow.
 
-`Flow` is what all trajectories share, `FlowTables` are where M of them are, `Trajectory` where one of them
-is, `Path` is one's last step.
+`Flow` is what all trajectories share, `FlowTables` are where M of them are, `FlowSaves` where they were at
+times to be saved, `Trajectory` is where one of them is, `Path` is one's last step.
 """
 
 from typing import Any, NamedTuple
@@ -121,6 +121,38 @@ class FlowTables(NamedTuple):
     def rows(self, chosen: slice) -> "FlowTables":
         """Return some of the trajectories, moved on in place together with these."""
         return FlowTables(*(array[chosen] for array in self))
+
+
+class FlowSaves(NamedTuple):
+    """Where M trajectories of a flow were at B times.
+
+    Attributes
+    ----------
+    y : ndarray, shape (M, B, P)
+        the solver's variable
+    marks : ndarray, shape (M, B, 5)
+        steps, gradients and rejected steps until then, the smallest step, and 1 if a saddle had been passed
+        within the tolerance (`UNDECIDED`), else 0
+    reached : ndarray of int64, shape (M,)
+        how many of the times have been reached
+    """
+
+    y: np.ndarray
+    marks: np.ndarray
+    reached: np.ndarray
+
+    @classmethod
+    def empty(cls, trajectories: int, times: int, parameters: int) -> "FlowSaves":
+        """Return those of trajectories that have reached no time yet."""
+        return cls(
+            np.empty((trajectories, times, parameters)),
+            np.zeros((trajectories, times, 5)),
+            np.zeros(trajectories, dtype=np.int64),
+        )
+
+    def rows(self, chosen: slice) -> "FlowSaves":
+        """Return those of some of the trajectories, written to in place together with these."""
+        return FlowSaves(*(array[chosen] for array in self))
 
 
 class Path(NamedTuple):

@@ -415,6 +415,19 @@ def read_off(flow, trajectory, time, vectors, result):
 
 
 @cold_leaf
+def save(flow, trajectory, time, vectors, saves, m):
+    """Save the state of trajectory m at the next of the times, which it has reached."""
+    place, counts, marks = saves.reached[m], trajectory.counts, saves.marks[m, saves.reached[m]]
+    read_off(flow, trajectory, time, vectors, saves.y[m, place])
+    marks[0], marks[1], marks[2], marks[3] = counts[2], counts[3], counts[4], trajectory.clock[2]
+    marks[4] = 0.0
+    for i in range(trajectory.neurons.shape[1]):
+        if trajectory.neurons[UNDECIDED, i] != 0.0:
+            marks[4] = 1.0
+    saves.reached[m] = place + 1
+
+
+@cold_leaf
 def _note_saddle(y, rate, time, neurons, vectors):
     """Note that growth is found where the deviation is within the tolerance; see `breakpoint_growth`.
 
@@ -530,23 +543,26 @@ def trajectory_of(tables, m):
 
 
 @bare_entry
-def advance(flow, tables, time, results, ends, work, memory):
-    """Advance M trajectories to flow time `time`.
+def advance(flow, tables, times, saves, ends, work, memory):
+    """Advance M trajectories through flow times, each from the first that it has not reached.
 
     Parameters
     ----------
     flow : flow.Flow
     tables : flow.FlowTables, moved on in place
-    time : float
-    results : (M, P), receives y at `time`
+    times : (B,), increasing
+    saves : flow.FlowSaves, receives y and marks at each time that is reached
     ends : (M,) int64, RUNNING where a trajectory goes on; others are not touched; receives what became of it
     work, memory : see `scratch`
     """
     for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
             trajectory = trajectory_of(tables, m)
-            ends[m] = _advance(flow, trajectory, time, work, memory)
-            read_off(flow, trajectory, time, work.vectors, results[m])
+            while ends[m] == RUNNING and saves.reached[m] < times.shape[0]:
+                time = times[saves.reached[m]]
+                ends[m] = _advance(flow, trajectory, time, work, memory)
+                if ends[m] == RUNNING:
+                    save(flow, trajectory, time, work.vectors, saves, m)
 
 
 @entry

@@ -36,8 +36,8 @@ from gfcompare.kernels.ndf import (
     leaves_risk,
     norm,
     predict,
-    read_off,
     risk_error,
+    save,
     stay,
     take,
     trajectory_of,
@@ -490,13 +490,16 @@ def _advance(flow, trajectory, time, work, memory):
 
 
 @bare_entry
-def advance(flow, tables, time, results, ends, work, memory):
-    """Advance M trajectories to flow time `time`: parameters and results as of `ndf.advance`.
+def advance(flow, tables, times, saves, ends, work, memory):
+    """Advance M trajectories through flow times: parameters and results as of `ndf.advance`.
 
     The data of the flow are line.LineData, plane.PlaneData or gaussian_gradient.GaussianData.
     """
     for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
             trajectory = trajectory_of(tables, m)
-            ends[m] = _advance(flow, trajectory, time, work, memory)
-            read_off(flow, trajectory, time, work.vectors, results[m])
+            while ends[m] == RUNNING and saves.reached[m] < times.shape[0]:
+                time = times[saves.reached[m]]
+                ends[m] = _advance(flow, trajectory, time, work, memory)
+                if ends[m] == RUNNING:
+                    save(flow, trajectory, time, work.vectors, saves, m)

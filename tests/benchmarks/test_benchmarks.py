@@ -19,7 +19,7 @@ pytest.importorskip("benchmarks", reason="the benchmarks are in the source tree,
 
 from rich.console import Console
 
-from benchmarks import document, evaluation, growth, growth_figure, roofline, several_inputs, store
+from benchmarks import document, evaluation, growth, growth_figure, roofline, several_inputs, store, tails
 from benchmarks.__main__ import table
 from benchmarks.aims import aims
 from benchmarks.measure import Result
@@ -355,6 +355,32 @@ def growth_rows():
             yield growth._row(panel, value, Outcome("measured", 1e-6 * value, 64), method, peer)
 
 
+def spreads():
+    """Trajectories that take one to ten medians, nearly."""
+    values = np.concatenate([np.full(60, 1000.0), np.linspace(1000.0, 10000.0, 40)])
+    for flow in tails.FLOWS:
+        for end in tails.ENDS:
+            yield tails.Spread("sine", flow, 16, end, "gradients", values)
+            yield tails.Spread("kink", flow, 16, end, "gradients", np.full(100, 500.0))
+
+
+def spread_rows():
+    for spread in spreads():
+        yield spread.result()
+    details = {"hidden": 16, "seconds_of_all": [1e-3, 3e-3], "peer_seconds_of_all": [1e-2, 2e-2]}
+    yield Result(
+        "GF",
+        2e-3,
+        "trajectory",
+        peer="LSODA",
+        peer_seconds=1.5e-2,
+        error=1e-7,
+        peer_error=2e-7,
+        note="gfcompare 1e-06; medians",
+        details=details,
+    )
+
+
 def roofline_rows():
     for part in [*roofline.parts(2, 6), roofline.Part("step")]:
         for hidden in (16, 64):
@@ -366,7 +392,13 @@ def roofline_rows():
 @pytest.fixture
 def parts(tmp_path):
     file = tmp_path / "results" / "benchmarks.json"
-    for name, rows in (("peers", peer_rows()), ("growth", growth_rows()), ("roofline", roofline_rows())):
+    rows_of = {
+        "peers": peer_rows(),
+        "growth": growth_rows(),
+        "roofline": roofline_rows(),
+        "spread": spread_rows(),
+    }
+    for name, rows in rows_of.items():
         store.save(name, list(rows), 1.0, file)
     return store.load(file)
 
@@ -419,6 +451,34 @@ def test_aims_are_the_smallest_ratios(parts):
         "every case, every peer at its own accuracy",
     }
     assert aims({}) == []
+
+
+def test_how_flows_are_distributed_is_compared_with_bars_and_drawn(parts, tmp_path):
+    sine, kink, *_ = spreads()
+    assert sine.missed() == ["mean", "99 %"]
+    assert kink.missed() == []
+    late = tails.Spread("sine", "standard-gf", 4, 1e4, "gradients", np.array([1.0, 1.0, np.inf]))
+    assert late.missed() == ["mean", "99 %", "largest"]  # one that does not get there
+    rows = document.spread(parts).splitlines()
+    assert len(rows) == 2 + 6
+    assert "500 to 1,000" in rows[2]
+    assert "9.90, sine" in rows[2] or "9.91, sine" in rows[2]
+    peers = document.spread_of_peers(parts)
+    assert "1-16-1: LSODA | 2e-7 | 15 ms | 15 ms" in peers
+    assert "| 7.5 |" in peers
+    tails.draw(list(spreads()), tmp_path / "tails.png")
+    assert (tmp_path / "tails.png").stat().st_size > 10_000
+
+
+def test_counts_of_flows_are_those_of_single_ones():
+    network = gfc.ReLUNetwork((1, 2, 1))
+    problem = gfc.Problem(network, gfc.targets.Sine(), gfc.measures.Uniform())
+    theta = tails.starts(network, 3)
+    found = tails.counted(problem, "standard-gf", theta, [1.0, 100.0])
+    data = gfc.integrate(problem, gfc.integrator("standard-gf"), theta[1], [1.0, 100.0])
+    assert found["gradients"][1].tolist() == data["gradient_evaluations"].values[0].tolist()
+    steps = data["steps"] + data["rejected_steps"]
+    assert found["steps"][1].tolist() == steps.values[0].tolist()
 
 
 def test_every_case_of_the_issue_is_measured():

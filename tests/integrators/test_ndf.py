@@ -13,7 +13,7 @@ from gfcompare.components.errors import MethodWarning
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.ndf import CompiledFlow
 from gfcompare.kernels import ndf_dense
-from gfcompare.kernels.flow import FlowSettings, FlowTables
+from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.system import threads
 
 FLOWS = ("standard-gf", "normalized-gf")
@@ -120,7 +120,8 @@ def test_is_not_for_points():
                 np.zeros((0, 2, 3)),
                 np.zeros(0),
             ),
-            1.0,
+            np.ones(1),
+            FlowSaves.empty(0, 1, 10),
             np.zeros(0, dtype=np.int64),
             FlowSettings(1e-6, 1e-8, 9, 9, 9.0, False, False, 9.0),
         )
@@ -192,12 +193,13 @@ def test_direct_linear_algebra_from_the_start(kind, name):
     assert flow.settings.dense
     tables = flow.tables
     tables.counts[:, 5] = 1
+    saves = FlowSaves.empty(2, 1, theta.shape[1])
     for _ in range(200):
-        tables, y, ends = counted.advance_flow(tables, 30.0, flow.settings, dense=True)
+        tables, ends = counted.advance_flow(tables, np.array([30.0]), saves, flow.settings, dense=True)
         if (ends == 0).all():
             break
         assert np.isin(ends, [0, ndf_dense.LOOK]).all()
-    found = flow.parameters(counted, y)
+    found = flow.parameters(counted, saves.y[:, 0])
     error = np.linalg.norm(found - expected[:, 0], axis=1) / np.linalg.norm(expected[:, 0], axis=1)
     assert error.max() < 1e-6
     steps = tables.counts[:, 2] + tables.counts[:, 4]

@@ -64,7 +64,7 @@ class Coordinates(Protocol):
     """Coordinates z around a state, which has z = 0, in which a flow is the gradient flow of the risk."""
 
     def theta(self, z: Array) -> Array:
-        """Return theta at z."""
+        """Return theta, shape (..., P), at z, shape (..., n)."""
 
     def of_sizes(self, sizes: Array) -> Array:
         """Return the size of each component of z from that of each parameter, shape (P,)."""
@@ -93,9 +93,9 @@ class FreeParameters:
         self._free = ~problem.network.members(problem.frozen)
 
     def theta(self, z: Array) -> Array:
-        """Return theta at z."""
-        result = self._theta.copy()
-        result[self._free] += z
+        """Return theta, shape (..., P), at z, shape (..., n)."""
+        result = np.tile(self._theta, (*z.shape[:-1], 1))
+        result[..., self._free] += z
         return result
 
     def of_sizes(self, sizes: Array) -> Array:
@@ -143,13 +143,17 @@ class RowsOnSpheres:
         self._tangents = np.eye(d + 1)[:, :d] - across[:, :, None] * shares[:, None, :]
 
     def theta(self, z: Array) -> Array:
-        """Return the parameters on M: rows go along great circles."""
+        """Return the parameters on M, shape (..., P): rows go along great circles."""
         h, d = len(self._rows), self._rows.shape[1] - 1
-        moves = np.einsum("hcj,hj->hc", self._tangents, z[: h * d].reshape(h, d))
-        angles = np.linalg.norm(moves, axis=1, keepdims=True)
+        leading = z.shape[:-1]
+        along = z[..., : h * d].reshape(*leading, h, d)
+        moves = np.zeros((*leading, h, d + 1))
+        for j in range(d):  # in one order, however many there are at once
+            moves += self._tangents[:, :, j] * along[..., j, None]
+        angles = np.linalg.norm(moves, axis=-1, keepdims=True)
         rows = np.cos(angles) * self._rows + np.sinc(angles / np.pi) * moves
-        result = self._theta.copy()
-        result[self._places], result[h * (d + 1) :] = rows, self._outputs + z[h * d :]
+        result = np.tile(self._theta, (*leading, 1))
+        result[..., self._places], result[..., h * (d + 1) :] = rows, self._outputs + z[..., h * d :]
         return result
 
     def of_sizes(self, sizes: Array) -> Array:
@@ -225,6 +229,7 @@ class Linearized:
         self._coordinates = coordinates_at(problem, theta, normalized)
         hessian = self._coordinates.hessian(theta)
         self.spectrum, self._modes = np.linalg.eigh(hessian)
+        self._squared_modes = self._modes**2
         gradients, hessians = self._nearby(problem, theta, normalized)
         components = gradients @ self._modes
         noise = components.std(axis=0, ddof=1) / np.sqrt(len(components))
@@ -267,33 +272,43 @@ class Linearized:
         growing = self.spectrum < -self._unknown_rate
         return float((-self.spectrum[growing]).max(initial=0.0))
 
-    def _shares(self, duration: float) -> Array:
-        """Return the integral of exp(-rate t) over the duration, for each mode."""
+    def _shares(self, duration: float | Array) -> Array:
+        """Return the integral of exp(-rate t) over each duration, (...), for each mode, (..., n)."""
         rates = np.where(np.abs(self.spectrum) > self._unknown_rate, self.spectrum, 0.0)
+        durations = np.asarray(duration)[..., None]
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            slow = np.abs(rates) * duration < 1e-8
-            return np.asarray(np.where(slow, duration, -np.expm1(-rates * duration) / rates))
+            slow = np.abs(rates) * durations < 1e-8
+            return np.asarray(np.where(slow, durations, -np.expm1(-rates * durations) / rates))
 
-    def motion(self, duration: float) -> Array:
-        """Return by how much z moves, shape (n,): -(1 - exp(-duration Hess)) / Hess times G."""
+    def motion(self, duration: float | Array) -> Array:
+        """Return by how much z moves: -(1 - exp(-duration Hess)) / Hess times G.
+
+        Shape (..., n) for durations of shape (...).
+        """
         with np.errstate(over="ignore", invalid="ignore"):
             moved = np.where(self.speeds == 0.0, 0.0, -self._shares(duration) * self.speeds)
-            return np.asarray(self._modes @ moved)
+            return _times_each(self._modes, moved)
 
-    def unknown_motion(self, duration: float) -> Array:
-        """Return the size of what rounding hides of the motion of z, shape (n,)."""
+    def unknown_motion(self, duration: float | Array) -> Array:
+        """Return the size of what rounding hides of the motion of z, shape (..., n)."""
         with np.errstate(over="ignore", invalid="ignore"):
             hidden = np.where(self.noise == 0.0, 0.0, self._shares(duration) * self.noise)
-            return np.asarray(np.sqrt(self._modes**2 @ hidden**2))
+            return np.sqrt(_times_each(self._squared_modes, hidden**2))
 
     def unknown_descent(self, duration: float) -> float:
         """Return how much of the risk could be lost in what rounding hides, growing modes left out."""
         stable = self.spectrum > -self._unknown_rate
         return float((self.noise[stable] ** 2 * self._shares(duration)[stable]).sum())
 
-    def after(self, duration: float) -> Array:
-        """Return theta after a duration, shape (P,)."""
+    def after(self, duration: float | Array) -> Array:
+        """Return theta after each duration, (...), shape (..., P)."""
         return self._coordinates.theta(self.motion(duration))
+
+    def small(self, durations: Array, tolerance: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return whether motion is below a tolerance, and what rounding hides of it, over durations, (B,)."""
+        scale = self._coordinates.of_sizes(tolerance)
+        moved, hidden = (_sizes(m, scale) for m in (self.motion(durations), self.unknown_motion(durations)))
+        return moved <= 1.0, hidden <= 1.0
 
     def verdict(
         self, duration: float, tolerance: Array, descent: float
@@ -312,18 +327,25 @@ class Linearized:
         less; "at rest" if rounding hides more, in a gradient that vanishes to rounding; "hidden" if the
         risk that could be lost on the way exceeds `descent`
         """
-        scale = self._coordinates.of_sizes(tolerance)
-        if not _size(self.motion(duration), scale) <= 1.0:
+        (still,), (certain,) = self.small(np.array([duration]), tolerance)
+        if not still:
             return "moves"
-        if _size(self.unknown_motion(duration), scale) <= 1.0:
+        if certain:
             return "settled"
         return "at rest" if self.unknown_descent(duration) <= descent else "hidden"
 
 
-def _size(motion: Array, scale: Array) -> float:
-    """Return the root mean square of a motion, each component relative to its tolerance."""
+def _times_each(matrix: Array, rows: Array) -> Array:
+    """Return a matrix times each row, one by one: all at once they would depend on how many there are."""
+    if rows.ndim == 1:
+        return np.asarray(matrix @ rows)
+    return np.stack([matrix @ row for row in rows])
+
+
+def _sizes(motions: Array, scale: Array) -> Array:
+    """Return the root mean square of motions, (B, n), each component relative to its tolerance, (n,)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(np.mean((motion / scale) ** 2)))
+        return np.asarray(np.sqrt(np.mean((motions / scale) ** 2, axis=-1)))
 
 
 def _function_derivatives(problem: Derivatives, theta: Array, linear: Array) -> Array:
