@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from gfcompare.integrators.stationarity import stationary
-from gfcompare.kernels.breakpoint_growth import Step, growth_of_breakpoints
+from gfcompare.kernels.breakpoint_growth import growth_of_breakpoints
+from gfcompare.kernels.flow import Step
 
 SAID = "is not determined"
 
