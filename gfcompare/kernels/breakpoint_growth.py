@@ -28,9 +28,14 @@ import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.compiled import INTERNAL, cold_leaf, entry
-from gfcompare.kernels.flow import DECISIVE, GROWN, ORDER, ROWS, SINCE, UNDECIDED
-from gfcompare.kernels.interval_ends import longest_before_ends
 from gfcompare.kernels.line import LineData
+
+#: Rows of what is remembered of each neuron, after those of `dormant`: the logarithm by which a deviation has
+#: grown since it was within the tolerance; when it was; when that was of one that has grown by a factor
+#: `_DECISIVE`, 0 if of none; the order of breakpoints, kept from step to step.
+GROWN, SINCE, UNDECIDED, ORDER = 2, 3, 4, 5
+#: Rows of what is remembered of each neuron in all.
+ROWS = 6
 
 # The largest product of step size and growth rate, and that beyond which a step is made again.
 _STEP, _TOO_LONG = 0.5, 1.0
@@ -38,6 +43,18 @@ _STEP, _TOO_LONG = 0.5, 1.0
 _SLOW = 0.01
 #: Deviations count as within the tolerance up to so many times that.
 WITHIN = 5.0
+# And how much they must grow from there.
+_DECISIVE = 30.0
+
+
+class Step(NamedTuple):
+    """The end of a step: y, its velocity and 1 / its tolerances, each (P,); the step size; on M."""
+
+    y: np.ndarray
+    speed: np.ndarray
+    weights: np.ndarray
+    size: float
+    normalize: bool
 
 
 class _Breakpoints(NamedTuple):
@@ -232,7 +249,7 @@ def _note(hidden, size, time, memory, rates, near):
             memory[GROWN, i] = 0.0
         elif memory[GROWN, i] > 0.0:
             memory[GROWN, i] += rates[i] * size
-            if memory[GROWN, i] > np.log(DECISIVE) and memory[UNDECIDED, i] == 0.0:
+            if memory[GROWN, i] > np.log(_DECISIVE) and memory[UNDECIDED, i] == 0.0:
                 memory[UNDECIDED, i] = memory[SINCE, i]
         elif near[i] < WITHIN:
             memory[GROWN, i] = rates[i] * size
@@ -246,11 +263,8 @@ def _respect_on_line(data, step, time, limit, memory, spare, rates):
     largest = _grow(data, step, memory, spare, rates, near)
     if limit and largest * step.size > _TOO_LONG:
         return -1.0
-    longest = longest_before_ends(data, step, memory)
-    if longest < 0.0:
-        return longest
     _note(hidden, step.size, time, memory, rates, near)
-    return min(longest, _STEP / largest) if limit and largest > 0.0 else longest
+    return _STEP / largest if limit and largest > 0.0 else np.inf
 
 
 def respect_growth(data, step, time, limit, memory, spare, rates):

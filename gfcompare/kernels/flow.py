@@ -8,16 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: Rows of what is remembered of each neuron of the first layer, after the two of `dormant`: the logarithm by
-#: which a deviation has grown since it was within the tolerance; when it was; when that was of one that has
-#: grown by a factor `DECISIVE`, 0 if of none; the order of breakpoints, kept from step to step
-#: (`breakpoint_growth`).
-GROWN, SINCE, UNDECIDED, ORDER = 2, 3, 4, 5
-#: Rows of what is remembered of each neuron in all.
-ROWS = 6
-#: How much a deviation that was within the tolerance must grow for that to decide where a trajectory goes.
-DECISIVE = 30.0
-
 
 class FlowSettings(NamedTuple):
     """Settings of the integration of a flow.
@@ -91,7 +81,7 @@ class FlowTables(NamedTuple):
     dormant : ndarray, shape (M, 6, H_1)
         what is remembered of neurons of the first layer: logarithms of the distances of those that are set
         aside, 0 for others, at the end of the last step, and at the time last read off (`dormant`); then how
-        deviations of breakpoints have grown (`GROWN` and the rows after it)
+        deviations of breakpoints have grown (`breakpoint_growth`)
     output_sizes : ndarray, shape (M,)
         size of what the network has to represent, see `tolerances`
     """
@@ -132,7 +122,7 @@ class FlowSaves(NamedTuple):
         the solver's variable
     marks : ndarray, shape (M, B, 5)
         steps, gradients and rejected steps until then, the smallest step, and 1 if a saddle had been passed
-        within the tolerance (`UNDECIDED`), else 0
+        within the tolerance (`breakpoint_growth.UNDECIDED`), else 0
     reached : ndarray of int64, shape (M,)
         how many of the times have been reached
     """
@@ -168,19 +158,3 @@ class Path(NamedTuple):
     differences: np.ndarray
     order: int
     size: float
-
-
-class Step(NamedTuple):
-    """The end of a step: y, its velocity and 1 / its tolerances, each (P,); the step size; on M.
-
-    And where it began, and the correction of its prediction, each (P,); and its order.
-    """
-
-    y: np.ndarray
-    speed: np.ndarray
-    weights: np.ndarray
-    size: float
-    normalize: bool
-    start: np.ndarray
-    correction: np.ndarray
-    order: int

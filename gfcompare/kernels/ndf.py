@@ -22,10 +22,10 @@ import numpy as np
 
 from gfcompare.kernels.backward_differences import accept, add_multiple, interpolate, rescale
 from gfcompare.kernels.balancedness import rebalance
-from gfcompare.kernels.breakpoint_growth import WITHIN, respect_growth
+from gfcompare.kernels.breakpoint_growth import UNDECIDED, WITHIN, Step, respect_growth
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
 from gfcompare.kernels.dormant import follow, logs_at, restore
-from gfcompare.kernels.flow import UNDECIDED, Path, Step, Trajectory
+from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
@@ -373,8 +373,8 @@ def _copy(source, target):
 def take(flow, trajectory, limit, vectors, table):
     """Accept a step, follow the dormant neurons over it; return the longest next one.
 
-    It is negative, and no difference changed, if the step was too long for the dormant neurons, for
-    breakpoints near an end or, if `limit`, for the growth of a deviation.
+    It is negative, and no difference changed, if the step was too long for the dormant neurons or, if
+    `limit`, for the growth of a deviation.
     """
     weights, correction, history = vectors[_WEIGHTS], vectors[_CORRECTION], vectors[_HISTORY]
     differences, neurons = trajectory.differences, trajectory.neurons
@@ -384,7 +384,7 @@ def take(flow, trajectory, limit, vectors, table):
     leading = size / ALPHA[order]
     for p in range(speed.shape[0]):
         speed[p] = (history[p] + correction[p]) / leading
-    step = Step(vectors[_Y], speed, weights, size, normalize, differences[0], correction, order)
+    step = Step(vectors[_Y], speed, weights, size, normalize)
     longest = respect_growth(flow.data, step, trajectory.clock[0] + size, limit, neurons, spare[0], spare[1])
     if longest < 0.0:
         return longest

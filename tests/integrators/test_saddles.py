@@ -13,8 +13,7 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from gfcompare.integrators.stationarity import stationary
-from gfcompare.kernels.breakpoint_growth import growth_of_breakpoints
-from gfcompare.kernels.flow import Step
+from gfcompare.kernels.breakpoint_growth import Step, growth_of_breakpoints
 
 SAID = "is not determined"
 

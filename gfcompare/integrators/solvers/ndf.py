@@ -17,7 +17,8 @@ from gfcompare.integrators.solvers.saddles import remark, remark_at_rest
 from gfcompare.integrators.solvers.settled import Settled
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
 from gfcompare.kernels import balancedness, tolerances
-from gfcompare.kernels.flow import ORDER, ROWS, UNDECIDED, FlowSaves, FlowSettings, FlowTables
+from gfcompare.kernels.breakpoint_growth import ORDER, ROWS, UNDECIDED
+from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct

@@ -14,7 +14,8 @@ from gfcompare.integrators.solvers.saddles import is_undecided
 from gfcompare.integrators.solvers.settled import Settled
 from gfcompare.integrators.status import Array, Integers, Mask, Status
 from gfcompare.kernels import ndf, ndf_dense, tolerances
-from gfcompare.kernels.flow import UNDECIDED, FlowSaves, FlowSettings, FlowTables
+from gfcompare.kernels.breakpoint_growth import UNDECIDED
+from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.system import threads
 
 _EPSILON = float(np.finfo(np.float64).eps)
