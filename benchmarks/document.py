@@ -173,7 +173,12 @@ def spread_of_peers(parts: Record) -> str:
             (ours, "seconds_of_all", row["error"]),
         ):
             found = np.array(row[key])
-            values = (np.median(found), found.mean(), *np.quantile(found, (0.95, 0.99)), found.max())
+            values = (
+                np.median(found),
+                found.mean(),
+                *np.quantile(found, (0.95, 0.99), method="higher"),
+                found.max(),
+            )
             ratio = _ratio(row["ratio"]) if key != "seconds_of_all" else ""
             cells = (f"1-{row['hidden']}-1: {name}", _error(error), *(_time(float(v)) for v in values), ratio)
             table.append(cells)

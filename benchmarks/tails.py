@@ -76,7 +76,7 @@ class Spread:
         return (
             float(np.median(self.values)),
             float(self.values.mean()),
-            *(float(q) for q in np.quantile(self.values, (0.95, 0.99))),
+            *(float(q) for q in np.quantile(self.values, (0.95, 0.99), method="higher")),
             float(self.values.max()),
         )
 

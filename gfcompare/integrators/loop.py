@@ -163,7 +163,6 @@ class _Block:
         self._wall = np.zeros(count)
         self._state: State | None = None  # None before the method has started
         self._saved = Saved(times, theta)
-        self._sizes = BlockSizes(theta, time_limit)
 
     def run(self) -> Record:
         method, counted = self._integrator, self._counted
@@ -174,6 +173,7 @@ class _Block:
         state = method.start(counted, self._theta, self._rngs)
         self._state = state = check_state(state, before, f"{type(method).__name__}.start")
         self._charge(began, state.running)
+        self._sizes = BlockSizes(self._theta, self._time_limit)
         last, index = len(self._times), 0
         while index < last and state.running.any():
             stop = min(index + self._sizes.next, last)

@@ -223,7 +223,7 @@ def from_function(
     left, right = edges[:-1], edges[1:]
     scale = max(np.abs(ends).max(), np.abs(at_probes).max())
     narrow = 2.0**-46 * (upper - lower)
-    far = max(abs(lower), abs(upper)) > _FAR * (upper - lower)
+    far = is_far(lower, upper)
     done: list[tuple[Array, Array, Array]] = []
     count = 0
     while left.size:
@@ -352,6 +352,13 @@ _TO_MONOMIALS = np.stack(
 # How many times its width an interval is away from 0 where nodes count as rounded, and the roundings in half
 # a piece from which on its nodes are told apart well.
 _FAR, _ROUNDINGS = 8.0, 1e4
+
+
+def is_far(lower: float, upper: float) -> bool:
+    """Return whether an interval is so far from 0 that `from_function` takes nodes where they are rounded to."""
+    return max(abs(lower), abs(upper)) > _FAR * (upper - lower)
+
+
 _FROM_VALUES = np.linalg.inv(chebyshev.chebvander(_NODES, CONVERSION_DEGREE))
 
 

@@ -248,9 +248,10 @@ class Sine(Target):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], to a relative accuracy of 1e-14 unless rounding is larger."""
         _, frequency, phase, _ = self._fields()
-        # Up to here the argument is rounded before the sine is taken.
+        # The argument is rounded before the sine is taken, or the places where it is: neither far from 0.
         largest = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max() + np.abs(phase).max()
-        rounded = float(largest) if largest <= _FAR_ARGUMENT else 0.0
+        exact = largest > _FAR_ARGUMENT and piecewise.is_far(lower, upper)
+        rounded = 0.0 if exact else float(largest)
         accuracy = max(1e-14, 4 * rounded * np.finfo(float).eps)
         return piecewise.from_function(
             lambda x: self.at(x[:, None]), lower, upper, accuracy=accuracy, name="sine"
