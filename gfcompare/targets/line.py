@@ -248,11 +248,12 @@ class Sine(Target):
     def on(self, lower: float, upper: float) -> piecewise.PiecewisePolynomial:
         """Return f on [lower, upper], to a relative accuracy of 1e-14 unless rounding is larger."""
         _, frequency, phase, _ = self._fields()
-        # The argument is rounded before the sine is taken, or the places where it is: neither far from 0.
-        largest = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max() + np.abs(phase).max()
-        exact = largest > _FAR_ARGUMENT and piecewise.is_far(lower, upper)
-        rounded = 0.0 if exact else float(largest)
-        accuracy = max(1e-14, 4 * rounded * np.finfo(float).eps)
+        swept = np.abs(2 * np.pi * frequency * max(abs(lower), abs(upper))).max()
+        rounded = swept + np.abs(phase).max()
+        if rounded > _FAR_ARGUMENT:  # then the phase is added to what is left of whole periods
+            # Near 0 the places where the sine is taken are rounded; far from 0 that is allowed for.
+            rounded = 0.0 if piecewise.is_far(lower, upper) else swept
+        accuracy = max(1e-14, 4 * float(rounded) * np.finfo(float).eps)
         return piecewise.from_function(
             lambda x: self.at(x[:, None]), lower, upper, accuracy=accuracy, name="sine"
         )
