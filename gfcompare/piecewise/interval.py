@@ -355,7 +355,7 @@ _FAR, _ROUNDINGS = 8.0, 1e4
 
 
 def is_far(lower: float, upper: float) -> bool:
-    """Return whether an interval is so far from 0 that `from_function` takes nodes where they are rounded to."""
+    """Return whether an interval is so far from 0 that `from_function` allows for the rounding of nodes."""
     return max(abs(lower), abs(upper)) > _FAR * (upper - lower)
 
 
