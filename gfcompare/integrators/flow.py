@@ -107,7 +107,7 @@ class FlowIntegrator(Integrator[Any], abc.ABC):
         return cvode.start(self, problem, theta, "Adams" if method == "adams" else "BDF")
 
     def goes_through_times(self, state: State) -> bool:
-        """Whether `advance_through` is there: for a compiled flow, unless `advance` is replaced."""
+        """Return whether `advance_through` is there: for a compiled flow, unless `advance` is replaced."""
         return isinstance(state.solver_state, ndf.CompiledFlow) and (
             type(self).advance is FlowIntegrator.advance
         )

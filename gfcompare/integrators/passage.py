@@ -1,4 +1,4 @@
-"""What trajectories were at several save times, which a method went through at once."""
+"""A passage: states and counts of trajectories at several save times that a method went through at once."""
 
 from __future__ import annotations
 

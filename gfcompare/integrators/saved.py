@@ -1,4 +1,4 @@
-"""What has been recorded of a block of trajectories so far."""
+"""The record of a block of trajectories, filled in on the way."""
 
 from __future__ import annotations
 

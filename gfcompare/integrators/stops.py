@@ -1,4 +1,4 @@
-"""Where trajectories stop that went through several save times at once."""
+"""Stops of trajectories that went through several save times at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST, _BYTES, _SECONDS, _OF_LIMIT = 1024, 4_000_000, 0.2, 0.02
 
 
 class BlockSizes:
-    """How many save times a method goes through at once: more and more, while that takes little time.
+    """Numbers of save times that a method goes through at once: more and more, while that takes little time.
 
     No number but wall times depends on it.
 
@@ -49,7 +49,7 @@ class BlockSizes:
 
 
 class Stop(NamedTuple):
-    """Where a trajectory stops.
+    """The stop of a trajectory.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Stop(NamedTuple):
 
     @property
     def kept(self) -> int:
-        """How many of the save times count: the last one does not if nothing is finite there."""
+        """Number of save times that count: the last one does not if nothing is finite there."""
         return self.place + (self.status is not Status.DIVERGED)
 
 

@@ -158,10 +158,10 @@ def _joined(paths: Sequence[Path]) -> xr.Dataset:
     Of their arrays, and not of a dataset each: there may be 10^5 cells, and a dataset takes longer to make
     than its file to read.
     """
+    contents = [read(path) for path in paths]
     arrays: dict[str, list[NDArray[Any]]] = {}
-    first = read(paths[0])
-    for path in paths:
-        for name, (_, values, _) in read(path).variables.items():
+    for content in contents:
+        for name, (_, values, _) in content.variables.items():
             arrays.setdefault(name, []).append(values)
     found = {
         name: (
@@ -169,7 +169,7 @@ def _joined(paths: Sequence[Path]) -> xr.Dataset:
             np.concatenate(arrays[name]) if dims[:1] == ("seed",) else arrays[name][0],
             {key: text for key, text in attributes.items() if key != KEY},
         )
-        for name, (dims, _, attributes) in first.variables.items()
+        for name, (dims, _, attributes) in contents[0].variables.items()
         if len(arrays[name]) == len(paths)
     }
-    return Content(first.attributes, found).dataset()
+    return Content(contents[0].attributes, found).dataset()

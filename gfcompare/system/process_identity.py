@@ -39,12 +39,12 @@ class ProcessIdentity:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is a process of this machine: of others nothing is known."""
+        """True for a process of this machine: of others nothing is known."""
         return self.host == platform.node()
 
     @property
     def runs(self) -> bool:
-        """Whether it is a process of this machine that goes on."""
+        """True for a process of this machine that goes on."""
         return self.is_here and _runs(self.pid, self.started)
 
     @property

@@ -16,6 +16,7 @@ from numpy.polynomial import hermite_e, polynomial
 from gfcompare import piecewise
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError, normalized, unknown_name
+from gfcompare.kernels import doubles
 from gfcompare.system.paths import user_path
 from gfcompare.system.tabular_files import read_table
 from gfcompare.targets.base import (
@@ -197,23 +198,16 @@ class PiecewiseLinear(Target):
 
 # Arguments of a sine, in radians, from which on rounding of the argument is no longer let into the value.
 _FAR_ARGUMENT = 64.0
-# Splits a float64 into halves (T. J. Dekker, doi:10.1007/BF01397083); numbers up to this do not overflow.
-_SPLITTER, _SPLITTABLE = 2.0**27 + 1.0, 1e290
-
-
-def _halves(a: Array) -> tuple[Array, Array]:
-    high = _SPLITTER * a - (_SPLITTER * a - a)
-    return high, a - high
+# Up to here `doubles.two_product` does not overflow.
+_EXACT = 1e290
 
 
 def _fraction_of_product(first: Array, second: Array) -> Array:
     """Return first times second less a whole number, in [-1/2, 1/2], as if the product were exact."""
     with np.errstate(over="ignore", invalid="ignore"):
-        product = first * second
-        (a, b), (c, d) = _halves(first), _halves(second)
-        rounded_off = ((a * c - product) + a * d + b * c) + b * d
+        product, rounded_off = doubles.two_product.py_func(first, second)
         rest = (product - np.rint(product)) + rounded_off
-        return np.asarray(np.where(np.abs(product) < _SPLITTABLE, rest - np.rint(rest), 0.0))
+        return np.asarray(np.where(np.abs(product) < _EXACT, rest - np.rint(rest), 0.0))
 
 
 @dataclass(frozen=True)

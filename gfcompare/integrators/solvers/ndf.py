@@ -107,10 +107,6 @@ class CompiledFlow:
         neurons[:, ORDER] = np.arange(network.hidden[0])
         return cls(FlowTables(differences, clocks, counts, balances, neurons, relative), settings, {})
 
-    def parameters(self, problem: CountedProblem, y: Array) -> Array:
-        """Return theta at the solver's variable, both of shape (M, P)."""
-        return problem.network.retract(y) if self.settings.normalize else y
-
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`, with the next value of this as its memory."""
         if time == 0.0:
@@ -199,7 +195,7 @@ def start(field: Field, problem: CountedProblem, theta: Array) -> State:
         max_steps=field.max_steps,
         normalized=normalized,
     )
-    state = State.at(flow.parameters(problem, y), flow)
+    state = State.at(problem.network.retract(y) if normalized else y, flow)
     return state.replace(rejected_steps=flow.tables.counts[:, 4].copy())
 
 

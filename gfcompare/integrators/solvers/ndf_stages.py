@@ -92,7 +92,7 @@ class Stages:
             new = ...
         marks = saves.marks[new]
         if self._settings.normalize:
-            passage.theta[new] = self._parameters(passage.theta[new])
+            passage.theta[new] = problem.network.retract(passage.theta[new])
         passage.steps[new], passage.rejected_steps[new] = marks[..., 0], marks[..., 2]
         passage.gradients[new] = marks[..., 1] + np.broadcast_to(spent[:, None], passage.steps.shape)[new]
         passage.risks[new] = np.broadcast_to(problem.risks[:, None], passage.steps.shape)[new]
@@ -100,17 +100,15 @@ class Stages:
         passage.reached[rows] = saves.reached[rows]
         return ends
 
-    def _parameters(self, y: Array) -> Array:
-        """Return theta at the solver's variable, both of shape (..., P)."""
-        return self._problem.network.retract(y) if self._settings.normalize else y
-
     def _decide(self, m: int, end: int) -> bool:
         """Decide how trajectory m goes on; return whether by steps."""
         if end not in (ndf.DENSE, ndf.GROWTH, ndf_dense.LOOK):
             self.statuses[m] = Status(end)
             return False
         tables, problem = self.tables, self._problem.only(m)
-        at = self._parameters(tables.differences[m : m + 1, 0])[0]
+        at = tables.differences[m, 0]
+        if self._settings.normalize:
+            at = problem.network.retract(at[None])[0]
         if end == ndf.DENSE:
             rejected = tables.counts[m, 4] >= self._settings.max_rejected
             if rejected or self._is_late(problem, m, at):

@@ -20,7 +20,7 @@ _FIRST, _MOST = 1, 256
 
 
 class Stretch(NamedTuple):
-    """How far the linearised flow is the solution.
+    """A stretch of times over which the linearised flow is the solution.
 
     Attributes
     ----------
