@@ -25,6 +25,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from benchmarks import store
+from benchmarks.arguments import positive
 from gfcompare.figures import theme
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "cells.png"
@@ -206,7 +207,7 @@ def draw(records: Sequence[dict[str, Any]], target: Path = FIGURE) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Measure, print a table, and draw the figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks cells", description=__doc__)
-    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--seeds", nargs="*", type=positive(int), default=list(SEEDS))
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--figure", action="store_true", help=f"draw {FIGURE.name} from all that is kept")
     parser.add_argument("--child", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)

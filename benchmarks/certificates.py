@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import gfcompare as gfc
+from benchmarks.arguments import positive
 from gfcompare.certificates import Verdict, certify_state, enclosures
 from gfcompare.integrators.base import FlowName
 
@@ -118,7 +119,7 @@ def _at_an_end(problem: gfc.Problem, theta: np.ndarray) -> bool:
 def main(arguments: list[str]) -> None:
     """Print the counts, the times and the reasons."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks certificates", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=positive(int), default=20)
     parser.add_argument("--target", choices=list(TARGETS), action="append")
     parser.add_argument("--reasons", action="store_true", help="print why limits are not proved")
     chosen = parser.parse_args(arguments)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import crashes
+from benchmarks.arguments import positive
 
 _PAGE = 4096
 _ROOM = (1 << 18, 1 << 14)  # pages and files of a disk that is never full
@@ -179,7 +180,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the campaign, print what happened, and end with 1 if something was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks full-disk", description=__doc__)
     parser.add_argument("commands", nargs="*", metavar="command", help=", ".join(crashes.COMMANDS))
-    parser.add_argument("--most", type=int, default=400, help="ways of a kind; more are left out evenly")
+    parser.add_argument(
+        "--most", type=positive(int), default=400, help="ways of a kind; more are left out evenly"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     commands = options.commands or list(crashes.COMMANDS)
@@ -187,6 +190,8 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"unknown command {unknown[0]!r}; allowed: {', '.join(crashes.COMMANDS)}")
     if options.inside:
         sys.exit(bool(_inside(commands, options.most)))
+    if shutil.which("unshare") is None:
+        parser.error("disks are mounted where nobody else sees them: needs `unshare`, which Linux has")
     alone = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     program = [sys.executable, "-m", "benchmarks.full_disk", "--inside", "--most", str(options.most)]
     sys.exit(subprocess.run(["unshare", "--mount", *alone, *program, *commands], check=False).returncode)

@@ -22,6 +22,7 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from benchmarks import store
+from benchmarks.arguments import positive
 from benchmarks.measure import Result
 from gfcompare.figures import theme
 from gfcompare.integrators.loop import run_block
@@ -247,17 +248,17 @@ def draw(found: Sequence[Spread], file: Path = FIGURE) -> None:
 def main(arguments: list[str]) -> None:
     """Measure, print two tables and save what was found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks flows", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--seeds", type=positive(int), default=1000)
     parser.add_argument("--targets", nargs="*", default=list(TARGETS), choices=TARGETS)
-    parser.add_argument("--widths", nargs="*", type=int, default=list(WIDTHS))
+    parser.add_argument("--widths", nargs="*", type=positive(int), default=list(WIDTHS))
     latest = ", ".join(f"to {end:g} for {name}" for name, end in LATEST.items())
-    parser.add_argument("--ends", nargs="*", type=float, default=list(ENDS), help=f"at most {latest}")
+    parser.add_argument(
+        "--ends", nargs="*", type=positive(float), default=list(ENDS), help=f"at most {latest}"
+    )
     parser.add_argument("--times", action="store_true", help="measure processor times too")
     parser.add_argument("--peer-seeds", type=int, default=PEER_SEEDS, help="0 leaves the peers out")
     parser.add_argument("--figure", action="store_true", help=f"draw {FIGURE.name}")
     options = parser.parse_args(arguments)
-    if options.seeds < 1:
-        parser.error(f"--seeds must be at least 1, got {options.seeds}")
     before, began = threads.thread_count(), time.perf_counter()
     threads.set_thread_count(1)
     found, rows = [], []

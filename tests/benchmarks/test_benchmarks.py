@@ -19,7 +19,19 @@ pytest.importorskip("benchmarks", reason="the benchmarks are in the source tree,
 
 from rich.console import Console
 
-from benchmarks import document, evaluation, growth, growth_figure, roofline, several_inputs, store, tails
+from benchmarks import (
+    cells,
+    certificates,
+    document,
+    evaluation,
+    full_disk,
+    growth,
+    growth_figure,
+    roofline,
+    several_inputs,
+    store,
+    tails,
+)
 from benchmarks.__main__ import table
 from benchmarks.aims import aims
 from benchmarks.measure import Result
@@ -468,6 +480,26 @@ def test_how_flows_are_distributed_is_compared_with_bars_and_drawn(parts, tmp_pa
     assert "| 7.5 |" in peers
     tails.draw(list(spreads()), tmp_path / "tails.png")
     assert (tmp_path / "tails.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("campaign", "arguments"),
+    [
+        (tails, ["--seeds", "0"]),
+        (tails, ["--widths", "16", "-4"]),
+        (tails, ["--ends", "nan"]),
+        (cells, ["--seeds", "-3"]),
+        (certificates, ["--seeds", "two"]),
+        (full_disk, ["run", "--most", "0"]),
+    ],
+)
+def test_a_number_that_is_not_positive_is_one_message(campaign, arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        campaign.main(arguments)
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "expected a positive " in last
+    assert last.endswith(f"got {arguments[-1]!r}")
 
 
 def test_counts_of_flows_are_those_of_single_ones():

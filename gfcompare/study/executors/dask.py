@@ -254,15 +254,18 @@ def _client(where: str, jobs: int | None, owned: list[Any], distributed: Any) ->
         owned.append(cluster)
         if isinstance(cluster, distributed.Client):
             return cluster
-    elif ":" in where:
-        # Before there is a client: one that no address is for waits for 20 s, and ends with a traceback.
-        distributed.comm.get_address_host_port(where)
-        cluster = where
     else:
-        raise InputError(
-            f"--dask {where}: expected the address of a scheduler such as tcp://10.0.0.1:8786, 'local', or a "
-            "Python file (.py) that makes a cluster."
-        )
+        # Before there is a client: one that no address is for waits for 20 s, and ends with a traceback.
+        try:
+            if ":" not in where:
+                raise ValueError("there is no port")
+            distributed.comm.get_address_host_port(where)
+        except ValueError as error:
+            raise InputError(
+                f"--dask {where}: expected the address of a scheduler such as tcp://10.0.0.1:8786, 'local', "
+                f"or a Python file (.py) that makes a cluster ({error})."
+            ) from None
+        cluster = where
     client = distributed.Client(cluster, timeout="10s", set_as_default=False)
     owned.insert(0, client)
     return client
