@@ -8,8 +8,9 @@ import gfcompare as gfc
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers import ndf as compiled_flow
 from gfcompare.integrators.solvers.chebyshev import RungeKuttaChebyshev, StiffnessSwitch
+from gfcompare.integrators.solvers.coordinates import coordinates_at
 from gfcompare.integrators.solvers.explicit import ExplicitRun
-from gfcompare.integrators.solvers.near_equilibrium import Linearized, coordinates_at
+from gfcompare.integrators.solvers.near_equilibrium import Linearized
 from gfcompare.integrators.solvers.runge_kutta import DormandPrince5, DormandPrince8, Tolerance
 from gfcompare.integrators.stationarity import stationary
 from gfcompare.kernels import ndf

@@ -9,7 +9,8 @@ import numpy as np
 
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.passage import Passage
-from gfcompare.integrators.solvers.near_equilibrium import Linearized, coordinates_at, hessian_along
+from gfcompare.integrators.solvers.coordinates import coordinates_at, hessian_along
+from gfcompare.integrators.solvers.near_equilibrium import Linearized
 from gfcompare.integrators.solvers.saddles import is_undecided
 from gfcompare.integrators.solvers.settled import Settled
 from gfcompare.integrators.status import Array, Integers, Mask, Status
