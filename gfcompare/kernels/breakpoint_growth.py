@@ -180,7 +180,7 @@ def _pair_growth(data, step, breakpoints, m, n):
     cross = common * inner
     trace = 0.5 * (a + c)
     largest = trace + np.sqrt(0.25 * (a - c) * (a - c) + cross * cross)
-    if largest > 0.0:
+    if trace > 0.0:  # else the sum cancels, and what is left of it is rounding
         gram = common * between * square * other_square
         if outputs > 1:
             gram += common * common * max(square * other_square - inner * inner, 0.0)

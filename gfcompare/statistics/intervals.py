@@ -45,6 +45,7 @@ def median(values: Array) -> Estimate:
     """
     if not values.size:
         return Estimate(math.nan, math.nan, math.nan)
+    values = values + 0.0  # one zero: a value must not depend on the order of 0 and -0
     value = middle(values)
     low, high = median_interval(values)
     # Between -infinity and infinity: 0, which does not prefer one of the two methods of a difference.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
@@ -67,6 +67,7 @@ entries = st.lists(st.floats(-2.0, 2.0), min_size=7, max_size=7)
 
 
 @given(entries, st.floats(1e-9, 1e-2), st.booleans())
+@example([0.0, 0.0, -2.0, 1e-16, -1.0, 0.0, 0.0], 0.0078125, False)  # no eigenvalue is positive
 def test_growth_of_a_pair_is_that_of_the_hessian(values: list[float], apart: float, right: bool) -> None:
     """Of equal neurons the least eigenvalue along the rows' two directions; never more than the Hessian's."""
     problem = make(2, gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0]), -1.0, 2.0)

@@ -118,6 +118,11 @@ def test_a_median_lies_in_its_interval_whatever_the_order(values, random):
         assert found.low <= found.value <= found.high
 
 
+def test_a_median_knows_one_zero():
+    found = intervals.median(np.array([0.0, -0.0, -0.0, -0.0, -0.0, -0.0, 0.0]))
+    assert not np.signbit(dataclasses.astuple(found)).any()
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
