@@ -27,6 +27,7 @@ from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, ent
 from gfcompare.kernels.dormant import follow, logs_at, restore
 from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
+from gfcompare.kernels.interval_ends import is_pushed_over_an_end
 from gfcompare.kernels.manifold import unit_history
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
@@ -373,12 +374,14 @@ def _copy(source, target):
 def take(flow, trajectory, limit, vectors, table):
     """Accept a step, follow the dormant neurons over it; return the longest next one.
 
-    It is negative, and no difference changed, if the step was too long for the dormant neurons or, if
-    `limit`, for the growth of a deviation.
+    It is negative, and no difference changed, if the step was too long for the dormant neurons, for a
+    breakpoint near an end or, if `limit`, for the growth of a deviation.
     """
     weights, correction, history = vectors[_WEIGHTS], vectors[_CORRECTION], vectors[_HISTORY]
     differences, neurons = trajectory.differences, trajectory.neurons
     order, size, normalize = trajectory.counts[0], trajectory.clock[1], flow.settings.normalize
+    if is_pushed_over_an_end(flow.data, differences[0], vectors[_Y], correction, weights, neurons):
+        return -1.0
     # The vectors of Newton's method are free between steps.
     speed, spare = vectors[_CHANGE], vectors[_SPARE : _SPARE + 2]
     leading = size / ALPHA[order]

@@ -70,9 +70,12 @@ def test_blocks_change_no_number(name, hidden, target, options, ends, one_by_one
     assert_same(found, run(problem, method, theta))
 
 
-@pytest.mark.parametrize(("name", "rtol"), [("standard-gf", 1e-3), ("normalized-gf", 1e-6)])
-def test_a_settled_flow_is_read_off_at_any_number_of_times(name, rtol, one_by_one, monkeypatch):
-    """Parameters that move by less than the tolerance move on, and rest is found where it is reached."""
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_settled_flow_is_read_off_at_any_number_of_times(name, one_by_one, monkeypatch):
+    """Parameters that move by less than the tolerance move on, and rest is found where it is reached.
+
+    At a loose tolerance several trajectories settle while they still move.
+    """
     read_off, through = [], Settled.through
 
     def counting(self, problem, times):
@@ -82,8 +85,8 @@ def test_a_settled_flow_is_read_off_at_any_number_of_times(name, rtol, one_by_on
 
     monkeypatch.setattr(Settled, "through", counting)
     problem = problem_of(4, gfc.targets.Sine())
-    theta = starts(problem, 6)
-    method = gfc.integrator(name, rtol=rtol)
+    theta = starts(problem, 16)
+    method = gfc.integrator(name, rtol=1e-3)
     found = run(problem, method, theta)
     assert max(read_off) > 10
     assert (np.diff(found.theta, axis=1) != 0.0).any(axis=2)[:, -10:].any()
