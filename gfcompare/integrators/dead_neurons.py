@@ -68,5 +68,26 @@ def remarks(problem: Problem, start: Array, end: Array) -> list[str]:
     return said
 
 
+def is_undetermined(problem: Problem, start: Array, end: Array, stored: Array) -> bool:
+    """Return whether a stored state does not determine when a neuron comes back from the end of the inputs.
+
+    A neuron within rounding of the end is stored there, however much nearer it was, so that a flow from the
+    stored state brings it back too early; and on the way a solver may lose one that comes back.
+
+    Parameters
+    ----------
+    problem : under a measure with a density
+    start : a stored state, shape (P,)
+    end : where a flow from it arrives, shape (P,)
+    stored : the later state that it is compared with, shape (P,)
+    """
+    highest, sizes = _highest(problem, np.stack([start, end, stored]))
+    near, back = highest <= _ROUNDINGS * sizes, highest > _BACK * sizes
+    alive = highest[0] > 0.0
+    returned = near[0] & (back[1] | back[2])
+    lost = near[1] & back[2]
+    return bool((alive & (returned | lost)).any())
+
+
 def _neurons(count: int) -> str:
     return "a neuron" if count == 1 else f"{count} neurons"

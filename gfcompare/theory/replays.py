@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gfcompare.diagnostics.energy import FINER
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow, Replay
+from gfcompare.integrators.dead_neurons import is_undetermined
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 
@@ -93,8 +94,13 @@ class Replays:
         tolerated = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
         for i in range(count):
             replay = self._follow(i, trajectory.theta[i], (allowed[0][i], allowed[1][i]))
-            if replay.trouble:
-                self.troubles.append(replay.trouble)
+            trouble = replay.trouble
+            if not trouble and problem.smooth:
+                start, end = trajectory.theta[i : i + 2]
+                if is_undetermined(problem, start, replay.theta, end):
+                    trouble = "a neuron came back from the end of the inputs: a state does not tell when"
+            if trouble:
+                self.troubles.append(trouble)
                 continue
             if self._own_defect(problem, i, replay) > _OWN * (
                 tolerated[i] + self._flow.rtol * abs(replay.dissipated)

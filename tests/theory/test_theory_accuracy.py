@@ -54,3 +54,24 @@ def test_what_was_mostly_not_followed_does_not_pass(tmp_path, monkeypatch):
         rows = table[table["check"] == check]
         assert set(rows["outcome"]) == {"does not apply"}
         assert rows["detail"].str.contains(r"only \d+ of 11 intervals followed").all()
+
+
+def test_what_a_stored_state_does_not_determine_is_not_held_against_a_flow(tmp_path):
+    """A neuron nearer to the end of the inputs than rounding comes back too early from a stored state.
+
+    SciPy's LSODA and Radau agree with CVODE from there, and `ndf` at rtol 1e-8 and 1e-11, which integrates
+    the logarithm of the distance, with itself: the neuron stays.
+    """
+    study = gfc.Study(
+        "near an end",
+        targets={"t": gfc.targets.Constant(-380.5400456050119)},
+        integrators={"on m": gfc.integrator("normalized-gf", rtol=1e-8)},
+        network=gfc.ReLUNetwork((1, 2, 1)),
+        times=gfc.Times(start=0.1, end=10.0, count=5),
+        seeds=8,
+    )
+    table = verify(study.run(tmp_path, jobs=1))
+    rows = table[table["check"] == "flow"].set_index("seed")
+    assert set(rows["outcome"]) == {"pass"}
+    assert "of 5 intervals followed" in rows.loc[7, "detail"]
+    assert "a neuron came back" in rows.loc[7, "detail"]
