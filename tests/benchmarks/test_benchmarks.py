@@ -571,7 +571,7 @@ def test_the_least_time_is_that_of_the_busiest_unit():
     assert roofline.least_of_all((one, two), able) == 9.0
 
 
-@pytest.mark.parametrize("inputs", [1, 2, 3])
+@pytest.mark.parametrize("inputs", [1, 2, pytest.param(3, marks=pytest.mark.thorough)])
 def test_accuracy_is_measured_against_what_is_exact(inputs, monkeypatch):
     """Errors of rules fall with their size; what is exact is so by a way through the reflected problem."""
     monkeypatch.setattr(evaluation, "ROUNDS", 1)

@@ -89,7 +89,13 @@ def test_other_problems_agree_with_cvode_at_tight_tolerance(name, kind):
 @pytest.mark.parametrize(
     "kind",
     # Kernels of flows are compiled for each kind of data: a quarter of a minute for the exact plane alone.
-    ["line", *(pytest.param(k, marks=pytest.mark.thorough if k == "exact plane" else ()) for k in OTHERS)],
+    [
+        "line",
+        *(
+            pytest.param(k, marks=pytest.mark.thorough if k in ("exact plane", "plane") else ())
+            for k in OTHERS
+        ),
+    ],
 )
 def test_is_what_auto_means_under_a_density(kind):
     problem = OTHERS.get(kind) or make(4)
