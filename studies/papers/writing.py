@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import textwrap
 from pathlib import Path
@@ -10,8 +11,17 @@ from matplotlib.figure import Figure
 
 
 def folder(name: str) -> Path:
-    """Return the folder for the figures of a paper: the first argument, or one below results/papers."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("results") / "papers" / name
+    """Return the folder for the figures of a paper: the first argument, or one below results/papers.
+
+    Before anything is computed: `--help` tells what a script does, and other options are refused.
+    """
+    script = sys.modules["__main__"]
+    parser = argparse.ArgumentParser(
+        description=script.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    default = Path("results") / "papers" / name
+    parser.add_argument("folder", nargs="?", type=Path, default=default, help=f"default: {default}")
+    path: Path = parser.parse_args().folder
     path.mkdir(parents=True, exist_ok=True)
     return path
 

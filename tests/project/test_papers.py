@@ -40,6 +40,20 @@ def flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return script
 
 
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--jobs=3", 2)])
+def test_options_compute_nothing(
+    option: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They were names of folders, into which a script drew for minutes."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["script.py", option])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("writing").folder("paper")
+    assert ended.value.code == code
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.thorough
 def test_a_figure_is_drawn_with_its_caption(flows: ModuleType, tmp_path: Path) -> None:
     with flows.context():
