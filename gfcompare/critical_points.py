@@ -192,8 +192,12 @@ def normal_form(problem: Problem, theta: ArrayLike, *, tolerance: float = 1e-6) 
     Raises
     ------
     InputError
-        if the problem is another one, or theta not one finite state
+        if the problem is another one, parameters are frozen, or theta is not one finite state
     """
+    require(
+        not problem.frozen,
+        f"critical points are known where all parameters are free, got frozen = {list(problem.frozen)}.",
+    )
     line = _line(problem)
     array = _one(problem, theta)
     require(0 < tolerance <= 0.01, f"tolerance must be positive and at most 0.01, got {tolerance}.")

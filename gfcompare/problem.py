@@ -320,19 +320,28 @@ class Problem:
     def curvature(self, theta: ArrayLike, k: int = 1) -> Curvature:
         """Return the k smallest and k largest eigenvalues of the Hessian at theta, shape (P,).
 
-        All eigenvalues are computed for up to 400 parameters; beyond, Lanczos' method (ARPACK) finds the
-        extreme ones.
+        It is the Hessian of the risk as a function of the free parameters: zeros of frozen ones do not count.
+        All eigenvalues are computed for up to 400 of them; beyond, Lanczos' method (ARPACK) finds the extreme
+        ones.
         """
         rows, leading = self._network.rows(theta)
-        count = self._network.parameter_count
         if leading:
+            count = self._network.parameter_count
             raise InputError(f"curvature needs theta of shape ({count},), got {np.shape(theta)}.")
-        if not 1 <= k <= count // 2:
-            raise InputError(f"k must lie between 1 and {max(count // 2, 1)}, got {k}.")
+        free = np.flatnonzero(self.free)
+        most = max(len(free) // 2, 1)
+        if not 1 <= k <= most:
+            raise InputError(f"k must lie between 1 and {most}, got {k}.")
         if self.has_hessian:
-            hessian = self._evaluator.hessians(rows)[0]
-            return extreme_eigenvalues(lambda v: v @ hessian, count, k)
-        return extreme_eigenvalues(lambda v: self._products(rows[0], v), count, k)
+            hessian = self._evaluator.hessians(rows)[0][np.ix_(free, free)]
+            return extreme_eigenvalues(lambda v: v @ hessian, len(free), k)
+
+        def products(vectors: Array) -> Array:
+            whole = np.zeros((len(vectors), len(self.free)))
+            whole[:, free] = vectors
+            return self._products(rows[0], whole)[:, free]
+
+        return extreme_eigenvalues(products, len(free), k)
 
     def _products(self, theta: Array, vectors: Array) -> Array:
         """Return the Hessian at theta, (P,), times each of the vectors, (n, P)."""

@@ -95,7 +95,7 @@ class Flow:
         conserved = WithIntegrals(
             Conserved.along(self.problem.network, name, np.array(theta), output_size, self.problem.frozen), 2
         )
-        tolerance = Tolerance(rtol, rtol / 100)
+        tolerance = Tolerance.over(self.problem.free, rtol, rtol / 100)
         if self.problem.smooth:
             run: CvodeRun | ExplicitRun = CvodeRun(
                 equation.rates,

@@ -100,11 +100,11 @@ def along_trajectory(group: xr.Dataset, method: str, seed: int) -> Eigenvalues:
     See `eigenvalues` for how they are computed.
     """
     from gfcompare.evaluators.curvature import DENSE_PARAMETERS
-    from gfcompare.results.reading import network_of, parameters
+    from gfcompare.results.reading import parameters
     from gfcompare.results.rebuild import problem_of
 
     problem = problem_of(group)
-    network = network_of(group)
+    count = int(problem.free.sum())
     one = group.sel(integrator=method, seed=seed)
     theta, times = parameters(one), one["flow_time"].values
     there = np.flatnonzero(np.isfinite(theta).all(axis=1) & (times > 0))
@@ -112,8 +112,8 @@ def along_trajectory(group: xr.Dataset, method: str, seed: int) -> Eigenvalues:
         np.unique(np.linspace(0, len(there) - 1, min(len(there), _MOST_TIMES)).round().astype(int))
     ]
     found = [eigenvalues(problem, theta[index]) for index in chosen]
-    whole = network.parameter_count <= DENSE_PARAMETERS
-    values = np.array(found) if found else np.empty((0, network.parameter_count))
+    whole = count <= DENSE_PARAMETERS
+    values = np.array(found) if found else np.empty((0, count))
     return Eigenvalues(times[chosen], values, whole)
 
 
@@ -121,21 +121,22 @@ def eigenvalues(problem: Problem, theta: Array) -> Array:
     """Return the eigenvalues of the Hessian at theta, ascending; beyond 400 parameters the extreme ones.
 
     On finitely many points it is the Hessian of the smooth piece on which theta lies: differences across a
-    kink would not be small. Elsewhere, where it is not known exactly and P is odd, the one in the middle is
-    missing.
+    kink would not be small. Elsewhere, where it is not known exactly and their number is odd, the one in the
+    middle is missing. Frozen parameters have none.
     """
     from gfcompare.evaluators.curvature import DENSE_PARAMETERS
 
-    count = problem.network.parameter_count
+    free = np.flatnonzero(problem.free)
+    count = len(free)
     if count > DENSE_PARAMETERS:
         found = problem.curvature(theta, EXTREME)
         return np.concatenate([found.smallest, found.largest])
     if problem.has_hessian:
-        return _eigenvalues(problem.hessian(theta))
+        return _eigenvalues(problem.hessian(theta)[np.ix_(free, free)])
     if not problem.smooth:
-        return _eigenvalues(_of_piece(problem, theta))
-    found = problem.curvature(theta, count // 2)
-    return np.concatenate([found.smallest, found.largest])
+        return _eigenvalues(_of_piece(problem, theta)[np.ix_(free, free)])
+    found = problem.curvature(theta, max(count // 2, 1))
+    return np.concatenate([found.smallest, found.largest]) if count > 1 else found.largest
 
 
 def _of_piece(problem: Problem, theta: Array) -> Array:

@@ -143,6 +143,11 @@ class CountedProblem:
         """The groups of parameters that stay where they are."""
         return self._problem.frozen
 
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Mask of the parameters that move, shape (P,)."""
+        return self._problem.free
+
     @cached_property
     def has_compiled_flow(self) -> bool:
         """True if the flows of this problem are integrated in compiled code."""

@@ -18,8 +18,8 @@ from gfcompare.measures.box import MOST_INPUTS
 #: One number, one for each input, or d lists of d numbers.
 Covariance = float | Sequence[float] | Sequence[Sequence[float]]
 
-# Standard deviations on both sides of the mean that `box` holds: all but 1.3e-15 of the mass of an input.
-_REACH = 8.0
+#: Standard deviations on both sides of the mean that `box` holds: all but 1.3e-15 of the mass of an input.
+REACH = 8.0
 # Rounding that a covariance matrix may have, relative to its largest entry: of symmetry, and of eigenvalues.
 _ROUNDING = 1e-12
 # Eigenvalues below this, times their number and relative to the largest entry, are rounding of 0.
@@ -111,7 +111,7 @@ class Gaussian(Measure):
     @property
     def box(self) -> Array:
         """Ends of a box that holds all but 1.3e-15 of the mass of each input, shape (d, 2)."""
-        reach = _REACH * self.deviations
+        reach = REACH * self.deviations
         return np.stack([self.centre - reach, self.centre + reach], axis=1)
 
     def whiten(self, rows: Array) -> Array:

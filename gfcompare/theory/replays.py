@@ -35,6 +35,10 @@ class Trajectory(Protocol):
         """The architecture."""
 
     @property
+    def free(self) -> NDArray[np.bool_]:
+        """Mask of the parameters that move, shape (P,)."""
+
+    @property
     def tolerances(self) -> tuple[float, float]:
         """Relative and absolute tolerance of the method's steps."""
 
@@ -181,7 +185,7 @@ class Replays:
         ]
         rng = np.random.Generator(np.random.PCG64(i))
         for _ in range(_PROBES):
-            direction = rng.normal(size=trajectory.theta.shape[1])
+            direction = np.where(trajectory.free, rng.normal(size=trajectory.theta.shape[1]), 0.0)
             moved = trajectory.theta[i] + direction * (trajectory.errors[i] / np.linalg.norm(direction))
             trials.append(
                 self._follow(i, trajectory.network.retract(moved) if self._flow.normalized else moved)

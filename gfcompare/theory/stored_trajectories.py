@@ -98,9 +98,14 @@ class StoredTrajectory:
         return ""
 
     @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Mask of the parameters that move, shape (P,)."""
+        return ~self.network.members(self.frozen)
+
+    @cached_property
     def derivative(self) -> Array:
-        """D at each state, shape (T,): the root mean square over the inputs of |dN / dtheta|."""
-        return self.sample.derivative_norms(self.network, self.theta)
+        """D at each state, shape (T,): the root mean square over the inputs of |dN / dtheta|, theta free."""
+        return self.sample.derivative_norms(self.network, self.theta, self.free)
 
     @cached_property
     def tolerances(self) -> tuple[float, float]:
@@ -112,7 +117,7 @@ class StoredTrajectory:
     @cached_property
     def errors(self) -> Array:
         """Return the change that the tolerance allows between one state and the next, shape (T - 1,)."""
-        return step_error(self.theta, self.steps, *self.tolerances)
+        return step_error(self.theta[:, self.free], self.steps, *self.tolerances)
 
     def risk_error(self, errors: Array) -> Array:
         """Return how far the risk of each later state is known if the state is up to `errors`, (T - 1,)."""
@@ -121,8 +126,10 @@ class StoredTrajectory:
     @cached_property
     def rounding(self) -> Array:
         """Return the rounding error of the risk of each state in double precision, shape (T,)."""
-        size = np.linalg.norm(self.theta, axis=1)
-        return risk_change(self.risk, self.derivative, _ROUNDING * size)
+        size, derivative = np.linalg.norm(self.theta, axis=1), self.derivative
+        if self.frozen:  # their products are rounded too
+            derivative = self.sample.derivative_norms(self.network, self.theta)
+        return risk_change(self.risk, derivative, _ROUNDING * size)
 
     @cached_property
     def replays(self) -> Replays:

@@ -18,7 +18,8 @@ The root of the risk is a norm of the residual, and so Lipschitz continuous: for
 
     |sqrt L - sqrt L'| <= D delta,   |L - L'| <= (2 sqrt L + D delta) D delta,
 
-where D is the root mean square over the inputs of |dN / dtheta|.
+where D is the root mean square over the inputs of |dN / dtheta|. Parameters that are frozen have no error: S
+and D go over the free ones.
 """
 
 from __future__ import annotations
@@ -103,12 +104,18 @@ class Sample:
         weights = self.weights[chosen]
         return Sample(self.points[chosen], weights / weights.sum(), self.target[chosen])
 
-    def derivative_norms(self, network: ReLUNetwork, theta: Array) -> Array:
-        """Return D at each state, shape (T,), for theta, shape (T, P), by back-propagation."""
+    def derivative_norms(
+        self, network: ReLUNetwork, theta: Array, free: NDArray[np.bool_] | None = None
+    ) -> Array:
+        """Return D at each state, shape (T,), for theta, shape (T, P), by back-propagation.
+
+        Over the parameters of a mask, `free`, shape (P,); over all of them without one.
+        """
         sample = self.fewer
         block = max(1, _HELD // (len(sample.points) * max(network.widths) * network.outputs))
         parts = [theta[first : first + block] for first in range(0, len(theta), block)]
-        found = [_derivative_norms(network, part, sample.points, sample.weights) for part in parts]
+        moving = np.ones(network.parameter_count, dtype=bool) if free is None else free
+        found = [_derivative_norms(network, part, moving, sample) for part in parts]
         return np.concatenate(found) if found else np.empty(0)
 
     def largest_difference(self, network: ReLUNetwork, theta: Array, other: Array) -> tuple[Array, Array]:
@@ -144,15 +151,19 @@ def _bound(network: ReLUNetwork, theta: Array, points: Array) -> Array:
     return np.asarray(values.max(axis=(1, 2)))
 
 
-def _derivative_norms(network: ReLUNetwork, theta: Array, points: Array, weights: Array) -> Array:
-    """Return the root mean square of |dN / dtheta| at each state, shape (T,)."""
-    layers = network.layers(theta)
+def _derivative_norms(network: ReLUNetwork, theta: Array, free: NDArray[np.bool_], sample: Sample) -> Array:
+    """Return the root mean square of |dN / dtheta| over free parameters at each state, shape (T,)."""
+    points, weights, layers = sample.points, sample.weights, network.layers(theta)
+    # Of each layer, whether its weights and its biases are free: 1 or 0.
+    groups = [(float(a.weight.all()), float(a.bias.all())) for a in network.layers(free.astype(np.float64))]
     inputs, derivatives = [np.broadcast_to(points, (len(theta), *points.shape))], []
     for layer in layers[:-1]:
         z = inputs[-1] @ layer.weight.swapaxes(1, 2) + layer.bias[:, None, :]
         derivatives.append((z > 0).astype(np.float64))
         inputs.append(np.maximum(z, 0.0))
-    squares = [1.0 + (values**2).sum(axis=2) for values in inputs]
+    squares = [
+        bias + weight * (values**2).sum(axis=2) for values, (weight, bias) in zip(inputs, groups, strict=True)
+    ]
     total = np.zeros(len(theta))
     for k in range(network.outputs):
         # The derivative of output k with respect to the pre-activations of a layer, shape (T, n, width).

@@ -95,6 +95,30 @@ def test_neurons_are_counted_where_they_are_active(name: str) -> None:
     assert (fully > 0).any()
 
 
+@pytest.mark.parametrize(
+    "covariance", [2.0, [1.0, 4.0, 0.25], [[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.7]]]
+)
+def test_normal_inputs_reach_eight_deviations_of_a_pre_activation(covariance: object) -> None:
+    """However many inputs there are: the corners of a box of eight deviations lie farther."""
+    measure = measures.Gaussian([0.1, -0.2, 0.3], covariance, 3)
+    problem = problem_of((3, 4, 1), targets.Constant(0.2), measure)
+    theta = states(problem, (1, 2))
+    layer = problem.network.layers(theta)[0]
+    matrix = np.diag(np.broadcast_to(covariance, 3)) if np.ndim(covariance) < 2 else np.array(covariance)
+    mean = layer.weight @ measure.centre + layer.bias
+    deviation = np.sqrt(np.einsum("...j,jk,...k->...", layer.weight, matrix, layer.weight))
+    low, high = activation_range(problem, theta)
+    np.testing.assert_allclose(low, mean - 8.0 * deviation, rtol=1e-13)
+    np.testing.assert_allclose(high, mean + 8.0 * deviation, rtol=1e-13)
+    for shift, dead, fully in ((-8.1, 4, 0), (-7.9, 0, 0), (7.9, 0, 0), (8.1, 0, 4)):
+        layers = problem.network.layers(theta)
+        moved = problem.network.join(
+            [(layer.weight, layer.bias - mean + shift * deviation), (layers[1].weight, layers[1].bias)]
+        )
+        assert (diagnostics.DeadNeurons().compute(problem, moved) == dead).all()
+        assert (diagnostics.FullyActiveNeurons().compute(problem, moved) == fully).all()
+
+
 def test_changes_of_activity_add_up_along_a_trajectory() -> None:
     """One neuron on [-0.5, 1]: dead, partly active, fully active, back; the other never changes."""
     problem = problem_of((1, 2, 1))

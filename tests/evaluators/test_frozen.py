@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
+from gfcompare.critical_points import normal_form
 from gfcompare.evaluators.frozen import conserved_neurons
+from gfcompare.figures.spectrum import eigenvalues
 from gfcompare.hooks.registry import registry
-from gfcompare.results.rebuild import problem_of
+from gfcompare.results.rebuild import Rebuilt, problem_of
 from gfcompare.theory import verify
+from gfcompare.theory.stored_trajectories import stored_trajectories
+from gfcompare.theory.tolerances import Sample
 
 LINE = (gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
 POINTS = (gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), gfc.measures.Uniform().discretize(9, "quantiles"))
@@ -134,6 +139,119 @@ def test_on_m_only_the_output_bias_may_be_frozen() -> None:
     assert problem.network.distance_to_manifold(found).max() < 1e-14
     with pytest.raises(gfc.InputError, match="lives on the submanifold M"):
         gfc.integrate(gfc.Problem(*LINE, frozen=["bias_1"]), flow, theta, [0.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("frozen", [COMMITTEE, ("weight_1", "bias_1"), ("biases", "weight_1")])
+def test_curvature_is_that_of_the_free_parameters(kind: str, frozen: tuple[str, ...]) -> None:
+    problem = gfc.Problem(*KINDS[kind], frozen=frozen)
+    theta = networks(problem.network, 1)[0]
+    free = np.flatnonzero(problem.free)
+    units = np.eye(len(theta))[free]
+    matrix = problem.hessian_product(np.tile(theta, (len(free), 1)), units)[:, free]
+    right = np.linalg.eigvalsh(0.5 * (matrix + matrix.T))
+    k = len(free) // 2
+    found = problem.curvature(theta, k)
+    atol = (1e-14 if problem.has_hessian else 1e-6) * right[-1]
+    np.testing.assert_allclose(found.smallest, right[:k], rtol=0.0, atol=atol)
+    np.testing.assert_allclose(found.largest, right[-k:], rtol=0.0, atol=atol)
+    drawn = eigenvalues(problem, theta)
+    if problem.has_hessian:
+        np.testing.assert_allclose(drawn, right, rtol=0.0, atol=atol)
+    elif problem.smooth:
+        assert drawn.shape == (2 * k,)
+    else:
+        assert drawn.shape == (len(free),)
+    with pytest.raises(gfc.InputError, match=f"between 1 and {k}, got"):
+        problem.curvature(theta, k + 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_strict_minimum_of_the_free_parameters_has_positive_curvature_only(kind: str) -> None:
+    network = KINDS[kind][0]
+    last = f"bias_{network.depth}"
+    problem = gfc.Problem(*KINDS[kind], frozen=[g for g in network.groups if g not in (last, "biases")])
+    found = problem.curvature(networks(network, 1)[0])
+    # L = (c - ...)^2 + ...: the second derivative by the output bias is 2.
+    assert found.smallest == pytest.approx(2.0, rel=1e-8)
+    assert found.sharpness == pytest.approx(2.0, rel=1e-8)
+    assert eigenvalues(problem, networks(network, 1)[0]) == pytest.approx([2.0], rel=1e-8)
+
+
+def test_critical_points_are_known_where_all_parameters_are_free() -> None:
+    parts = (LINE[0], gfc.targets.Polynomial([0.2, 1.0]), LINE[2])
+    theta = networks(LINE[0], 1)[0]
+    assert normal_form(gfc.Problem(*parts), theta).kind.value == "not critical"
+    with pytest.raises(gfc.InputError, match=r"where all parameters are free, got frozen = \['weight_2'\]"):
+        normal_form(gfc.Problem(*parts, frozen=["weight_2"]), theta)
+
+
+@pytest.mark.parametrize(("method", "largest"), [("auto", 1e-5), ("adams", 6e-6), ("explicit", 2e-6)])
+def test_the_tolerance_is_that_of_the_free_parameters(method: str, largest: float) -> None:
+    """17 of 817 are free: with the root mean square over all, errors came up to 5e-5, 1.4e-5 and 6e-6."""
+    network = gfc.ReLUNetwork((100, 8, 1))
+    target, measure = gfc.targets.Teacher((100, 4, 1), seed=3), gfc.measures.Gaussian(dimension=100)
+    problem = gfc.Problem(network, target, measure, frozen=["weight_1"])
+    theta, free = networks(network, 2), np.flatnonzero(problem.free)
+
+    def velocity(start: np.ndarray, y: np.ndarray) -> np.ndarray:
+        moved = start.copy()
+        moved[free] = y
+        return -problem.gradient(moved)[free]
+
+    data = gfc.integrate(problem, gfc.integrator("standard-gf", rtol=1e-5, method=method), theta, [30.0])
+    errors = []
+    for start, found in zip(theta, gfc.parameters(data)[:, 0], strict=True):
+        right = solve_ivp(
+            lambda _, y, start=start: velocity(start, y),
+            (0.0, 30.0),
+            start[free],
+            "LSODA",
+            rtol=1e-9,
+            atol=1e-11,
+        ).y[:, -1]
+        errors.append(np.linalg.norm(found[free] - right) / np.linalg.norm(right))
+    assert max(errors) < largest
+
+
+def test_frozen_parameters_loosen_no_check(tmp_path, monkeypatch) -> None:
+    """Of two networks that differ in how large frozen weights are, errors of equal size are allowed."""
+    network, mask = LINE[0], LINE[0].members(["weight_1", "bias_1"])
+    theta = networks(network, 5)
+    rng = np.random.default_rng(0)
+    sample = Sample(rng.uniform(size=(7, 1)), np.full(7, 1 / 7), np.zeros((7, 1)))
+    free = ~mask
+    found = sample.derivative_norms(network, theta, free)
+    steps = 1e-6 * np.eye(len(mask))[free]
+    for row, value in zip(theta, found, strict=True):
+        jacobian = network.realize(row + steps, sample.points) - network.realize(row - steps, sample.points)
+        assert value == pytest.approx(np.sqrt((jacobian**2).sum(axis=0).mean()) / 2e-6, rel=1e-6)
+    study = gfc.Study(
+        "frozen",
+        targets={"sine": LINE[1]},
+        integrators={"gf": gfc.integrator("standard-gf")},
+        network=network,
+        frozen=["weight_1", "bias_1"],
+        times=gfc.Times("log", 1.0, 10.0, 3),
+        seeds=1,
+    )
+    tree = study.run(tmp_path, jobs=1, progress=False)
+    (one,) = stored_trajectories(tree, Rebuilt(tree), None)
+    large = replace(one, theta=np.where(mask, 1e6 * one.theta, one.theta))
+    np.testing.assert_array_equal(one.errors, large.errors)
+    assert (one.errors > 0).all()
+    # From states moved by what is allowed, the flow goes on with the same frozen parameters.
+    moved = []
+    follow = one.replays._follow
+
+    def followed(i: int, theta: np.ndarray, *rest: object, **named: object) -> object:
+        moved.append(theta)
+        return follow(i, theta, *rest, **named)
+
+    monkeypatch.setattr(one.replays, "_follow", followed)
+    assert one.replays._reach(0) > 0.0
+    assert len(moved) == 6
+    np.testing.assert_array_equal(np.array(moved)[:, mask], np.tile(one.theta[0, mask], (6, 1)))
 
 
 def test_wrong_groups_are_refused_with_the_nearest_name() -> None:

@@ -535,3 +535,25 @@ problem.hessian(theta)
 assert len(line_hessian.hessians.signatures) == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("frequency", [1.0, 3.0])
+@pytest.mark.parametrize("shift", [1024.0, -1024.0, 65_536.0, 2.0**30])
+def test_a_sine_far_from_0_has_the_hessian_of_one_at_0(shift: float, frequency: float) -> None:
+    """Its periods go into the shift: b + shift w takes one risk to the other, exactly for such parameters."""
+    target, hidden = gfc.targets.Sine(frequency=frequency, phase=0.7), 4
+    network = gfc.ReLUNetwork((1, hidden, 1))
+    here, there = (gfc.Problem(network, target, gfc.measures.Uniform(a, a + 1.0)) for a in (0.0, shift))
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        w, v = rng.integers(-64, 64, size=(2, hidden)) / 32.0 + 1.0 / 128.0
+        b = -np.round(w * rng.uniform(size=hidden) * 128.0) / 128.0
+        near = np.concatenate([w, b, v, [0.25]])
+        far = np.concatenate([w, b - shift * w, v, [0.25]])
+        move = np.eye(len(near))
+        move[hidden : 2 * hidden, :hidden] = shift * np.eye(hidden)
+        hessian = here.hessian(near)
+        expected = move.T @ hessian @ move
+        scale = np.abs(move).T @ (np.abs(hessian).max() * np.ones_like(hessian)) @ np.abs(move)
+        assert (np.abs(there.hessian(far) - expected) / scale).max() < 2e-14
+        assert there.risk(far) == pytest.approx(here.risk(near), rel=1e-13)

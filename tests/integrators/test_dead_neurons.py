@@ -51,6 +51,14 @@ def test_the_message_says_what_the_exact_flow_does_not_do() -> None:
     assert remarks(problem, gone, alive)[0].startswith("a neuron came to life")
 
 
+def test_normal_inputs_have_no_end_to_leave() -> None:
+    measure = gfc.measures.Gaussian(dimension=1)
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 1, 1)), gfc.targets.Constant(0.0), measure)
+    near, far = np.array([[1.0, -7.9, 1.0, 0.0]]), np.array([[1.0, -8.1, 1.0, 0.0]])
+    assert problem.gradient(far)[0, 0] != 0.0
+    assert remarks(problem, near, far) == remarks(problem, far, near) == [""]
+
+
 def test_cvode_says_what_it_loses() -> None:
     """At a loose tolerance; the compiled flow sets such neurons aside, see test_dormant_neurons."""
     problem = gfc.Problem(gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Step(), gfc.measures.Uniform(0.0, 1.0))

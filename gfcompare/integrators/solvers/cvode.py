@@ -257,6 +257,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
     ys = [np.array(field.coordinates(problem.only(m), row)) for m, row in enumerate(theta)]
     sizes = initial_sizes(field, problem, theta)
     compiled = problem.has_compiled_flow or bool(problem.frozen)
+    tolerance = Tolerance.over(problem.free, field.rtol, field.absolute)
     growing = field.compiled_as is not None and compiled
 
     def make(m: int) -> CvodeRun:
@@ -272,7 +273,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
             velocity,
             ys[m],
             method=method,
-            tolerance=Tolerance(field.rtol, field.absolute),
+            tolerance=tolerance,
             max_steps=field.max_steps,
             conserved=Conserved.along(
                 problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen

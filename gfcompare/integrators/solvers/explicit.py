@@ -214,13 +214,12 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: str) -> S
     """
     ys = [np.array(field.coordinates(problem.only(m), row)) for m, row in enumerate(theta)]
     sizes = initial_sizes(field, problem, theta)
+    tolerance = Tolerance.over(problem.free, field.rtol, field.absolute)
 
     def make(m: int) -> ExplicitRun:
         mine, y = problem.only(m), ys[m].copy()
         conserved = Conserved.along(problem.network, field.compiled_as, y, float(sizes[m]), problem.frozen)
         events = _Smooth(field, mine) if problem.smooth else Kinks(field, mine, y)
-        return ExplicitRun(
-            y, events, method, Tolerance(field.rtol, field.absolute), field.max_steps, conserved
-        )
+        return ExplicitRun(y, events, method, tolerance, field.max_steps, conserved)
 
     return Solvers.start(field, theta, make)

@@ -132,6 +132,16 @@ class Tolerance:
     relative: float
     absolute: float | Array
 
+    @classmethod
+    def over(cls, free: NDArray[np.bool_], relative: float, absolute: float) -> Tolerance:
+        """Return that of errors in the root mean square over the free parameters, a mask of shape (P,).
+
+        Solvers take it over all parameters: of few free ones among many it would be small, however large
+        their errors.
+        """
+        share = float(np.sqrt(free.mean()))
+        return cls(share * relative, share * absolute)
+
     def norm(self, vector: Array, start: Array, end: Array | None = None) -> float:
         """Return the root mean square of a vector, each component relative to its tolerance."""
         size = np.abs(start) if end is None else np.maximum(np.abs(start), np.abs(end))
