@@ -84,6 +84,8 @@ def is_undetermined(problem: Problem, start: Array, end: Array, stored: Array) -
     end : where a flow from it arrives, shape (P,)
     stored : the later state that it is compared with, shape (P,)
     """
+    if isinstance(problem.measure, Gaussian):
+        return False
     highest, sizes = _highest(problem, np.stack([start, end, stored]))
     near, back = highest <= _ROUNDINGS * sizes, highest > _BACK * sizes
     alive = highest[0] > 0.0
