@@ -92,6 +92,33 @@ def save_all(
     return written
 
 
+def save_one(
+    figure: Figure,
+    tree: xr.DataTree,
+    folder: Path,
+    formats: Sequence[str],
+    log: Callable[[str], None],
+    is_enough: Callable[[Path], bool],
+) -> list[Path]:
+    """Draw a figure once, and write it in one format after the other until a file is good enough.
+
+    Parameters
+    ----------
+    figure : the figure
+    tree : the result
+    folder : where the files are written
+    formats : in this order
+    log : receives what was written, or why nothing is
+    is_enough : tells of a file whether it is
+
+    Returns
+    -------
+    list of Path
+        the files written
+    """
+    return _save(figure, tree, folder, formats, log, is_enough=is_enough)
+
+
 def _configured(cls: type[Figure], options: Mapping[str, Any]) -> Figure:
     """Return a figure with those of the options that it has."""
     return cls(**{key: value for key, value in options.items() if key in cls.fields()})
@@ -112,7 +139,8 @@ def _save(
     formats: Sequence[str] | None,
     log: Callable[[str], None],
     *,
-    strict: bool,
+    strict: bool = False,
+    is_enough: Callable[[Path], bool] = lambda _: False,
 ) -> list[Path]:
     """Draw one figure and write its files; return those written. If `strict`, options may be at fault."""
     from gfcompare.figures import theme
@@ -128,7 +156,7 @@ def _save(
             if isinstance(figure, Animation):
                 _write_moving(figure, tree, folder, forms, written, log)
             else:
-                _write_still(figure, tree, folder, forms, written)
+                _write_still(figure, tree, folder, forms, written, is_enough)
     except NothingToDraw as reason:
         log(f"{figure.name}: skipped: {reason}")
     except FOREIGN_ERRORS as error:  # one figure, perhaps somebody else's, must not lose the others
@@ -143,7 +171,12 @@ def _save(
 
 
 def _write_still(
-    figure: Figure, tree: xr.DataTree, folder: Path, forms: Sequence[str], written: list[Path]
+    figure: Figure,
+    tree: xr.DataTree,
+    folder: Path,
+    forms: Sequence[str],
+    written: list[Path],
+    is_enough: Callable[[Path], bool],
 ) -> None:
     import matplotlib.figure
 
@@ -156,6 +189,8 @@ def _write_still(
             path = folder / f"{figure.name}.{form}"
             write(drawn, path, form, figure.title)
             written.append(path)
+            if is_enough(path):
+                break
     finally:
         _close(drawn)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import xarray as xr
 
-from gfcompare.figures import save_all
+from gfcompare.figures.base import Figure
+from gfcompare.figures.saving import save_one
 from gfcompare.hooks.registry import registry
 from gfcompare.report.packing import data_uri
 
@@ -58,7 +59,7 @@ def pictures(tree: xr.DataTree, log: Callable[[str], None]) -> tuple[list[Pictur
         for number, cls in enumerate(every, start=1):
             log(f"figure {number} of {len(every)}: {cls.name}")
             said: list[str] = []
-            path = _drawn(tree, cls.name, Path(folder), said)
+            path = _drawn(tree, cls, Path(folder), said)
             if path is None:
                 missing += [line.replace("skipped: ", "") for line in said] or [
                     f"{cls.name}: could not be drawn"
@@ -73,11 +74,11 @@ def pictures(tree: xr.DataTree, log: Callable[[str], None]) -> tuple[list[Pictur
     return found, missing
 
 
-def _drawn(tree: xr.DataTree, name: str, folder: Path, said: list[str]) -> Path | None:
+def _drawn(tree: xr.DataTree, cls: type[Figure], folder: Path, said: list[str]) -> Path | None:
     """Draw one figure and return the smaller file, None if there is nothing to draw."""
-    written = save_all(tree, folder, names=[name], formats=["svg"], log=said.append)
-    if not written:
-        return None
-    if written[0].stat().st_size > _LARGEST_SVG:
-        written += save_all(tree, folder, names=[name], formats=["png"])
-    return min(written, key=lambda path: path.stat().st_size)
+    written = save_one(cls(), tree, folder, ["svg", "png"], said.append, _is_small)
+    return min(written, key=lambda path: path.stat().st_size, default=None)
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= _LARGEST_SVG

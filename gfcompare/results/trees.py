@@ -20,6 +20,9 @@ ROOT_ATTRIBUTES = (
     "environment",
 )
 
+#: And one that results of studies have: a hash of what they were put together of.
+CELLS_DIGEST = "cells_digest"
+
 _OF_METHODS = ("on_manifold", "follows", "options")
 
 

@@ -66,15 +66,6 @@ def stored(path: Path) -> Content | None:
         return None
 
 
-def take_in(output: Path, cell: Cell, others: Sequence[Path]) -> None:
-    """Copy the file of a cell that is not finished in a folder from another one where it is."""
-    if others and not is_finished(output, cell):
-        for other in others:
-            if is_finished(other, cell):
-                write(cell_path(output, cell), cell_path(other, cell).read_bytes())
-                return
-
-
 def is_finished(output: Path, cell: Cell, on_error: OnError = "record") -> bool:
     """Return whether a cell has its trajectories and its diagnostics, and no error that is to be raised."""
     content = stored(cell_path(output, cell))

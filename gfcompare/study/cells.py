@@ -48,6 +48,10 @@ class Cell:
 
     def key_of(self, problem: Any, integrator: Any, times: Any) -> str:
         """Return the key of a cell from what determines its problem, its method and its save times."""
+        return _key(*self.parts_of(problem, integrator, times), self.seeds)
+
+    def parts_of(self, problem: Any, integrator: Any, times: Any) -> tuple[Any, bytes]:
+        """Return what the key hashes besides the seeds: a hash of what is before them, and the rest."""
         content = {
             "schema": SCHEMA_VERSION,
             "gfcompare": VERSION,
@@ -56,11 +60,14 @@ class Cell:
             "study seed": self.study_seed,
             "problem": problem,
             "integrator": integrator,
-            "seeds": self.seeds,
             "times": times,
             "time limit": self.time_limit,
         }
-        return _hashed(content)
+        before, after = (
+            json.dumps({key: content[key] for key in content if (key < "seeds") == first}, sort_keys=True)
+            for first in (True, False)
+        )
+        return hashlib.sha256(f"{before[:-1]}, ".encode()), f", {after[1:]}".encode()
 
     @cached_property
     def diagnostic_keys(self) -> dict[str, str]:
@@ -84,6 +91,7 @@ def with_keys(cells: Sequence[Cell]) -> Sequence[Cell]:
     methods: dict[int, Any] = {}
     times: dict[int, Any] = {}
     diagnostics: dict[int, dict[str, str]] = {}
+    parts: dict[tuple[Any, ...], tuple[Any, bytes]] = {}
     for cell in cells:
         one, two, three = id(cell.problem), id(cell.integrator), id(cell.times)
         if one not in problems:
@@ -92,10 +100,19 @@ def with_keys(cells: Sequence[Cell]) -> Sequence[Cell]:
             methods[two] = _identity(cell.integrator)
         if three not in times:
             times[three] = _identity_of_times(cell.times)
+        shared = one, two, three, cell.study_seed, cell.time_limit
+        if shared not in parts:
+            parts[shared] = cell.parts_of(problems[one], methods[two], times[three])
         # As a cached property stores them.
-        vars(cell)["key"] = cell.key_of(problems[one], methods[two], times[three])
+        vars(cell)["key"] = _key(*parts[shared], cell.seeds)
         vars(cell)["diagnostic_keys"] = diagnostics[one]
     return cells
+
+
+def _key(before: Any, after: bytes, seeds: Sequence[int]) -> str:
+    found = before.copy()
+    found.update(f'"seeds": {json.dumps(seeds)}'.encode() + after)
+    return str(found.hexdigest()[:32])
 
 
 def _identity(integrator: Integrator) -> dict[str, Any]:

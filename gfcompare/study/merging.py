@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import xarray as xr
 
 from gfcompare.components.errors import InputError, RunError
+from gfcompare.diagnostics import PairedDiagnostic
+from gfcompare.hooks.chosen_diagnostics import chosen
 from gfcompare.hooks.registry import registry
 from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import frame, root_attributes
 from gfcompare.results.digest import digest
-from gfcompare.results.netcdf import FileInUseError
+from gfcompare.results.netcdf import FileInUseError, attributes
 from gfcompare.results.opening import open_study, result_path, unfinished_path
 from gfcompare.results.schema import DIAGNOSED
 from gfcompare.results.store import ReplacedError, refuse_replaced
-from gfcompare.study import streaming
+from gfcompare.results.trees import CELLS_DIGEST
+from gfcompare.study import cell_format, streaming
 from gfcompare.study.cell_files import cell_path
-from gfcompare.study.cell_format import read
+from gfcompare.study.cell_format import Content
 from gfcompare.study.cells import Cell, diagnostic_key
 from gfcompare.study.spec import StudySpec
 from gfcompare.study.unfinished import descriptions
@@ -28,8 +33,52 @@ from gfcompare.system.writing import stamp
 _TRIES = 5
 
 
+#: Returns the content of the file of a cell.
+Read = Callable[[Cell], Content]
+
+
+def current(
+    study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[[str], object] = str
+) -> xr.DataTree | None:
+    """Return the result of a study if to put it together again would change nothing; otherwise None.
+
+    Parameters
+    ----------
+    study : the study
+    output : the folder of its results
+    cells : its cells, whose files must be the ones that the last merge has read
+    log : receives messages on what is wrong with the result
+    """
+    file = result_path(output)
+    if unfinished_path(output).exists() or not file.is_file():
+        return None
+    wanted, about = _root_attributes(study, cells), attributes(file)
+    if any(about.get(key) != text for key, text in wanted.items() if key != "created"):
+        return None
+    found = _before(file, log)
+    if found is None or any(_changed(node.to_dataset()) for node in found.children.values()):
+        return None
+    return found
+
+
+def _root_attributes(study: StudySpec, cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the attributes of the root of a study's result."""
+    said = hashlib.sha256()
+    for cell in cells:
+        said.update(bytes.fromhex(cell.key))
+    compared = [cls for cls in chosen(study.diagnostics) if issubclass(cls, PairedDiagnostic)]
+    keys = {cls.name: diagnostic_key(cls) for cls in compared}
+    for cell in {cell.problem.name: cell for cell in cells}.values():
+        said.update(json.dumps([cell.diagnostic_keys, keys], sort_keys=True).encode())
+    return root_attributes(study.spec(), study.source) | {CELLS_DIGEST: said.hexdigest()}
+
+
 def merge(
-    study: StudySpec, output: Path, given: Sequence[Cell] | None = None, log: Callable[[str], object] = str
+    study: StudySpec,
+    output: Path,
+    given: Sequence[Cell] | None = None,
+    log: Callable[[str], object] = str,
+    read: Read | None = None,
 ) -> Path:
     """Put the cells of a study together into one result file; return its path.
 
@@ -42,11 +91,13 @@ def merge(
     output : the folder of its results
     given : its cells as they were computed; asked for again, they are others if a source file has changed
     log : receives messages on what is dropped of the earlier result
+    read : reads the file of a cell; by default that in the folder
     """
     cells = study.cells() if given is None else given
+    reads = read or (lambda cell: cell_format.read(cell_path(output, cell)))
     for _ in range(_TRIES):
         try:
-            _merge(study, output, cells, log)
+            _merge(study, output, cells, log, reads)
             break
         except ReplacedError:  # by one with additions, which are to be kept
             continue
@@ -56,7 +107,9 @@ def merge(
     return result_path(output)
 
 
-def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[[str], object]) -> None:
+def _merge(
+    study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[[str], object], read: Read
+) -> None:
     file = result_path(output)
     seen = stamp(file)
     before = _before(file, log) if seen else None
@@ -65,12 +118,12 @@ def _merge(study: StudySpec, output: Path, cells: Sequence[Cell], log: Callable[
         log(f"not in this result, as it was in the one of before: {gone}; the cells of it are kept")
 
     def write(temporary: Path) -> None:
-        root = xr.Dataset(attrs=root_attributes(spec, study.source))
+        root = xr.Dataset(attrs=_root_attributes(study, cells))
         root.to_netcdf(temporary, engine="netcdf4", mode="w")
         for problem in study.problems:
             mine = [cell for cell in cells if cell.problem.name == problem.name]
             about = frame(problem.name, problem.problem, study.integrators, descriptions(spec, problem.name))
-            streaming.write_group(temporary, about, mine, study, lambda cell: read(cell_path(output, cell)))
+            streaming.write_group(temporary, about, mine, study, read)
             added = _with_additions(problem.name, temporary, before, log)
             if added is not None:
                 added.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
@@ -135,13 +188,19 @@ def _with_additions(
         if added:
             log(f"{other} {_names(added)} dropped; gfcompare diagnose computes them again")
         return None
-    if changed := [key for key in added if not _is_current(str(key), old[key].attrs[DIAGNOSED])]:
+    if changed := [key for key in _changed(old) if key in added]:
         log(
             f"problem {name!r}: {_names(changed)} dropped, because the code that computes this has changed; "
             "gfcompare diagnose computes them again"
         )
     kept = [*checks, *(key for key in added if key not in changed)]
     return xr.Dataset({key: old.variables[key] for key in kept})
+
+
+def _changed(data: xr.Dataset) -> list[object]:
+    """Return the diagnostics that were added to a result and would be computed by other code now."""
+    added = [key for key in data.data_vars if DIAGNOSED in data[key].attrs]
+    return [key for key in added if not _is_current(str(key), data[key].attrs[DIAGNOSED])]
 
 
 def _names(diagnostics: Sequence[object]) -> str:

@@ -16,6 +16,7 @@ from gfcompare.components.errors import InputError, RunError
 from gfcompare.integrators.loop import OnError, check_on_error
 from gfcompare.results import opening
 from gfcompare.study import attempts, cell_files, merging, unfinished
+from gfcompare.study.cell_index import CellIndex
 from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.claims import claimed
 from gfcompare.study.compute_cell import DIED, End
@@ -137,10 +138,19 @@ def run_study(
     cells = with_keys(study.cells())
     cell_files.prepare_folder(folder)
     with claimed(folder):
-        found = _compute(study, cells, cells, folder, manner, shown)
-        tree, path = _put_together(study, cells, folder, shown)
+        opening.check_owner(folder, study.spec())
+        index = CellIndex(folder)
+        tree = None if manner.force else _current(study, cells, folder, index, manner.on_error, shown)
+        if tree is not None:
+            found = Computed(folder, 0, len(cells), ())
+            shown.begin(cells, cells)
+            shown.end(len(cells))
+        else:
+            found = _compute(study, cells, cells, folder, index, manner, shown)
+            tree = _put_together(study, cells, folder, index, shown)
     warn_of_methods(tree)
     seconds = time.perf_counter() - began
+    path = opening.result_path(folder)
     return Outcome(tree, path, found.computed, found.reused, seconds, found.given_up)
 
 
@@ -164,8 +174,10 @@ def run_shard(
     folder = folder_of(study, output)
     cell_files.prepare_folder(folder)
     with claimed(folder, shard):
-        every = with_keys(study.cells())
-        return _compute(study, every, shard.of(every), folder, manner or Manner(), progress or Silent())
+        opening.check_owner(folder, study.spec())
+        every, index = with_keys(study.cells()), CellIndex(folder)
+        shown, mine = progress or Silent(), shard.of(every)
+        return _compute(study, every, mine, folder, index, manner or Manner(), shown)
 
 
 def merge_study(
@@ -198,18 +210,21 @@ def merge_study(
     cell_files.prepare_folder(folder)
     with claimed(folder):
         opening.check_owner(folder, study.spec())
+        index = CellIndex(folder)
         for cell in cells:
-            cell_files.take_in(folder, cell, others)
-        gone = [cell.label for cell in cells if not cell_files.is_finished(folder, cell)]
+            index.take_in(cell, others)
+        gone = [cell.label for cell in cells if index.state(cell, "record") != "finished"]
         if gone:
             raise InputError(
                 f"{len(gone)} of {len(cells)} cells of the study are not finished in {folder} ({gone[0]}"
                 f"{', ...' if gone[1:] else ''}). Run the shards that are missing, or the study without "
                 "--shard; cells of other folders are taken in with --from DIR."
             )
-        tree, path = _put_together(study, cells, folder, shown)
+        tree = _current(study, cells, folder, index, "record", shown)
+        if tree is None:
+            tree = _put_together(study, cells, folder, index, shown)
     warn_of_methods(tree)
-    return Outcome(tree, path, 0, len(cells), time.perf_counter() - began)
+    return Outcome(tree, opening.result_path(folder), 0, len(cells), time.perf_counter() - began)
 
 
 def _compute(
@@ -217,12 +232,13 @@ def _compute(
     every: Sequence[Cell],
     cells: Sequence[Cell],
     folder: Path,
+    index: CellIndex,
     manner: Manner,
     shown: Progress,
 ) -> Computed:
     """Compute what is not finished of some cells of a study, or raise an error."""
-    opening.check_owner(folder, study.spec())
-    states = {} if manner.force else {cell.key: _state(cell, folder, manner.on_error) for cell in cells}
+    states = {} if manner.force else {cell.key: index.state(cell, manner.on_error) for cell in cells}
+    index.save()
     finished = [cell for cell in cells if states.get(cell.key) == "finished"]
     todo = [cell for cell in cells if states.get(cell.key) != "finished"]
     plan = _planned(todo, folder, manner)  # refuses what cannot be sent before anything is written or removed
@@ -249,19 +265,6 @@ def _compute(
         # The files are what counts: a cell that was written may not have been reported any more.
         shown.end(len(finished) + _written(todo, folder))
     return Computed(folder, len(todo), len(finished), tuple(given_up))
-
-
-def _state(cell: Cell, folder: Path, on_error: OnError) -> str:
-    """Return what there is of a cell: "nothing", "damaged", "trajectories", "failed" or "finished"."""
-    path = cell_files.cell_path(folder, cell)
-    if not path.exists():
-        return "nothing"
-    content = cell_files.stored(path)
-    if content is None:
-        return "damaged"
-    if cell_files.is_complete(content, cell, on_error):
-        return "finished"
-    return "trajectories" if cell_files.missing(content, cell) else "failed"
 
 
 def _written(cells: Sequence[Cell], folder: Path) -> int:
@@ -304,15 +307,32 @@ def _fatal(todo: Sequence[Cell], folder: Path) -> dict[str, End]:
     return {key: End(DIED) for key, count in deaths.items() if count >= DEATHS}
 
 
+def _current(
+    study: StudySpec,
+    cells: Sequence[Cell],
+    folder: Path,
+    index: CellIndex,
+    on_error: OnError,
+    shown: Progress,
+) -> xr.DataTree | None:
+    """Return the result of a finished study of which nothing has changed, otherwise None."""
+    if not all(index.knows(cell, on_error) for cell in cells):
+        return None
+    if study.source and not (folder / STUDY_FILE).is_file():
+        return None
+    return merging.current(study, folder, cells, shown.note)
+
+
 def _put_together(
-    study: StudySpec, cells: Sequence[Cell], folder: Path, shown: Progress
-) -> tuple[xr.DataTree, Path]:
-    """Write the result file of a study from its cells; return the result and the path."""
+    study: StudySpec, cells: Sequence[Cell], folder: Path, index: CellIndex, shown: Progress
+) -> xr.DataTree:
+    """Write the result file of a study from its cells; return the result."""
     if study.source:
         write_whole(folder / STUDY_FILE, lambda p: _write_text(p, study.source))
     _check_there(cells, folder)
-    path = merging.merge(study, folder, cells, shown.note)
-    return opening.open_study(path), path
+    path = merging.merge(study, folder, cells, shown.note, index.read)
+    index.save()
+    return opening.open_study(path)
 
 
 def _check_there(cells: Sequence[Cell], folder: Path) -> None:

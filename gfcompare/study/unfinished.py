@@ -18,8 +18,9 @@ from gfcompare.results.dataset import frame, root_attributes, together
 from gfcompare.results.netcdf import open_tree
 from gfcompare.results.opening import check_version, unfinished_path
 from gfcompare.results.validation import faults
-from gfcompare.study.cell_files import CELL, CELLS, KEY, is_finished
+from gfcompare.study.cell_files import CELL, CELLS, KEY
 from gfcompare.study.cell_format import Content, read
+from gfcompare.study.cell_index import CellIndex
 from gfcompare.study.cells import Cell, with_keys
 from gfcompare.study.spec import StudySpec
 
@@ -71,8 +72,8 @@ def begin(study: StudySpec, output: Path, cells: Sequence[Cell]) -> None:
 
 def finished_cells(study: StudySpec, output: Path) -> tuple[int, int]:
     """Return how many cells of a study are finished in a folder, and how many it has."""
-    cells = with_keys(study.cells())
-    return sum(is_finished(output, cell) for cell in cells), len(cells)
+    cells, index = with_keys(study.cells()), CellIndex(output)
+    return sum(index.state(cell, "record") == "finished" for cell in cells), len(cells)
 
 
 def open_unfinished(file: Path) -> Unfinished:

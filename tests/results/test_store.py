@@ -38,7 +38,7 @@ def test_a_result_is_valid(small_tree: xr.DataTree) -> None:
 
 
 def test_a_result_holds_exactly_the_schema(small_tree: xr.DataTree, small_study: gfc.Study) -> None:
-    assert set(small_tree.attrs) == set(trees.ROOT_ATTRIBUTES)
+    assert set(small_tree.attrs) == {*trees.ROOT_ATTRIBUTES, trees.CELLS_DIGEST}
     assert list(small_tree.children) == ["sine", "step"]
     meanings = schema.variables(small_study.problems[0].problem)
     for node in small_tree.children.values():

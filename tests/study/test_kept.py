@@ -214,7 +214,8 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
         return real(*arguments)
 
     monkeypatch.setattr(merging, "_with_additions", meanwhile)
-    assert "theory_outcome" in study().run(tmp_path, jobs=1)["step"]
+    assert "theory_outcome" in study(description="Put together again.").run(tmp_path, jobs=1)["step"]
+    assert times
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ _INSTALL = 'it needs Dask: python -m pip install "gfcompare[dask]"'
 # Tasks that the scheduler has for each worker: none waits for the run, and a cluster that adapts its size
 # sees that there is work. And so many at the least, for a cluster that has no workers yet.
 _AHEAD, _LEAST = 2, 8
-# Seconds that a scheduler may be gone, and between two words that there are no workers.
-_GONE, _SILENT = 60.0, 60.0
+# Seconds that a scheduler may be gone, between two words that there are no workers, and between two looks at
+# the workers, each of which is a question to the scheduler.
+_GONE, _SILENT, _LOOK = 60.0, 60.0, 1.0
 # Settings of clusters that are started here: a lost worker is told of at once, and no worker looks at its own
 # stack a hundred times a second.
 _SETTINGS = {
@@ -69,7 +70,7 @@ class DaskExecutor(Executor):
         self._payloads: dict[int, bytes] = {}
         self._count = 0
         self._gone_since: float | None = None
-        self._told = time.monotonic()
+        self._told = self._looked = time.monotonic()
         self._checked: set[str] = set()
         self._look()
 
@@ -100,7 +101,7 @@ class DaskExecutor(Executor):
             time.sleep(0.005)
         if not self._is_connected():
             return []
-        if not ready:
+        if not ready and time.monotonic() - self._looked > _LOOK:
             self._look()
         return [answer for ticket in ready if (answer := self._taken(ticket)) is not None]
 
@@ -168,6 +169,7 @@ class DaskExecutor(Executor):
 
     def _look(self) -> None:
         """Refuse workers that are new and compute on several threads; say that there are none."""
+        self._looked = time.monotonic()
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         for address, about in workers.items():
             if address not in self._checked and (count := int(about["nthreads"])) != 1:
