@@ -105,19 +105,41 @@ def test_there_is_something_public() -> None:
     assert len(PUBLIC) > 150
 
 
-@pytest.mark.parametrize("where", PUBLIC)
-def test_documented_and_typed(where: str) -> None:
-    value = PUBLIC[where]
-    assert inspect.getdoc(value), "no docstring"
-    if inspect.isfunction(value):
-        signature = inspect.signature(value)
-        untyped = [
-            p.name
-            for p in signature.parameters.values()
-            if p.annotation is p.empty and p.name not in ("self", "cls")
-        ]
-        assert not untyped, f"no type: {untyped}"
-        assert signature.return_annotation is not signature.empty, "no return type"
+def undocumented(value: Any) -> str:
+    """Return what is missing of the docstring and the types of a function or class, empty if nothing is."""
+    if not inspect.getdoc(value):
+        return "no docstring"
+    if not inspect.isfunction(value):
+        return ""
+    signature = inspect.signature(value)
+    untyped = [
+        p.name
+        for p in signature.parameters.values()
+        if p.annotation is p.empty and p.name not in ("self", "cls")
+    ]
+    if untyped:
+        return f"no type: {untyped}"
+    return "no return type" if signature.return_annotation is signature.empty else ""
+
+
+def test_documented_and_typed() -> None:
+    """All of them in one test: two thousand would take a tenth of a minute to be reported."""
+    found = {where: undocumented(value) for where, value in PUBLIC.items()}
+    assert {where: fault for where, fault in found.items() if fault} == {}
+
+
+def test_what_is_missing_is_found() -> None:
+    def half(a: int, b) -> int:
+        """Return a."""
+        return a
+
+    def none(a: int):
+        """Return a."""
+        return a
+
+    assert undocumented(half) == "no type: ['b']"
+    assert undocumented(none) == "no return type"
+    assert undocumented(lambda: 0) == "no docstring"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.stem)
