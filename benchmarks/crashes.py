@@ -12,6 +12,7 @@ Each command is a copy of this program, in which all is loaded: it takes a fract
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import io
@@ -23,7 +24,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -386,7 +387,25 @@ def main(kills: int = 100, seed: int = 0, commands: list[str] | None = None) -> 
     return wrong
 
 
+def read_arguments(arguments: Sequence[str]) -> tuple[int, int, list[str]]:
+    """Return kills, seed and commands; end with one message and exit code 2 if there is no such command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.crashes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    allowed = ", ".join(COMMANDS)
+    parser.add_argument("words", nargs="*", metavar="KILLS SEED COMMAND", help=f"commands: {allowed}")
+    words: list[str] = parser.parse_args(arguments).words
+    numbers = [int(word) for word in words if word.isdecimal()]
+    commands = [word for word in words if not word.isdecimal()]
+    if unknown := [word for word in commands if word not in COMMANDS]:
+        parser.error(f"unknown command {unknown[0]!r}; allowed: {allowed}")
+    if len(numbers) > 2:
+        parser.error(f"a number of kills and a seed, got {len(numbers)} numbers")
+    kills, seed = numbers + [100, 0][len(numbers) :]
+    return kills, seed, commands
+
+
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:] if word.isdecimal()]
-    words = [word for word in sys.argv[1:] if not word.isdecimal()]
-    sys.exit(bool(main(*(numbers + [100, 0][len(numbers) :]), words)))
+    sys.exit(bool(main(*read_arguments(sys.argv[1:]))))

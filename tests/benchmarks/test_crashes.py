@@ -8,6 +8,8 @@ import sys
 import pytest
 from support import PATIENCE, ROOT
 
+from benchmarks.crashes import read_arguments
+
 
 @pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="its commands are copies of one process")
@@ -24,3 +26,16 @@ def test_what_is_killed_is_completed_to_the_bit() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("right") == 16
     assert "0 of 16 wrong" in done.stdout
+
+
+def test_arguments_are_kills_a_seed_and_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_arguments([]) == (100, 0, [])
+    assert read_arguments(["16", "run", "merge"]) == (16, 0, ["run", "merge"])
+    for wrong, said in (
+        (["runn"], "unknown command 'runn'; allowed: run"),
+        (["1", "2", "3"], "got 3 numbers"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            read_arguments(wrong)
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err.splitlines()[-1]
