@@ -6,13 +6,14 @@ stretched by any increasing function.
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arguments import positive
 from gfcompare.statistics.intervals import kaplan_meier
 
 Array = NDArray[np.float64]
@@ -42,7 +43,10 @@ def covered(limit: str, count: int, samples: int) -> float:
 
 
 def main() -> None:
-    samples = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
+    parser.add_argument("samples", nargs="?", type=positive(int), default=4000)
+    samples = parser.parse_args().samples
     print(f"per cent of {samples} samples whose interval contains the median, for {COUNTS} seeds")
     for limit in LIMITS:
         shares = [covered(limit, count, samples) for count in COUNTS]

@@ -404,6 +404,8 @@ def read_arguments(arguments: Sequence[str]) -> tuple[int, int, list[str]]:
     if len(numbers) > 2:
         parser.error(f"a number of kills and a seed, got {len(numbers)} numbers")
     kills, seed = numbers + [100, 0][len(numbers) :]
+    if kills < 1:
+        parser.error(f"expected a positive number of kills, got {kills}")
     return kills, seed, commands
 
 

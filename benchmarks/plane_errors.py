@@ -8,11 +8,14 @@ rtol; and the solver's own errors from each of 43 save times to the next, with w
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 import gfcompare as gfc
+from benchmarks.arguments import positive
 from benchmarks.plane import CHANGE, END, TIMES, off, target
 
 RTOL, DIRECTIONS = 1e-6, 3
@@ -78,12 +81,15 @@ def report(name: str, aim: gfc.Target, networks: int) -> None:
         print(f"  {label}: " + ", ".join(f"{q:.2g}" for q in np.quantile(values, [0.5, 0.95, 1.0])))
 
 
-def main() -> None:
-    networks = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+def main(arguments: Sequence[str]) -> None:
+    """Print the quantiles of both flows, for both targets."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plane_errors", description=__doc__)
+    parser.add_argument("networks", nargs="?", type=positive(int), default=50)
+    networks = parser.parse_args(arguments).networks
     for aim in (target(), gfc.targets.Teacher((2, 8, 1), seed=3)):
         for name in ("standard-gf", "normalized-gf"):
             report(name, aim, networks)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import gfcompare as gfc
+from benchmarks.arguments import positive
 from gfcompare.integrators.dead_neurons import remarks
 from gfcompare.results.reading import parameters
 
@@ -290,16 +291,18 @@ def numbers(
     spread : whether one problem of each ten may be asked for, and a limit of the time of each
     """
     parser = argparse.ArgumentParser(prog=program, description=about)
-    parser.add_argument(f"--{what}", type=int, default=count, help=f"random problems; {count} by default")
     parser.add_argument(
-        "--seeds", type=int, default=seeds, help=f"initial networks of each; {seeds} by default"
+        f"--{what}", type=positive(int), default=count, help=f"random problems; {count} by default"
+    )
+    parser.add_argument(
+        "--seeds", type=positive(int), default=seeds, help=f"initial networks of each; {seeds} by default"
     )
     parser.add_argument("--first", type=int, default=0, help="number of the first problem; 0 by default")
     if spread:
         about_spread = "one problem of each ten, with one hidden layer on an interval"
         parser.add_argument("--spread", action="store_true", help=about_spread)
         about_seconds = "of a problem, after which no further run of it is begun; no limit by default"
-        parser.add_argument("--seconds", type=float, default=np.inf, help=about_seconds)
+        parser.add_argument("--seconds", type=positive(float), default=np.inf, help=about_seconds)
     return parser.parse_args(arguments)
 
 

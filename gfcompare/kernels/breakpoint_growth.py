@@ -22,12 +22,12 @@ thirty from there, an error of the tolerance's size decides where the trajectory
 All other kinds of data have no breakpoints: there the function does nothing.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba.extending import overload
 
-from gfcompare.kernels.compiled import INTERNAL, cold_leaf, entry
+from gfcompare.kernels.compiled import CHOSEN, cold_leaf, entry
 from gfcompare.kernels.line import LineData
 
 #: Rows of what is remembered of each neuron, after those of `dormant`: the logarithm by which a deviation has
@@ -285,10 +285,7 @@ def respect_growth(data, step, time, limit, memory, spare, rates):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
-
-
-@overload(respect_growth, jit_options=_INTERNAL)
+@overload(respect_growth, jit_options=CHOSEN)
 def _choose_respect_growth(data, step, time, limit, memory, spare, rates):
     if data.instance_class is LineData:
 

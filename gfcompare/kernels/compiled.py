@@ -21,6 +21,9 @@ INTERNAL: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 
+#: The same for what `numba.extending.overload` chooses by the type of the data: not inlined.
+CHOSEN: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
+
 
 def entry(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls; it may allocate. The GIL is released while it runs."""

@@ -18,13 +18,11 @@ come near a, the neuron is put back: its row moves along (e, 1), the direction i
 All other kinds of data have no dormant neurons: there the functions do nothing.
 """
 
-from typing import Any
-
 import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.backward_differences import interpolate
-from gfcompare.kernels.compiled import INTERNAL, cold_leaf, entry
+from gfcompare.kernels.compiled import CHOSEN, cold_leaf, entry
 from gfcompare.kernels.line import LineData
 
 # Gauss-Legendre nodes on [0, 1] and weights: exact to degree 9, more than an interpolant of order 5 has.
@@ -371,10 +369,7 @@ def restore(data, y, logs):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
-
-
-@overload(follow, jit_options=_INTERNAL)
+@overload(follow, jit_options=CHOSEN)
 def _choose_follow(data, path, weights, logs, normalize, spare):
     if data.instance_class is LineData:
 
@@ -385,7 +380,7 @@ def _choose_follow(data, path, weights, logs, normalize, spare):
     return lambda data, path, weights, logs, normalize, spare: _NEVER
 
 
-@overload(logs_at, jit_options=_INTERNAL)
+@overload(logs_at, jit_options=CHOSEN)
 def _choose_logs_at(data, path, since, logs, normalize, spare, result):
     if data.instance_class is LineData:
 
@@ -396,7 +391,7 @@ def _choose_logs_at(data, path, since, logs, normalize, spare, result):
     return lambda data, path, since, logs, normalize, spare, result: None
 
 
-@overload(restore, jit_options=_INTERNAL)
+@overload(restore, jit_options=CHOSEN)
 def _choose_restore(data, y, logs):
     if data.instance_class is LineData:
 

@@ -3,12 +3,12 @@
 As in `velocity`: what calls `hessian_at` is compiled for the kind that it is given, and for no other.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba.extending import overload
 
-from gfcompare.kernels.compiled import INTERNAL, cold_leaf, entry, merged
+from gfcompare.kernels.compiled import CHOSEN, cold_leaf, entry, merged
 from gfcompare.kernels.cube import CubeData
 from gfcompare.kernels.cube_hessian import cube_hessian_into, cube_hessian_work
 from gfcompare.kernels.gaussian_gradient import GaussianData, GaussianWork, gaussian_work
@@ -98,10 +98,7 @@ def hessian_at(data, theta, hessian, memory):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
-
-
-@overload(hessian_at, jit_options=_INTERNAL)
+@overload(hessian_at, jit_options=CHOSEN)
 def _choose_hessian(data, theta, hessian, memory):
     at = _KINDS[data.instance_class]
 

@@ -20,11 +20,9 @@ tell of no smooth path. Well below the tolerance that is not asked for: there th
 All other kinds of data have no ends: there the function does nothing.
 """
 
-from typing import Any
-
 from numba.extending import overload
 
-from gfcompare.kernels.compiled import INTERNAL, cold_leaf
+from gfcompare.kernels.compiled import CHOSEN, cold_leaf
 from gfcompare.kernels.line import LineData
 
 # The largest correction, relative to the distance; and up to which share of the tolerance it may exceed that.
@@ -70,10 +68,7 @@ def is_pushed_over_an_end(data, start, y, correction, weights, memory):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
-
-
-@overload(is_pushed_over_an_end, jit_options=_INTERNAL)
+@overload(is_pushed_over_an_end, jit_options=CHOSEN)
 def _choose_is_pushed(data, start, y, correction, weights, memory):
     if data.instance_class is LineData:
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.box_gradient import BOXES, box_gradient_into, box_work
-from gfcompare.kernels.compiled import INTERNAL, allocator, cold_leaf, entry, merged
+from gfcompare.kernels.compiled import CHOSEN, allocator, cold_leaf, entry, merged
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
@@ -240,16 +240,13 @@ def velocity(data, widths, y, result, memory, normalize):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
-
-
 @overload(velocity_work, jit_options={"error_model": "numpy"})
 def _choose_work(data, widths, parameters):
     work = _KINDS[data.instance_class][0]
     return lambda data, widths, parameters: work(data, widths, parameters)
 
 
-@overload(velocity, jit_options=_INTERNAL)
+@overload(velocity, jit_options=CHOSEN)
 def _choose_velocity(data, widths, y, result, memory, normalize):
     at = _KINDS[data.instance_class][1]
 

@@ -143,7 +143,7 @@ def states_of(content: Content, network: ReLUNetwork) -> tuple[Array, Array]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write the bytes of a cell's file.
+    """Write the bytes of a file among the cells.
 
     Without waiting for the disk: a file that a loss of power leaves half is known by its checksum.
     """

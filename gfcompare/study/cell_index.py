@@ -23,7 +23,6 @@ from gfcompare.integrators.loop import OnError
 from gfcompare.study import cell_files, cell_format
 from gfcompare.study.cell_format import Content
 from gfcompare.study.cells import Cell
-from gfcompare.system.writing import write_whole
 
 INDEX = "finished.index"
 # Nanoseconds: file systems keep times in steps of up to two seconds, within which a file that is changed
@@ -133,8 +132,7 @@ class CellIndex:
                 if max(entry.seen[2:]) < latest and f"{key}{cell_files.CELL}" in there
             }
             if kept:
-                data = cell_format.encoded(_content(kept))
-                write_whole(self._path, lambda path: _write(path, data), lasting=False)
+                cell_files.write(self._path, cell_format.encoded(_content(kept)))
         self._is_new = False
 
     def _entry(self, cell: Cell) -> _Entry | None:
@@ -182,7 +180,3 @@ def _loaded(path: Path) -> dict[str, _Entry]:
         keys[32 * k : 32 * k + 32]: _Entry(tuple(row[:4]), row[4], bool(row[5]))
         for k, row in enumerate(values[:, 2:].tolist())
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

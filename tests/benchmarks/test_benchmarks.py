@@ -27,10 +27,12 @@ from benchmarks import (
     full_disk,
     growth,
     growth_figure,
+    plane_errors,
     roofline,
     several_inputs,
     store,
     tails,
+    truth,
 )
 from benchmarks.__main__ import table
 from benchmarks.aims import aims
@@ -491,6 +493,9 @@ def test_how_flows_are_distributed_is_compared_with_bars_and_drawn(parts, tmp_pa
         (cells, ["--seeds", "-3"]),
         (certificates, ["--seeds", "two"]),
         (full_disk, ["run", "--most", "0"]),
+        (plane_errors, ["0"]),
+        (truth, ["--seeds", "0"]),
+        (truth, ["--spread", "--seconds", "-1"]),
     ],
 )
 def test_a_number_that_is_not_positive_is_one_message(campaign, arguments, capsys):

@@ -8,6 +8,9 @@ import sys
 import pytest
 from support import PATIENCE, ROOT
 
+pytest.importorskip("benchmarks", reason="the benchmarks are in the source tree, not in the package")
+pytest.importorskip("resource", reason="the campaign limits what a process may use, as Unix does")
+
 from benchmarks.crashes import read_arguments
 
 
@@ -34,6 +37,7 @@ def test_arguments_are_kills_a_seed_and_commands(capsys: pytest.CaptureFixture[s
     for wrong, said in (
         (["runn"], "unknown command 'runn'; allowed: run"),
         (["1", "2", "3"], "got 3 numbers"),
+        (["0"], "expected a positive number of kills, got 0"),
     ):
         with pytest.raises(SystemExit) as ended:
             read_arguments(wrong)

@@ -45,7 +45,7 @@ def test_a_breakpoint_turns_back_before_an_end() -> None:
         assert end["risk"].values[..., -1] == pytest.approx(8.263053160e-8, rel=1e-6)
     *rough, fine = (parameters(end).reshape(2, -1)[-1] for end in ends)
     for rtol, found in zip(rtols, rough, strict=False):
-        assert np.linalg.norm(found - fine) < 100 * rtol * np.linalg.norm(fine)
+        assert np.linalg.norm(found - fine) < 10 * rtol * np.linalg.norm(fine)
 
 
 def test_problems_that_are_spread_are_on_an_interval_with_one_hidden_layer() -> None:
