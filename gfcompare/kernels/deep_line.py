@@ -96,12 +96,13 @@ def _two_dots(row, first, second):
 
 
 @leaf
-def _first_layer(theta, position, coordinate, middle, half, work, neurons):
+def _first_layer(theta, position, segments, work, neurons):
     """Pre-activations of layer 1 on a segment."""
     inputs = position.shape[0]
+    middle, low, half = segments.middle, segments.middle_low, segments.half
     for i in range(neurons):
-        weight = theta[i * inputs + coordinate]
-        level = theta[neurons * inputs + i] + weight * middle
+        weight = theta[i * inputs + segments.coordinate]
+        level = (theta[neurons * inputs + i] + weight * middle) + weight * low
         for m in range(inputs):
             level += theta[i * inputs + m] * position[m]
         work.slope[i] = weight * half
@@ -296,15 +297,7 @@ def _segment(lines, widths, theta, gradient, work, segment, with_gradient):
     depth = widths.shape[0] - 1
     position = lines.segments.positions[segment]
     share = 2.0 * lines.segments.weights[segment]
-    _first_layer(
-        theta,
-        position,
-        lines.segments.coordinate,
-        lines.segments.middle,
-        lines.segments.half,
-        work,
-        widths[1],
-    )
+    _first_layer(theta, position, lines.segments, work, widths[1])
     _enter(work, 1, widths[1], -1.0, 1.0)
     piece = lines.segments.offsets[segment]
     risk = 0.0

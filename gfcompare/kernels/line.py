@@ -6,7 +6,8 @@ and value of the network gives the integrals of r = N - f and y r up to each bre
 two running integrals give every entry of the gradient: O(H log H), whatever f is.
 
 Inside, x = middle + half y with y in [-1, 1]: the running value is that in the middle of the
-interval, so that an interval far from the origin costs no digits. Each piece of f and p has its own
+interval, so that an interval far from the origin costs no digits. Nor does it where the middle is
+no double: what rounding it leaves is kept beside it. Each piece of f and p has its own
 coordinate s = (y - centre) * scale in [-1, 1]; coefficients descend in s. Where a function takes
 `theta`, it is (w, b, v, c) flattened: H, H, K x H, K numbers.
 """
@@ -37,6 +38,7 @@ class Integrals(NamedTuple):
     """
 
     middle: float
+    middle_low: float  # what rounds off the middle
     half: float
     knots: np.ndarray  # (n + 1,), in y, from -1 to 1
     centres: np.ndarray  # (n,), in y
@@ -160,15 +162,16 @@ def packed_line_work(orders, rows, lines, spans):
 
 
 @leaf
-def pre_activations(middle, half, w, b, limit, slope, value, breaks):
+def pre_activations(data, w, b, limit, slope, value, breaks):
     """Each pre-activation as slope * y + value, and its zero clipped to [-limit, limit].
 
     A neuron with w = 0 has no zero: it is put at the left limit if it is active, at the right one if
     it is dead, and counts as rising, which makes both come out right.
     """
+    middle, low, half = data.middle, data.middle_low, data.half
     for i in range(w.shape[0]):
         rise = w[i] * half
-        level = b[i] + w[i] * middle
+        level = (b[i] + w[i] * middle) + w[i] * low
         slope[i] = rise
         value[i] = level
         zero = -level / rise
@@ -439,7 +442,7 @@ def sort_breakpoints(data, theta, work):
     """Fill in pre-activations and sorted breakpoints."""
     hidden = work.order.shape[0]
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
-    pre_activations(data.middle, data.half, w, b, 1.0, work.slope, work.value, work.breaks)
+    pre_activations(data, w, b, 1.0, work.slope, work.value, work.breaks)
     order, keys, breaks = work.order, work.keys, work.breaks
     for j in range(hidden):
         keys[j] = breaks[order[j]]

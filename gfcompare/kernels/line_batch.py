@@ -125,7 +125,8 @@ def quantiles(data, uniforms, results):
     copy(uniforms, results)
     to_quantiles(data, results)
     for j in range(uniforms.shape[0]):
-        results[j] = data.integrals.middle + data.integrals.half * results[j]
+        from_middle = data.integrals.half * results[j] + data.integrals.middle_low
+        results[j] = data.integrals.middle + from_middle
 
 
 @cold_leaf
@@ -219,9 +220,7 @@ def batch_gradient_into(data, theta, gradient, work, batch):
     outputs = data.integrals.target_total.shape[0]
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
     g_w, g_b = gradient[:hidden], gradient[hidden : 2 * hidden]
-    pre_activations(
-        data.integrals.middle, data.integrals.half, w, b, np.inf, work.slope, work.value, work.breaks
-    )
+    pre_activations(data.integrals, w, b, np.inf, work.slope, work.value, work.breaks)
     for k in range(outputs):
         v, bias = theta[(2 + k) * hidden : (3 + k) * hidden], theta[(2 + outputs) * hidden + k]
         size = leftmost_line(work.slope, work.value, work.breaks, v)[2]
@@ -290,7 +289,8 @@ def batch_gradients(data, thetas, points, results, hidden):
     batch = batch_work(hidden, outputs, points.shape[1])
     for m in range(thetas.shape[0]):
         for j in range(points.shape[1]):
-            batch.points[j] = (points[m, j] - data.integrals.middle) / data.integrals.half
+            from_middle = (points[m, j] - data.integrals.middle) - data.integrals.middle_low
+            batch.points[j] = from_middle / data.integrals.half
         sort_pairs(batch.points, batch.order, batch.spare_points, batch.spare_order)
         targets_at_points(data, batch)
         batch_gradient_into(data, thetas[m], results[m], work, batch)

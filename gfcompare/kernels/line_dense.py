@@ -104,13 +104,13 @@ def dense_gradient_into(data, theta, gradient, work, batch):
     With the targets there, which are overwritten.
     """
     hidden, outputs = work.slope.shape[0], batch.targets.shape[0]
-    middle, half = data.integrals.middle, data.integrals.half
+    middle, low, half = data.integrals.middle, data.integrals.middle_low, data.integrals.half
     w, b = theta[:hidden], theta[hidden : 2 * hidden]
     g_w, g_b = gradient[:hidden], gradient[hidden : 2 * hidden]
     slope, value, active0, active1 = work.slope, work.value, work.below0, work.below1
     for i in range(hidden):
         slope[i] = w[i] * half
-        value[i] = b[i] + w[i] * middle
+        value[i] = (b[i] + w[i] * middle) + w[i] * low
         g_w[i] = 0.0
         g_b[i] = 0.0
     for k in range(outputs):

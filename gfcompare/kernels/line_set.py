@@ -32,6 +32,7 @@ class Segments(NamedTuple):
 
     coordinate: int  # j
     middle: float
+    middle_low: float  # what rounds off the middle
     half: float
     lower: float  # the ends, in x_j
     upper: float
@@ -80,6 +81,7 @@ def _on_segment(segments, moments, b):
     first, last = segments.offsets[b], segments.offsets[b + 1]
     return Integrals(
         segments.middle,
+        segments.middle_low,
         segments.half,
         segments.knots[first + b : last + b + 1],
         segments.centres[first:last],
@@ -281,7 +283,7 @@ def risks(lines, moments, thetas, results, hidden):
     work = line_work(hidden, outputs)
     local = np.empty(2 * hidden + outputs * (hidden + 1))
     columns = np.empty((inputs, hidden))
-    x_centres = segments.middle + segments.half * segments.centres
+    x_centres = segments.middle + (segments.half * segments.centres + segments.middle_low)
     x_half_widths = segments.half / segments.scales
     for m in range(thetas.shape[0]):
         results[m] = _risk_of(

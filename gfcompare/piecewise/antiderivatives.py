@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gfcompare.kernels.line import Integrals, LineData, Values
 from gfcompare.kernels.line_set import LineMoments, LineSet, Segments, SegmentValues
-from gfcompare.piecewise.interval import PiecewisePolynomial, common_knots
+from gfcompare.piecewise.interval import PiecewisePolynomial, common_knots, middle_of
 from gfcompare.piecewise.segments import Lines, SegmentwisePolynomial
 
 Array = NDArray[np.float64]
@@ -23,10 +23,11 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
     knots = common_knots(target, density)
     p, f = density.refined(knots), target.refined(knots)
     lower, upper = knots[0], knots[-1]
-    middle, half = 0.5 * lower + 0.5 * upper, 0.5 * upper - 0.5 * lower
-    y_knots = (knots - middle) / half
+    middle, low = middle_of(lower, upper)
+    half = 0.5 * upper - 0.5 * lower
+    y_knots = ((knots - middle) - low) / half
     y_knots[0], y_knots[-1] = -1.0, 1.0
-    centres, scales = (f.centres - middle) / half, half / f.half_widths
+    centres, scales = ((f.centres - middle) - low) / half, half / f.half_widths
     start = (y_knots[:-1] - centres) * scales
     stop = (y_knots[1:] - centres) * scales
 
@@ -47,6 +48,7 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     integrals = Integrals(
         middle=float(middle),
+        middle_low=float(low),
         half=float(half),
         knots=y_knots,
         centres=np.ascontiguousarray(centres),
@@ -60,7 +62,9 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
         bound=float(f.bound()),
         near=min(NEAR, float(np.diff(y_knots)[[0, -1]].min())),
         rule=_rules(nodes, weights, p.degree),
-        ends=_at_ends(half * p.high[:, 0], f.high, np.array([0]), np.array([-1]))[0],
+        ends=_at_ends(
+            half * p.high[:, 0], f.high, (np.array([0]), start[:1] + 1.0), (np.array([-1]), stop[-1:] - 1.0)
+        )[0],
     )
     values = Values(
         x_centres=f.centres,
@@ -134,16 +138,18 @@ def line_set(
     line_weights : quadrature weight of each line, shape (B,)
     """
     f, p = target.refined(density), density.refined(target)
-    middle, half = 0.5 * lines.lower + 0.5 * lines.upper, 0.5 * lines.upper - 0.5 * lines.lower
+    middle, low = middle_of(lines.lower, lines.upper)
+    half = 0.5 * lines.upper - 0.5 * lines.lower
     positions = lines.nodes.copy()
     positions[:, lines.coordinate] = 0.0
-    knots = np.insert((f.left - middle) / half, f.offsets[1:], 1.0)
+    knots = np.insert(((f.left - middle) - low) / half, f.offsets[1:], 1.0)
     knots[f.offsets[:-1] + np.arange(lines.count)] = -1.0
     degree = 2 * max(f.coefficients.shape[2] - 1, 1) + p.coefficients.shape[2] - 1
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     segments = Segments(
         coordinate=lines.coordinate,
-        middle=middle,
+        middle=float(middle),
+        middle_low=float(low),
         half=half,
         lower=float(lines.lower),
         upper=float(lines.upper),
@@ -151,7 +157,7 @@ def line_set(
         positions=np.ascontiguousarray(positions),
         offsets=f.offsets.astype(np.int64),
         knots=knots,
-        centres=(f.centres - middle) / half,
+        centres=((f.centres - middle) - low) / half,
         scales=half / f.half_widths,
     )
     values = SegmentValues(
@@ -176,7 +182,11 @@ def line_moments(lines: LineSet) -> LineMoments:
     for k in range(target.shape[1]):
         weighted = _product(density, target[:, k])
         products += [weighted, _product(weighted, y)]
-    offsets = lines.segments.offsets
+    segments, offsets = lines.segments, lines.segments.offsets
+    first: Integers = offsets[:-1]
+    last: Integers = offsets[1:] - 1
+    beyond_left = (-1.0 - segments.centres[first]) * segments.scales[first] + 1.0
+    beyond_right = (1.0 - segments.centres[last]) * segments.scales[last] - 1.0
     mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
     target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
     return LineMoments(
@@ -187,17 +197,20 @@ def line_moments(lines: LineSet) -> LineMoments:
         bound=lines.values.target_bound,
         near=min(NEAR, 2.0 / float(lines.segments.scales[np.append(offsets[:-1], offsets[1:] - 1)].max())),
         rule=np.stack([lines.values.nodes, lines.values.weights]),
-        ends=_at_ends(density, target, offsets[:-1], offsets[1:] - 1),
+        ends=_at_ends(density, target, (first, beyond_left), (last, beyond_right)),
     )
 
 
-def _at_ends(density: Array, target: Array, first: Integers, last: Integers) -> Array:
+def _at_ends(
+    density: Array, target: Array, left: tuple[Integers, Array], right: tuple[Integers, Array]
+) -> Array:
     """Integrals over the distance a from either end of p, a p, a^2 p, f_k p and a f_k p, as means.
 
     Parameters
     ----------
     density, target : ascending coefficients in s, (n, .) and (n, K, .); p per unit y
-    first, last : the pieces at the left and the right end of each of B lines
+    left, right : the pieces at the ends of each of B lines, and by how much s there exceeds -1 or 1, both
+        (B,): not 0 where the centre of the piece is rounded
 
     Returns
     -------
@@ -205,17 +218,26 @@ def _at_ends(density: Array, target: Array, first: Integers, last: Integers) -> 
         divided by a, a^2, a^3, a and a^2; coefficients descending in -s at the left, s at the right end
     """
     outputs, length = target.shape[1], density.shape[1] + target.shape[2] - 1
-    result = np.zeros((len(first), 2, 3 + 2 * outputs, length))
-    for side, pieces in enumerate((first, last)):
-        p = density[pieces]
+    result = np.zeros((len(left[1]), 2, 3 + 2 * outputs, length))
+    for side, (pieces, beyond) in enumerate((left, right)):
+        p = _moved(density[pieces], beyond)
         rows = [(p, 0), (p, 1), (p, 2)]
         for k in range(outputs):
-            product = _product(p, target[pieces, k])
+            product = _product(p, _moved(target[pieces, k], beyond))
             rows += [(product, 0), (product, 1)]
         for r, (q, power) in enumerate(rows):
             signs = (-1.0) ** np.arange(q.shape[1]) if side == 0 else 1.0
             result[:, side, r, : q.shape[1]] = _means(q * signs, power)
     return _descending(result)
+
+
+def _moved(coefficients: Array, by: Array) -> Array:
+    """Return q(s + by), in each row with its own; ascending coefficients."""
+    result = coefficients.copy()
+    for low in range(result.shape[1] - 1):
+        for d in range(result.shape[1] - 2, low - 1, -1):
+            result[:, d] += by * result[:, d + 1]
+    return result
 
 
 def _means(coefficients: Array, power: int) -> Array:

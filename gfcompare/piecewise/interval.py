@@ -271,6 +271,12 @@ def _holds_at(
     return result
 
 
+def middle_of(lower: float, upper: float) -> tuple[float, float]:
+    """Return the middle of an interval, and what rounds off it."""
+    left, right = np.float64(0.5 * lower), np.float64(0.5 * upper)
+    return float(left + right), float(_rounded_off(left, right))
+
+
 def common_knots(first: PiecewisePolynomial, second: PiecewisePolynomial) -> Array:
     """Return the knots of both; two that differ by rounding only are made one."""
     merged = np.union1d(first.knots, second.knots)
@@ -303,7 +309,7 @@ def _split(rows: list[list[Fraction]]) -> tuple[Array, Array]:
     return high, low
 
 
-def _rounded_off(a: Array, b: Array) -> Array:
+def _rounded_off(a: Array | np.float64, b: Array | np.float64) -> Array:
     total = a + b
     back = total - a
     return np.asarray((a - (total - back)) + (b - back))

@@ -213,6 +213,28 @@ def test_the_deep_kernel_on_one_hidden_layer(outputs, interval):
         np.testing.assert_allclose(found, problem.risk(theta), rtol=2e-13)
 
 
+@pytest.mark.parametrize(("shift", "length"), [(1024.0, 1.0), (1e3, 1.37), (-65_536.0, 1.9), (1e6, 1.77)])
+def test_far_from_0_as_at_0(shift, length):
+    # Periods of the target go into the shift; the middle of all but the first interval is no double.
+    target, hidden = gfc.targets.Sine(phase=0.7), 5
+    network = gfc.ReLUNetwork((1, hidden, 4, 1))
+    ends = ((0.0, (shift + length) - shift), (shift, shift + length))
+    here, there = (gfc.Problem(network, target, gfc.measures.Uniform(*interval)) for interval in ends)
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        near = rng.normal(size=network.parameter_count)
+        w = rng.integers(-64, 64, size=hidden) / 32.0 + 1.0 / 128.0
+        near[:hidden], near[hidden : 2 * hidden] = w, -np.round(w * rng.uniform(size=hidden) * 128.0) / 128.0
+        far = near.copy()
+        far[hidden : 2 * hidden] -= shift * w
+        expected = here.gradient(near)
+        scale = np.full(near.size, np.abs(expected).max())
+        scale[:hidden] *= abs(shift)
+        expected[:hidden] += shift * expected[hidden : 2 * hidden]
+        assert (np.abs(there.gradient(far) - expected) / scale).max() < 2e-14
+        assert there.risk(far) == pytest.approx(here.risk(near), rel=1e-13)
+
+
 def test_a_layer_that_passes_everything_on_changes_nothing():
     """With W2 = I, b2 = 0 between them, layers 1 and 3 have the gradient of the shallow network."""
     case = target_case("sine", 2, 0.0, 1.0)
