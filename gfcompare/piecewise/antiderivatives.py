@@ -183,10 +183,10 @@ def line_moments(lines: LineSet) -> LineMoments:
         weighted = _product(density, target[:, k])
         products += [weighted, _product(weighted, y)]
     segments, offsets = lines.segments, lines.segments.offsets
-    first: Integers = offsets[:-1]
-    last: Integers = offsets[1:] - 1
-    beyond_left = (-1.0 - segments.centres[first]) * segments.scales[first] + 1.0
-    beyond_right = (1.0 - segments.centres[last]) * segments.scales[last] - 1.0
+    starts: Integers = offsets[:-1]
+    stops: Integers = offsets[1:] - 1
+    beyond_left = (-1.0 - segments.centres[starts]) * segments.scales[starts] + 1.0
+    beyond_right = (1.0 - segments.centres[stops]) * segments.scales[stops] - 1.0
     mass_antiderivatives, mass_total = _primitives(lines.segments, mass)
     target_antiderivatives, target_total = _primitives(lines.segments, _stacked(products))
     return LineMoments(
@@ -197,7 +197,7 @@ def line_moments(lines: LineSet) -> LineMoments:
         bound=lines.values.target_bound,
         near=min(NEAR, 2.0 / float(lines.segments.scales[np.append(offsets[:-1], offsets[1:] - 1)].max())),
         rule=np.stack([lines.values.nodes, lines.values.weights]),
-        ends=_at_ends(density, target, (first, beyond_left), (last, beyond_right)),
+        ends=_at_ends(density, target, (starts, beyond_left), (stops, beyond_right)),
     )
 
 
