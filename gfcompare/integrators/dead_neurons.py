@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.status import Array, Mask
 from gfcompare.measures import Gaussian
 from gfcompare.problem import Problem
@@ -30,16 +31,29 @@ def dead(problem: Problem, theta: Array) -> Mask:
     return np.asarray(_highest(problem, theta)[0] <= 0.0)
 
 
-def _highest(problem: Problem, theta: Array) -> tuple[Array, Array]:
+def _highest(problem: Problem | CountedProblem, theta: Array, *, lowest: bool = False) -> tuple[Array, Array]:
     """Return the highest pre-activations of the first layer on the box, and the sizes of what makes them up.
 
-    Both have the shape (..., H_1).
+    Both have the shape (..., H_1). With `lowest`, the lowest ones.
     """
-    box = problem.measure.box
+    box = problem.measure.box[:, ::-1] if lowest else problem.measure.box
     first = problem.network.first_layer(theta)
     with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
         ends = np.where(first.weight > 0.0, box[:, 1], box[:, 0]) * first.weight
         return ends.sum(axis=-1) + first.bias, np.abs(ends).sum(axis=-1) + np.abs(first.bias)
+
+
+def becomes_fully_active(problem: Problem | CountedProblem, before: Array, after: Array) -> bool:
+    """Return whether a neuron of the first layer, active on a part of the inputs, has become active on all.
+
+    Parameters
+    ----------
+    problem : under a measure on a box
+    before, after : states, each of shape (P,)
+    """
+    states = np.stack([before, after])
+    lowest, highest = _highest(problem, states, lowest=True)[0], _highest(problem, states)[0]
+    return bool(((lowest[0] < 0.0) & (highest[0] > 0.0) & (lowest[1] >= 0.0) & (highest[1] > 0.0)).any())
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:

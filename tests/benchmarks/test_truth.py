@@ -48,6 +48,15 @@ def test_a_breakpoint_turns_back_before_an_end() -> None:
         assert np.linalg.norm(found - fine) < 10 * rtol * np.linalg.norm(fine)
 
 
+@pytest.mark.thorough
+def test_cvode_turns_back_with_it() -> None:
+    case = truth.setting(250, 6)
+    theta = case.problem.network.normalize(case.theta)[5]
+    flow = gfc.integrator("normalized-gf", method="bdf", rtol=1e-4, max_steps=400_000)
+    end = gfc.integrate(case.problem, flow, theta, [0.0, 1e8, 3e8])
+    assert end["risk"].values[..., -1] == pytest.approx(8.263053160e-8, rel=1e-3)
+
+
 def test_problems_that_are_spread_are_on_an_interval_with_one_hidden_layer() -> None:
     numbers = truth.chosen(0, 20, spread=True)
     assert len(set(numbers)) == 20

@@ -12,12 +12,14 @@ from typing import Any, Literal
 import numpy as np
 
 from gfcompare.components.errors import FOREIGN_ERRORS
+from gfcompare.integrators import dead_neurons
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, Staying
 from gfcompare.integrators.solvers.runge_kutta import Tolerance
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status
+from gfcompare.measures import Gaussian
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
 # solver failed too often, or with the smallest step that floating point allows.
@@ -42,6 +44,11 @@ _DIFFERENCE, _LEAST_DIFFERENCE = 1.5e-8, 1e-2
 
 # A change of a neuron's size after which CVODE starts again: it takes tolerances at the start only.
 _RESIZED = 30.0
+
+# How much smaller the tolerances are with which a step is made again after which a neuron is active on all
+# inputs: its zero may turn back before the end, and an error that pushes it over changes where the flow goes.
+# Where a neuron dies that would not help: the exact flow lets none die, and its message says so.
+_AGAIN = 1e-2
 
 # As in `kernels.ndf`: the largest product of step size and growth rate, steps after which the rate is
 # measured again, how much longer than the last one looked at a step may be, and how much shorter it must
@@ -81,6 +88,8 @@ class CvodeRun:
     conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts
         again from where it is restored, and so it does where neurons have changed their sizes
     growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
+    fills : tells of two states whether a neuron becomes active on all inputs between them; such a step is
+        made again with smaller tolerances
 
     Attributes
     ----------
@@ -103,6 +112,7 @@ class CvodeRun:
         max_steps: int,
         conserved: Staying | None = None,
         growth: Callable[[Array, float], float] | None = None,
+        fills: Callable[[Array, Array], bool] | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
@@ -114,7 +124,9 @@ class CvodeRun:
         self.y = np.array(start, dtype=np.float64)
         self._limit = max_steps
         self._method, self._tolerance = method, tolerance
-        self._conserved, self._growth = conserved, growth
+        self._conserved, self._growth, self._fills = conserved, growth, fills
+        # The flow time up to which steps are made again; with smaller tolerances while it is not reached.
+        self._again = 0.0
         # The longest step so far for which deviations are known not to grow within it; and the longest
         # allowed where they do, until so many steps have been made.
         self._checked, self._longest, self._until = 0.0, np.inf, 0
@@ -150,11 +162,12 @@ class CvodeRun:
         self._solver = None
         self._start = self.y
         self._lost = False
+        share = _AGAIN if self.reached < self._again else 1.0
         self._solver = CVODE(
             self._right_hand_side,
             method=self._method,
-            rtol=self._tolerance.relative,
-            atol=self._tolerance.absolute * self._sizes,
+            rtol=share * self._tolerance.relative,
+            atol=share * self._tolerance.absolute * self._sizes,
             linsolver="gmres",
             krylov_dim=_KRYLOV_DIMENSION,
             jactimes=CVODEJacTimes(None, self._product),
@@ -193,8 +206,8 @@ class CvodeRun:
                     f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
                 )
                 return Status.STEP_LIMIT, message
-            if self._lost and self._conserved is not None:
-                self.y = self._conserved.restored(self.y)
+            if self._lost:
+                self.y = self.y if self._conserved is None else self._conserved.restored(self.y)
                 self._restart()
             if np.isfinite(self._longest):
                 outcome = self._step(time, "onestep", tstop=self.reached + self._longest)
@@ -214,13 +227,24 @@ class CvodeRun:
             if stalled > _STALLED:
                 message = f"the steps of CVODE no longer change flow time {outcome.t:.6g}"
                 return Status.STEP_TOO_SMALL, message
-            size = outcome.t - self.reached
             self.steps += moved
+            if self._is_made_again(outcome.t, outcome.y):
+                self._again = outcome.t
+                self._restart()
+                continue
+            size = outcome.t - self.reached
             self.reached, self.y = outcome.t, outcome.y
             if moved:
                 self.smallest_step = min(self.smallest_step, size)
                 self._after_step(size)
+                self._lost = self._lost or self.reached - size < self._again <= self.reached
         return Status.RUNNING, ""
+
+    def _is_made_again(self, t: float, y: Array) -> bool:
+        """Return whether a step to the state y, shape (P,), at flow time t is made again."""
+        if self._fills is None or t <= self.reached or self.reached < self._again:
+            return False
+        return self._fills(self.y, y)
 
     def _after_step(self, size: float) -> None:
         """Start again where the state has left what is conserved, and respect growing deviations."""
@@ -269,6 +293,9 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
         def growth(y: Array, bound: float) -> float:
             return mine.growth_rate(y, bound, normalize=field.compiled_as == "normalized")
 
+        def fills(before: Array, after: Array) -> bool:
+            return dead_neurons.becomes_fully_active(mine, before, after)
+
         return CvodeRun(
             velocity,
             ys[m],
@@ -279,6 +306,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
                 problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen
             ),
             growth=growth if growing else None,
+            fills=fills if growing and not isinstance(problem.measure, Gaussian) else None,
         )
 
     return Solvers.start(field, theta, make)
