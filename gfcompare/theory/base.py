@@ -69,6 +69,13 @@ class Check:
 
 def worst(residuals: Array, tolerances: Array) -> int:
     """Return the place whose residual is largest by its tolerance; NaN counts as largest of all."""
+    if (
+        tolerances.min() > 0 and tolerances.max() < np.inf
+    ):  # as nearly always; the rest takes three times as long
+        ratios = residuals / tolerances
+        place = int(np.argmax(ratios))
+        if not np.isnan(ratios[place]):
+            return place
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = residuals / tolerances
     ratios = np.where(np.isnan(ratios), np.where(residuals <= tolerances, 0.0, np.inf), ratios)

@@ -15,7 +15,7 @@ def stored_risk(trajectory: StoredTrajectory) -> CheckResult:
     """Compare the stored risk with that of the stored state."""
     if trajectory.problem is None:
         return inapplicable(f"the problem cannot be rebuilt: {trajectory.no_problem}")
-    residuals = np.abs(trajectory.problem.risk(trajectory.theta) - trajectory.risk)
+    residuals = trajectory.risk_defects
     i = worst(residuals, trajectory.rounding)
     detail = f"the difference is largest by its tolerance at t = {trajectory.time[i]:.4g}"
     return judged(residuals[i], trajectory.rounding[i], detail)
@@ -47,12 +47,13 @@ def normalization(trajectory: StoredTrajectory) -> CheckResult:
     network = trajectory.network
     if trajectory.on_manifold:
         assert trajectory.partner is not None
-        states, others = trajectory.theta[:1], trajectory.partner[None]
         if trajectory.time[0] != 0:
             return inapplicable("the initial state is not saved")
+        residuals, sizes = trajectory.sample.largest_difference(
+            network, trajectory.theta[:1], trajectory.partner[None]
+        )
     else:
-        states, others = trajectory.theta, network.normalize(trajectory.theta)
-    residuals, sizes = trajectory.sample.largest_difference(network, states, others)
+        residuals, sizes = trajectory.normalization
     allowed = 8.0 * (network.depth + 1) * _EPSILON * sizes
     i = worst(residuals, allowed)
     if trajectory.on_manifold:

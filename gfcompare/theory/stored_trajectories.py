@@ -17,6 +17,7 @@ from gfcompare.problem import Problem
 from gfcompare.results.reading import frozen_of, network_of, parameters
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.theory.replays import Replays
+from gfcompare.theory.states import States
 from gfcompare.theory.tolerances import Sample, risk_change, step_error
 
 Array = NDArray[np.float64]
@@ -24,8 +25,9 @@ Array = NDArray[np.float64]
 #: Why some checks are left out for a seed.
 NOT_REPLAYED = "the seed is beyond those from whose states the flow is re-integrated"
 
-# Two risks of one state may differ by rounding: of this many units in the last place of the parameters.
-_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+# Numbers that the checks of several seeds hold at a time: as many as fit into the cache of a core.
+_TOGETHER = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,9 @@ class StoredTrajectory:
     problem : the problem; None if it could not be rebuilt, for the reason `no_problem`
     method : the method; None if it could not be rebuilt, for the reason `no_method`
     on_manifold : whether the method lives on M
-    theta : ndarray, shape (T, P)
-    time, risk, gradient_norm : ndarray, shape (T,)
+    states : the states, of several seeds together
+    place : of the trajectory among them
+    time, gradient_norm : ndarray, shape (T,)
     steps : ndarray, shape (T,)
         steps made until then
     status : how it ended
@@ -63,9 +66,9 @@ class StoredTrajectory:
     method: Integrator | None
     no_method: str
     on_manifold: bool
-    theta: Array
+    states: States
+    place: int
     time: Array
-    risk: Array
     gradient_norm: Array
     steps: Array
     status: Status
@@ -98,14 +101,24 @@ class StoredTrajectory:
         return ""
 
     @cached_property
+    def theta(self) -> Array:
+        """The states, shape (T, P)."""
+        return np.asarray(self.states.theta[self.place])
+
+    @cached_property
+    def risk(self) -> Array:
+        """The stored risks, shape (T,)."""
+        return np.asarray(self.states.risk[self.place])
+
+    @property
     def free(self) -> NDArray[np.bool_]:
         """Mask of the parameters that move, shape (P,)."""
-        return ~self.network.members(self.frozen)
+        return self.states.free
 
     @cached_property
     def derivative(self) -> Array:
         """D at each state, shape (T,): the root mean square over the inputs of |dN / dtheta|, theta free."""
-        return self.sample.derivative_norms(self.network, self.theta, self.free)
+        return np.asarray(self.states.derivative[self.place])
 
     @cached_property
     def tolerances(self) -> tuple[float, float]:
@@ -126,10 +139,18 @@ class StoredTrajectory:
     @cached_property
     def rounding(self) -> Array:
         """Return the rounding error of the risk of each state in double precision, shape (T,)."""
-        size, derivative = np.linalg.norm(self.theta, axis=1), self.derivative
-        if self.frozen:  # their products are rounded too
-            derivative = self.sample.derivative_norms(self.network, self.theta)
-        return risk_change(self.risk, derivative, _ROUNDING * size)
+        return np.asarray(self.states.rounding[self.place])
+
+    @property
+    def risk_defects(self) -> Array:
+        """Return |risk of the state - risk that is stored|, shape (T,); only if there is a problem."""
+        return np.asarray(self.states.risk_defects[self.place])
+
+    @property
+    def normalization(self) -> tuple[Array, Array]:
+        """Return by how much normalisation changes the function, and the size of what is added up, (T,)."""
+        difference, size = self.states.normalization
+        return difference[self.place], size[self.place]
 
     @cached_property
     def replays(self) -> Replays:
@@ -141,6 +162,30 @@ class StoredTrajectory:
     def end(self) -> float:
         """The last flow time."""
         return float(self.time[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """The arrays of one method on one problem, read once: shape (M, T, ...), M seeds."""
+
+    theta: Array
+    time: Array
+    risk: Array
+    gradient_norm: Array
+    steps: Array
+    status: list[Status]
+
+    @classmethod
+    def read(cls, one: xr.Dataset) -> _Stored:
+        """Return what the part of a group that belongs to a method holds."""
+        return cls(
+            theta=parameters(one),
+            time=one["flow_time"].values,
+            risk=one["risk"].values,
+            gradient_norm=one["gradient_norm"].values,
+            steps=one["steps"].values.astype(np.float64),
+            status=[Status(code) for code in one["status"].values.tolist()],
+        )
 
 
 def stored_trajectories(
@@ -156,38 +201,75 @@ def stored_trajectories(
     """
     for name, node in tree.children.items():
         data = node.to_dataset()
-        network = network_of(data)
+        network, frozen = network_of(data), frozen_of(data)
         problem, no_problem = rebuilt.problem(str(name))
         sample = Sample.stored(data)
         off = np.flatnonzero(data["on_manifold"].values == 0)
         starts = parameters(data.isel(integrator=int(off[0]), time=0)) if off.size else None
+        seeds = data["seed"].values.tolist()
         for number, label in enumerate(data["integrator"].values):
             method, no_method = rebuilt.method(str(label))
             one = data.isel(integrator=number)
-            theta = parameters(one)
-            for m, seed in enumerate(data["seed"].values.tolist()):
-                there = np.isfinite(theta[m]).all(axis=1)
-                yield StoredTrajectory(
-                    problem_name=str(name),
-                    method_name=str(label),
-                    seed=int(seed),
-                    network=network,
-                    frozen=frozen_of(data),
-                    sample=sample,
-                    problem=problem,
-                    no_problem=no_problem,
-                    method=method,
-                    no_method=no_method,
-                    on_manifold=bool(one["on_manifold"]),
-                    theta=theta[m][there],
-                    time=one["flow_time"].values[m][there],
-                    risk=one["risk"].values[m][there],
-                    gradient_norm=one["gradient_norm"].values[m][there],
-                    steps=one["steps"].values[m][there].astype(np.float64),
-                    status=Status(int(one["status"].values[m])),
-                    partner=None if starts is None else _finite(starts[m]),
-                    replayed=replayed is None or m < replayed,
+            on_manifold = bool(one["on_manifold"])
+            stored = _Stored.read(one)
+            there = np.asarray(np.isfinite(stored.theta).all(axis=-1))
+            for block in _blocks(np.asarray(there.all(axis=1)), sample, network):
+                states = States(
+                    network,
+                    frozen,
+                    sample,
+                    problem,
+                    *(
+                        # A block is of several seeds only if they have all states.
+                        values[block] if len(block) > 1 else values[block[0]][there[block[0]]][None]
+                        for values in (stored.theta, stored.risk)
+                    ),
                 )
+                for place, m in enumerate(block):
+                    yield StoredTrajectory(
+                        problem_name=str(name),
+                        method_name=str(label),
+                        seed=int(seeds[m]),
+                        network=network,
+                        frozen=frozen,
+                        sample=sample,
+                        problem=problem,
+                        no_problem=no_problem,
+                        method=method,
+                        no_method=no_method,
+                        on_manifold=on_manifold,
+                        states=states,
+                        place=place,
+                        time=stored.time[m][there[m]],
+                        gradient_norm=stored.gradient_norm[m][there[m]],
+                        steps=stored.steps[m][there[m]],
+                        status=stored.status[m],
+                        partner=None if starts is None else _finite(starts[m]),
+                        replayed=replayed is None or m < replayed,
+                    )
+
+
+def _blocks(whole: NDArray[np.bool_], sample: Sample, network: ReLUNetwork) -> Iterator[list[int]]:
+    """Yield the places of all seeds in their order: several at a time where all of them have all states.
+
+    As many as the caches of a core hold, at the points of the input measure.
+    """
+    numbers = len(sample.fewer.points) * max(network.widths) * network.outputs
+    return _runs(whole.tolist(), max(1, _TOGETHER // numbers))
+
+
+def _runs(whole: list[bool], most: int) -> Iterator[list[int]]:
+    run: list[int] = []
+    for m, complete in enumerate(whole):
+        if run and (not complete or len(run) == most):
+            yield run
+            run = []
+        if complete:
+            run.append(m)
+        else:
+            yield [m]
+    if run:
+        yield run
 
 
 def _finite(theta: Array) -> Array | None:

@@ -24,6 +24,7 @@ and D go over the free ones.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,7 +98,7 @@ class Sample:
         size = float(np.linalg.norm(mean))
         return spread if spread > 1e-12 * size else size or 1.0
 
-    @property
+    @cached_property
     def fewer(self) -> Sample:
         """Some of the points, evenly spaced in their order."""
         chosen = slice(None, None, max(1, len(self.points) // _POINTS))
@@ -107,16 +108,19 @@ class Sample:
     def derivative_norms(
         self, network: ReLUNetwork, theta: Array, free: NDArray[np.bool_] | None = None
     ) -> Array:
-        """Return D at each state, shape (T,), for theta, shape (T, P), by back-propagation.
+        """Return D at each state, shape (..., T), for theta, shape (..., T, P), by back-propagation.
 
         Over the parameters of a mask, `free`, shape (P,); over all of them without one.
         """
         sample = self.fewer
         block = max(1, _HELD // (len(sample.points) * max(network.widths) * network.outputs))
-        parts = [theta[first : first + block] for first in range(0, len(theta), block)]
+        block = max(1, block // math.prod(theta.shape[:-2]))
         moving = np.ones(network.parameter_count, dtype=bool) if free is None else free
-        found = [_derivative_norms(network, part, moving, sample) for part in parts]
-        return np.concatenate(found) if found else np.empty(0)
+        found = np.empty(theta.shape[:-1])
+        for first in range(0, theta.shape[-2], block):
+            part = slice(first, first + block)
+            found[..., part] = _derivative_norms(network, theta[..., part, :], moving, sample)
+        return found
 
     def largest_difference(self, network: ReLUNetwork, theta: Array, other: Array) -> tuple[Array, Array]:
         """Return the largest |N(theta) - N(other)| over the points, and the size of what is added up there.
@@ -124,53 +128,54 @@ class Sample:
         Parameters
         ----------
         network : of both
-        theta, other : shape (T, P)
+        theta, other : shape (..., T, P)
 
         Returns
         -------
-        difference, size : ndarray, shape (T,); the size is N with all numbers and pre-activations replaced by
-            what bounds them
+        difference, size : ndarray, shape (..., T); the size is N with all numbers and pre-activations
+            replaced by what bounds them
         """
         points = self.fewer.points
-        block = max(1, _HELD // (len(points) * max(network.widths)))
-        difference, size = np.empty(len(theta)), np.empty(len(theta))
-        for first in range(0, len(theta), block):
+        block = max(1, _HELD // (len(points) * max(network.widths) * math.prod(theta.shape[:-2])))
+        difference, size = np.empty(theta.shape[:-1]), np.empty(theta.shape[:-1])
+        for first in range(0, theta.shape[-2], block):
             part = slice(first, first + block)
-            values = [network.realize(rows[part], points) for rows in (theta, other)]
-            difference[part] = np.abs(values[0] - values[1]).max(axis=(1, 2))
-            bounds = [_bound(network, rows[part], points) for rows in (theta, other)]
-            size[part] = np.maximum(bounds[0], bounds[1])
+            values = [network.realize(rows[..., part, :], points) for rows in (theta, other)]
+            difference[..., part] = np.abs(values[0] - values[1]).max(axis=(-2, -1))
+            bounds = [_bound(network, rows[..., part, :], points) for rows in (theta, other)]
+            size[..., part] = np.maximum(bounds[0], bounds[1])
         return difference, size
 
 
 def _bound(network: ReLUNetwork, theta: Array, points: Array) -> Array:
-    """Return the largest value of N with all numbers replaced by their sizes and no ReLU, shape (T,)."""
+    """Return the largest value of N with all numbers replaced by their sizes and no ReLU, shape (..., T)."""
     values = np.abs(points)
     for layer in network.layers(np.abs(theta)):
-        values = values @ layer.weight.swapaxes(-1, -2) + layer.bias[:, None, :]
-    return np.asarray(values.max(axis=(1, 2)))
+        values = values @ layer.weight.swapaxes(-1, -2) + layer.bias[..., None, :]
+    return np.asarray(values.max(axis=(-2, -1)))
 
 
 def _derivative_norms(network: ReLUNetwork, theta: Array, free: NDArray[np.bool_], sample: Sample) -> Array:
-    """Return the root mean square of |dN / dtheta| over free parameters at each state, shape (T,)."""
+    """Return the root mean square of |dN / dtheta| over free parameters at each state, shape (..., T)."""
     points, weights, layers = sample.points, sample.weights, network.layers(theta)
     # Of each layer, whether its weights and its biases are free: 1 or 0.
     groups = [(float(a.weight.all()), float(a.bias.all())) for a in network.layers(free.astype(np.float64))]
-    inputs, derivatives = [np.broadcast_to(points, (len(theta), *points.shape))], []
+    inputs, derivatives = [np.broadcast_to(points, (*theta.shape[:-1], *points.shape))], []
     for layer in layers[:-1]:
-        z = inputs[-1] @ layer.weight.swapaxes(1, 2) + layer.bias[:, None, :]
+        z = inputs[-1] @ layer.weight.swapaxes(-1, -2) + layer.bias[..., None, :]
         derivatives.append((z > 0).astype(np.float64))
         inputs.append(np.maximum(z, 0.0))
     squares = [
-        bias + weight * (values**2).sum(axis=2) for values, (weight, bias) in zip(inputs, groups, strict=True)
+        bias + weight * (values**2).sum(axis=-1)
+        for values, (weight, bias) in zip(inputs, groups, strict=True)
     ]
-    total = np.zeros(len(theta))
+    total = np.zeros(theta.shape[:-1])
     for k in range(network.outputs):
-        # The derivative of output k with respect to the pre-activations of a layer, shape (T, n, width).
-        back = np.zeros((len(theta), len(points), network.outputs))
-        back[:, :, k] = 1.0
+        # The derivative of output k with respect to the pre-activations of a layer, shape (..., T, n, width).
+        back = np.zeros((*theta.shape[:-1], len(points), network.outputs))
+        back[..., k] = 1.0
         for number in range(network.depth - 1, -1, -1):
-            total += ((back**2).sum(axis=2) * squares[number]) @ weights
+            total += ((back**2).sum(axis=-1) * squares[number]) @ weights
             if number:
                 back = (back @ layers[number].weight) * derivatives[number - 1]
     return np.sqrt(total)

@@ -24,6 +24,7 @@ from gfcompare.hooks import plugin_files, registry
 from gfcompare.results import opening, schema, store
 from gfcompare.theory.exponents import decay, exponent
 from gfcompare.theory.limits import _continuous, _smallest_critical_risk
+from gfcompare.theory.stored_trajectories import _runs
 from gfcompare.theory.tolerances import Sample
 
 LINE = {
@@ -701,6 +702,29 @@ def test_a_trajectory_without_states_or_with_one_is_left_out(right: tuple[gfc.St
     assert one["flow"] == one["risk"] == one["displacement"] == {"does not apply"}
     assert one["normalization"] == {"pass"}
     assert failures(found) == []
+
+
+def test_seeds_checked_together_are_found_as_they_are_alone(
+    right: tuple[gfc.Study, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit, also where one of them has fewer states: then the others are still together."""
+    study, folder = right
+    tree = gfc.open_study(folder).load()
+    node = tree[study.problems[0].name]
+    for name in ("weight_1", "bias_1", "weight_2", "bias_2", "risk"):
+        values = node[name].values
+        values[0, 1, 3:] = np.nan
+        node[name] = node[name].copy(data=values)
+    together = theory.verify(tree, seeds=1)
+    monkeypatch.setattr("gfcompare.theory.stored_trajectories._TOGETHER", 1)
+    pd.testing.assert_frame_equal(theory.verify(tree, seeds=1), together, check_exact=True)
+
+
+@pytest.mark.parametrize("whole", [[], [True] * 5, [False, True, True, True, False, False, True]])
+def test_blocks_have_every_seed_once_in_order_and_only_whole_ones_together(whole: list[bool]) -> None:
+    blocks = list(_runs(whole, 2))
+    assert [m for block in blocks for m in block] == list(range(len(whole)))
+    assert all(len(block) <= 2 and (len(block) == 1 or all(whole[m] for m in block)) for block in blocks)
 
 
 def test_tables_condense_and_explain(frame: pd.DataFrame, wrong: pd.DataFrame) -> None:
