@@ -163,6 +163,8 @@ class Evaluator(abc.ABC):
         """
         stage = ndf_dense if dense else ndf
         flow = Flow(self.flow_data(), self._widths, settings)
+        if not times.flags.carray:  # read-only or with gaps, they would be another type, to compile for
+            times = times.copy()
 
         def work(rows: slice) -> None:
             scratch = stage.scratch(flow, tables.differences.shape[2])

@@ -307,5 +307,6 @@ def growth_of_breakpoints(data, step, results):
     """
     hidden = results.shape[1]
     memory = np.zeros((ROWS, hidden))
-    memory[ORDER] = np.arange(hidden)
+    for i in range(hidden):  # an array that is assigned compiles the message of shapes that differ: 1.5 s
+        memory[ORDER, i] = i
     return _grow(data, step, memory, np.empty_like(step.y), results[0], results[1])

@@ -281,3 +281,20 @@ def test_read_only_parameters_compile_nothing_new():
     assert np.array_equal(problem.gradient(theta), expected)
     assert problem.network.normalize(theta).flags.writeable
     assert len(line.gradients.signatures) == compiled_before == 1
+
+
+def test_read_only_times_compile_nothing_new():
+    """Results hand out read-only times; the compiled flow would be compiled again for them, 5 s."""
+    from gfcompare.kernels import ndf
+
+    problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform())
+    flow, theta = gfc.integrator("standard-gf"), np.linspace(-1.0, 1.0, problem.network.parameter_count)
+    times = np.linspace(0.0, 1.0, 3)
+    expected = gfc.integrate(problem, flow, theta, times)
+    compiled_before = len(ndf.advance.signatures)
+    every_second, read_only = np.repeat(times, 2)[::2], times.copy()
+    read_only.setflags(write=False)
+    for others in (every_second, read_only):
+        found = gfc.integrate(problem, flow, theta, others)
+        assert np.array_equal(found["risk"], expected["risk"])
+    assert len(ndf.advance.signatures) == compiled_before

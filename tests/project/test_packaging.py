@@ -27,12 +27,22 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
+def environment(folder: Path) -> tuple[Path, tuple[object, ...]]:
+    """A fresh environment: its Python, and the command that installs into it.
+
+    Without pip of its own, and without bytecode of what is never imported.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
+    python = folder / "venv" / "bin" / "python"
+    return python, (sys.executable, "-m", "pip", "--python", python, "install", "--no-compile")
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with the build backend."""
     folder = tmp_path_factory.mktemp("build")
-    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
-    run(folder / "venv" / "bin" / "python", "-m", "pip", "install", "hatchling", cwd=folder)
+    _, install = environment(folder)
+    run(*install, "hatchling", cwd=folder)
     return folder
 
 
@@ -51,12 +61,11 @@ def test_a_distribution_runs_the_quickstart_outside_the_checkout(
         with tarfile.open(made) as archive:
             archive.extractall(tmp_path, filter="data")
         (study,) = tmp_path.glob("gfcompare-*/studies/quickstart.toml")
-    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
-    python = tmp_path / "venv" / "bin" / "python"
+    python, install = environment(tmp_path)
     if kind == "wheel":
-        run(python, "-m", "pip", "install", made, cwd=tmp_path)
+        run(*install, made, cwd=tmp_path)
     else:  # it asks for the same libraries: those of this environment will do
-        run(python, "-m", "pip", "install", "--no-deps", made, cwd=tmp_path)
+        run(*install, "--no-deps", made, cwd=tmp_path)
         own = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path)
         Path(own.strip(), "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     command = tmp_path / "venv" / "bin" / "gfcompare"
