@@ -48,6 +48,17 @@ def test_a_breakpoint_turns_back_before_an_end() -> None:
         assert np.linalg.norm(found - fine) < 10 * rtol * np.linalg.norm(fine)
 
 
+@pytest.mark.parametrize("rtol", [1e-3, 1e-4, 1e-5])
+def test_a_deep_network_goes_down_a_narrow_valley(rtol: float) -> None:
+    """What GMRES left across it held the steps at those of an explicit method, and the risk at 1e-4."""
+    case = truth.setting(587, 4)
+    end = gfc.integrate(
+        case.problem, gfc.integrator("standard-gf", rtol=rtol), case.theta[3], [0.0, 1.0, 30.0]
+    )
+    assert end["risk"].values[..., -1] < 1e-8
+    assert end["gradient_evaluations"].values[..., -1] < 5000
+
+
 @pytest.mark.thorough
 def test_cvode_turns_back_with_it() -> None:
     case = truth.setting(250, 6)
