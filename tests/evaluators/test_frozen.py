@@ -237,7 +237,8 @@ def test_frozen_parameters_loosen_no_check(tmp_path, monkeypatch) -> None:
     )
     tree = study.run(tmp_path, jobs=1, progress=False)
     (one,) = stored_trajectories(tree, Rebuilt(tree), None)
-    large = replace(one, theta=np.where(mask, 1e6 * one.theta, one.theta))
+    theta = one.states.theta
+    large = replace(one, states=replace(one.states, theta=np.where(mask, 1e6 * theta, theta)))
     np.testing.assert_array_equal(one.errors, large.errors)
     assert (one.errors > 0).all()
     # From states moved by what is allowed, the flow goes on with the same frozen parameters.
