@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import faulthandler
 import io
 import os
 import random
@@ -105,6 +106,7 @@ def start(folder: Path, arguments: list[str], before: Callable[[], object] = lam
         sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
         sys.argv = ["gfcompare", *arguments]
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        faulthandler.register(signal.SIGUSR1, file=2)
         before()
         cli.main()
     except SystemExit as end:
@@ -138,6 +140,8 @@ def wait(pid: int) -> int:
         if found:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
+    os.kill(pid, signal.SIGUSR1)  # it prints where its threads are
+    time.sleep(1.0)
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     raise TimeoutError("a command did not end")
@@ -378,7 +382,12 @@ def main(kills: int = 100, seed: int = 0, commands: list[str] | None = None) -> 
             ways = (*SIGNALS, "KILL at", "KILL at", "KILL at", "full disk at", "full disk at", *SHORTAGES)
             how = ways[number % len(ways)] if kills >= len(ways) else rng.choice(ways)
             prepare(folder, made, COMMANDS[command][1])
-            what, code, leader = disturb(folder, command, how, rng, expected[command])
+            try:
+                what, code, leader = disturb(folder, command, how, rng, expected[command])
+            except TimeoutError as error:
+                wrong += 1
+                print(f"{number + 1} of {kills}: {command}: {how}: {error}:\n{text_of(folder)}", flush=True)
+                continue
             found = faults(folder, command, expected[command], leader, code, how)
             wrong += bool(found)
             told = f"{number + 1} of {kills}: {command}: {what}, exit code {code}"
