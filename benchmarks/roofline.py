@@ -217,7 +217,7 @@ def _first_parts(data, theta, gradient, work, last):
     w, b, v = theta[:hidden], theta[hidden : 2 * hidden], theta[2 * hidden : 3 * hidden]
     if last < 1:
         return
-    line.pre_activations(data.middle, data.half, w, b, 1.0, work.slope, work.value, work.breaks)
+    line.pre_activations(data, w, b, 1.0, work.slope, work.value, work.breaks)
     if last < 2:
         return
     order, keys, breaks = work.order, work.keys, work.breaks

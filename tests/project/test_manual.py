@@ -141,6 +141,7 @@ def test_manual_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
     source = tmp_path / "docs"
     made = shutil.ignore_patterns("_build", "figures", "generated", "results")
     shutil.copytree(DOCS, source, ignore=made)
+    shutil.copytree(DOCS.parent / "studies", tmp_path / "studies", ignore=made)  # what pages link to
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", source, tmp_path / "html"],
         capture_output=True,
