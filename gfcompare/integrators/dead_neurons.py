@@ -31,12 +31,12 @@ def dead(problem: Problem, theta: Array) -> Mask:
     return np.asarray(_highest(problem, theta)[0] <= 0.0)
 
 
-def _highest(problem: Problem | CountedProblem, theta: Array, *, lowest: bool = False) -> tuple[Array, Array]:
+def _highest(problem: Problem | CountedProblem, theta: Array) -> tuple[Array, Array]:
     """Return the highest pre-activations of the first layer on the box, and the sizes of what makes them up.
 
-    Both have the shape (..., H_1). With `lowest`, the lowest ones.
+    Both have the shape (..., H_1).
     """
-    box = problem.measure.box[:, ::-1] if lowest else problem.measure.box
+    box = problem.measure.box
     first = problem.network.first_layer(theta)
     with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
         ends = np.where(first.weight > 0.0, box[:, 1], box[:, 0]) * first.weight
@@ -44,16 +44,17 @@ def _highest(problem: Problem | CountedProblem, theta: Array, *, lowest: bool = 
 
 
 def becomes_fully_active(problem: Problem | CountedProblem, before: Array, after: Array) -> bool:
-    """Return whether a neuron of the first layer, active on a part of the inputs, has become active on all.
+    """Return whether a neuron of the first layer has become active on all inputs.
 
     Parameters
     ----------
-    problem : under a measure on a box
+    problem : under a measure with a density
     before, after : states, each of shape (P,)
     """
-    states = np.stack([before, after])
-    lowest, highest = _highest(problem, states, lowest=True)[0], _highest(problem, states)[0]
-    return bool(((lowest[0] < 0.0) & (highest[0] > 0.0) & (lowest[1] >= 0.0) & (highest[1] > 0.0)).any())
+    if isinstance(problem.measure, Gaussian):
+        return False  # normal inputs have no end
+    lowest = -_highest(problem, -np.stack([before, after]))[0]
+    return bool(((lowest[0] < 0.0) & (lowest[1] >= 0.0)).any())
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:

@@ -72,10 +72,10 @@ class FlowTables(NamedTuple):
         flow time reached by the steps, step size, smallest step so far; the step size from which on a growth
         rate is looked for, and the longest one allowed by the last that was found; the fastest rate when that
         was looked for
-    counts : ndarray of int64, shape (M, 8)
+    counts : ndarray of int64, shape (M, 9)
         order, steps made with this order and size, steps, gradients, rejected steps; 1 if direct linear
         algebra is used, else 0; steps when a growth rate was last found, or motion looked at; steps that
-        growth has limited
+        growth has limited; 1 if Newton's method leaves less of an error than the tolerance asks for
     balances : ndarray, shape (M, sum of hidden)
         balancedness of each hidden neuron at the start
     dormant : ndarray, shape (M, 6, H_1)

@@ -79,7 +79,7 @@ DENSE = 100
 GROWTH = 101
 
 #: Columns of clocks and counts, see `advance`.
-CLOCKS, COUNTS = 6, 8
+CLOCKS, COUNTS = 6, 9
 
 
 # Rows of the vectors in a trajectory's scratch memory.
@@ -293,11 +293,8 @@ def predict(differences, order, predicted, history):
 
 
 @merged
-def _solve(flow, trajectory, part, work, memory):
-    """Solve the equation of a step; return whether Newton's method converged, and the gradients taken.
-
-    It may leave a part of the error that is allowed, 1 or less.
-    """
+def _solve(flow, trajectory, work, memory):
+    """Solve the equation of a step; return whether Newton's method converged, and the gradients taken."""
     vectors, settings, output_size = work.vectors, flow.settings, trajectory.output_size
     order, size = trajectory.counts[0], trajectory.clock[1]
     weights, y, predicted = vectors[_WEIGHTS], vectors[_Y], vectors[_PREDICTED]
@@ -308,7 +305,9 @@ def _solve(flow, trajectory, part, work, memory):
         y[p] = predicted[p]
         correction[p] = 0.0
     set_weights(flow, predicted, output_size, weights)
-    allowed = part * NEWTON_SHARE / ERROR[order]
+    allowed = NEWTON_SHARE / ERROR[order]
+    if trajectory.counts[8]:
+        allowed /= _TIGHTER
     before = 0.0
     gradients = 0
     for iteration in range(NEWTON):
@@ -481,7 +480,6 @@ def _advance(flow, trajectory, time, work, memory):
     differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
     settings, output_size = flow.settings, trajectory.output_size
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
-    part = 1.0  # until the time is reached, smaller from where it has to be
     while clock[0] < time:
         order = counts[0]
         if counts[2] >= settings.most_steps:
@@ -497,7 +495,7 @@ def _advance(flow, trajectory, time, work, memory):
         size = clock[1]
         if not size > 1e-15 * clock[0] or not size > 0.0:
             return STEP_TOO_SMALL
-        converged, gradients = _solve(flow, trajectory, part, work, memory)
+        converged, gradients = _solve(flow, trajectory, work, memory)
         counts[3] += gradients
         factor = 0.25
         if converged:
@@ -506,10 +504,10 @@ def _advance(flow, trajectory, time, work, memory):
             share = risk_error(
                 correction, work.vectors[_HISTORY], work.vectors[_FORECAST], order, size, output_size
             )
-            if part == 1.0 and not settings.dense and error <= 1.0 < share:
+            if not counts[8] and not settings.dense and error <= 1.0 < share:
                 # Across a narrow valley what GMRES leaves makes that risk at every step size, until steps are
                 # as short as those of an explicit method.
-                part = 1.0 / _TIGHTER
+                counts[8] = 1
                 counts[4] += 1
                 continue
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))

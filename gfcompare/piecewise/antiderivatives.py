@@ -47,8 +47,8 @@ def line_data(density: PiecewisePolynomial, target: PiecewisePolynomial) -> Line
     degree = 2 * max(f.degree, 1) + p.degree
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     integrals = Integrals(
-        middle=float(middle),
-        middle_low=float(low),
+        middle=middle,
+        middle_low=low,
         half=float(half),
         knots=y_knots,
         centres=np.ascontiguousarray(centres),
@@ -148,8 +148,8 @@ def line_set(
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     segments = Segments(
         coordinate=lines.coordinate,
-        middle=float(middle),
-        middle_low=float(low),
+        middle=middle,
+        middle_low=low,
         half=half,
         lower=float(lines.lower),
         upper=float(lines.upper),

@@ -69,9 +69,8 @@ class Check:
 
 def worst(residuals: Array, tolerances: Array) -> int:
     """Return the place whose residual is largest by its tolerance; NaN counts as largest of all."""
-    if (
-        tolerances.min() > 0 and tolerances.max() < np.inf
-    ):  # as nearly always; the rest takes three times as long
+    # As nearly always; the rest takes three times as long.
+    if tolerances.min() > 0 and tolerances.max() < np.inf:
         ratios = residuals / tolerances
         place = int(np.argmax(ratios))
         if not np.isnan(ratios[place]):

@@ -25,7 +25,6 @@ Array = NDArray[np.float64]
 #: Why some checks are left out for a seed.
 NOT_REPLAYED = "the seed is beyond those from whose states the flow is re-integrated"
 
-
 # Numbers that the checks of several seeds hold at a time: as many as fit into the cache of a core.
 _TOGETHER = 100_000
 
@@ -38,10 +37,7 @@ class StoredTrajectory:
     ----------
     problem_name, method_name : in the study
     seed : of its initial network
-    network : the architecture
-    frozen : the groups of parameters that stayed where they were
-    sample : the input measure as it is stored, on points
-    problem : the problem; None if it could not be rebuilt, for the reason `no_problem`
+    no_problem : why the problem could not be rebuilt, if it could not; otherwise empty
     method : the method; None if it could not be rebuilt, for the reason `no_method`
     on_manifold : whether the method lives on M
     states : the states, of several seeds together
@@ -58,10 +54,6 @@ class StoredTrajectory:
     problem_name: str
     method_name: str
     seed: int
-    network: ReLUNetwork
-    frozen: tuple[str, ...]
-    sample: Sample
-    problem: Problem | None
     no_problem: str
     method: Integrator | None
     no_method: str
@@ -99,6 +91,26 @@ class StoredTrajectory:
         if not self.replayed:
             return NOT_REPLAYED
         return ""
+
+    @property
+    def network(self) -> ReLUNetwork:
+        """The architecture."""
+        return self.states.network
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The groups of parameters that stayed where they were."""
+        return self.states.frozen
+
+    @property
+    def sample(self) -> Sample:
+        """The input measure as it is stored, on points."""
+        return self.states.sample
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem; None if it could not be rebuilt, for the reason `no_problem`."""
+        return self.states.problem
 
     @cached_property
     def theta(self) -> Array:
@@ -230,10 +242,6 @@ def stored_trajectories(
                         problem_name=str(name),
                         method_name=str(label),
                         seed=int(seeds[m]),
-                        network=network,
-                        frozen=frozen,
-                        sample=sample,
-                        problem=problem,
                         no_problem=no_problem,
                         method=method,
                         no_method=no_method,

@@ -59,6 +59,16 @@ def test_a_deep_network_goes_down_a_narrow_valley(rtol: float) -> None:
     assert end["gradient_evaluations"].values[..., -1] < 5000
 
 
+def test_other_save_times_change_no_bit_in_a_narrow_valley() -> None:
+    case = truth.setting(587, 4)
+    flow = gfc.integrator("standard-gf", rtol=1e-4)
+    few, many = (
+        gfc.integrate(case.problem, flow, case.theta[3], times)
+        for times in ([0.0, 30.0], [0.0, 0.6, 0.8, 1.0, 2.0, 5.0, 30.0])
+    )
+    np.testing.assert_array_equal(parameters(few)[..., -1, :], parameters(many)[..., -1, :])
+
+
 @pytest.mark.thorough
 def test_cvode_turns_back_with_it() -> None:
     case = truth.setting(250, 6)

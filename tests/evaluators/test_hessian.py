@@ -569,6 +569,8 @@ def test_a_sine_far_from_0_has_the_hessian_of_one_at_0(shift: float, length: flo
         hessian = here.hessian(near)
         expected = move.T @ hessian @ move
         scale = np.abs(move).T @ (np.abs(hessian).max() * np.ones_like(hessian)) @ np.abs(move)
-        # The target is right to 1e-14, and its value at a breakpoint is divided by the slope there.
-        assert (np.abs(there.hessian(far) - expected) / scale).max() < 4e-14
+        # On lengths that are no multiple of a period the two polynomials of the target are off by 1e-14 each,
+        # and their values at a breakpoint are divided by the slope there.
+        allowed = 2e-14 if length == 1.0 else 4e-14
+        assert (np.abs(there.hessian(far) - expected) / scale).max() < allowed
         assert there.risk(far) == pytest.approx(here.risk(near), rel=1e-13)

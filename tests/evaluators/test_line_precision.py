@@ -368,19 +368,20 @@ def gradient_of_sine(theta, interval, frequency):
     return [np.array([float(entry / (upper - lower)) for entry in row]) for row in (result, size)]
 
 
-# The middle of the last three is no double.
+# Intervals and roundings allowed. The middle of the last three is no double; the polynomial that the last
+# sine becomes is itself off by up to 88 roundings (`accuracy` of `from_function`), that of others by 66.
 FAR = [
-    (0.0, 1.0),
-    (1e3, 1e3 + 1),
-    (-3e4, -3e4 + 2),
-    (1e3, 1001.37),
-    (-29_999.9, -29_998.0),
-    (1e6, 1e6 + 1.77),
+    ((0.0, 1.0), 100),
+    ((1e3, 1e3 + 1), 100),
+    ((-3e4, -3e4 + 2), 100),
+    ((1e3, 1001.37), 100),
+    ((-29_999.9, -29_998.0), 100),
+    ((1e6, 1e6 + 1.77), 188),
 ]
 
 
-@pytest.mark.parametrize("interval", FAR)
-def test_gradient_of_a_sine_far_from_0(interval):
+@pytest.mark.parametrize(("interval", "allowed"), FAR)
+def test_gradient_of_a_sine_far_from_0(interval, allowed):
     problem = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(*interval))
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -388,5 +389,4 @@ def test_gradient_of_a_sine_far_from_0(interval):
         theta = np.concatenate([w, -w * rng.uniform(*interval, 2), v, c])
         with mpmath.workdps(50):
             expected, size = gradient_of_sine(theta, interval, 1.0)
-        # The target itself is right to 1e-14.
-        assert roundings(problem.gradient(theta), expected, size).max() < 100 + 1e-14 / ROUNDING
+        assert roundings(problem.gradient(theta), expected, size).max() < allowed

@@ -103,7 +103,7 @@ def decaying():
 def _ndf_steps(flow, trajectory, count, work, memory):
     """Make steps of one size and order; return whether all equations were solved."""
     for _ in range(count):
-        converged, _ = ndf._solve(flow, trajectory, 1.0, work, memory)
+        converged, _ = ndf._solve(flow, trajectory, work, memory)
         if not converged:
             return False
         ndf.accept(trajectory.differences, trajectory.counts[0], work.vectors[ndf._CORRECTION])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import xarray as xr
 
 import gfcompare as gfc
 from gfcompare.diagnostics import replay
@@ -71,10 +70,8 @@ def test_what_a_stored_state_does_not_determine_is_not_held_against_a_flow(tmp_p
         times=gfc.Times(start=0.1, end=10.0, count=5),
         seeds=8,
     )
-    tree = study.run(tmp_path, jobs=1)
-    two = tree["t"].to_dataset().sel(seed=[0, 7])  # one of the others and that one: each costs a second
-    table = verify(xr.DataTree.from_dict({"/": tree.to_dataset(), "t": two}))
+    table = verify(study.run(tmp_path, jobs=1))
     rows = table[table["check"] == "flow"].set_index("seed")
-    assert rows["outcome"].to_dict() == {0: "pass", 7: "pass"}
+    assert set(rows["outcome"]) == {"pass"}
     assert "of 5 intervals followed" in rows.loc[7, "detail"]
     assert "a neuron came back" in rows.loc[7, "detail"]

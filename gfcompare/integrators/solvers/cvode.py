@@ -19,7 +19,6 @@ from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, Staying
 from gfcompare.integrators.solvers.runge_kutta import Tolerance
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status
-from gfcompare.measures import Gaussian
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
 # solver failed too often, or with the smallest step that floating point allows.
@@ -306,7 +305,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
                 problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen
             ),
             growth=growth if growing else None,
-            fills=fills if growing and not isinstance(problem.measure, Gaussian) else None,
+            fills=fills if growing else None,
         )
 
     return Solvers.start(field, theta, make)
