@@ -83,11 +83,17 @@ def test_a_settled_flow_is_read_off_at_any_number_of_times(name, rtol, one_by_on
     monkeypatch.setattr(Settled, "through", counting)
     monkeypatch.setattr(stops, "_SECONDS", np.inf)  # blocks grow on a busy machine too
     problem = problem_of(4, gfc.targets.Sine())
-    theta = starts(problem, 16)
     method = gfc.integrator(name, rtol=rtol)
-    found = run(problem, method, theta)
-    assert max(read_off) > 10
-    assert (np.diff(found.theta, axis=1) != 0.0).any(axis=2)[:, -10:].any()
+    # Which networks settle before they rest depends on roundings, and these on the processor: at 1e-3
+    # one in six does, at 1e-6 one in fifty.
+    for theta in np.split(starts(problem, 640), 40):
+        read_off.clear()
+        found = run(problem, method, theta)
+        moves_to_the_end = (np.diff(found.theta, axis=1) != 0.0).any(axis=2)[:, -10:].any()
+        if max(read_off, default=0) > 10 and moves_to_the_end:
+            break
+    else:
+        pytest.fail("no network settles before it rests")
     one_by_one()
     assert_same(found, run(problem, method, theta))
 
