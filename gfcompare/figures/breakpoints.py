@@ -108,6 +108,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
     ):
         legend.add(legends.mark_handle("x"), "the trajectory ended early")
     columns = max(len(methods) for _, methods in chunks)
+    limits = one_trajectory.time_limits(groups)
 
     def draw(frame: Frame) -> None:
         before: list[str] = []
@@ -117,6 +118,7 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
                 paths = one_trajectory.breakpoint_paths(group, method, seed)
+                log_axes.make(ax, "x", limits, labels=4)
                 _draw_paths(ax, group, paths, one_trajectory.ended(group, method, seed), styles[method])
             above = [theme.wrapped(method, frame.title_width()) for method in methods]
             before = small_multiples.title_columns(panels, above, before)
@@ -130,7 +132,8 @@ def _line_section(choice: Choice, legend: Legend) -> Section:
             x=titles.flow_time_label(groups), y=f"breakpoints{' of the first layer' if deep else ''} (input)"
         )
 
-    options = {"sharex": True, "sharey": "row"}
+    # All have the same limits. Each panel looks at all that share an axis with it, hundreds of times.
+    options = {"sharex": "col", "sharey": "row"}
     return page_layout.Section(len(chunks), columns, 1.35, draw, columns == 1, options)
 
 
@@ -148,8 +151,6 @@ def _draw_paths(ax: Axes, group: xr.Dataset, paths: pd.DataFrame, ended: str, st
     ax.add_collection(LineCollection(pieces, colors=[style.colour], linewidths=0.7), autolim=False)
     points = np.array([piece[0] for piece in pieces if len(piece) == 1]).reshape(-1, 2)
     ax.plot(points[:, 0], points[:, 1], ".", color=style.colour, markersize=2)
-    saved = group["flow_time"].values
-    log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
     log_axes.limit(ax, y=(low, high))
     ax.locator_params(axis="y", nbins=4)
     said: list[str] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from gfcompare.components.errors import InputError
-from gfcompare.figures.lazy import data, np, pd, theme
+from gfcompare.figures.lazy import data, log_axes, np, pd, theme
 from gfcompare.figures.options import Size
 from gfcompare.figures.selection import Selection
 
@@ -146,6 +146,12 @@ def chosen_times(group: xr.Dataset, times: Sequence[float] = (), count: int = 4)
     wanted = np.geomspace(saved[positive[0]], saved[-1], count)[1:]
     found = {int(positive[np.argmin(np.abs(np.log(saved[positive] / t)))]) for t in wanted}
     return sorted({0, *found})
+
+
+def time_limits(groups: Mapping[str, xr.Dataset]) -> tuple[float, float]:
+    """Return limits of a logarithmic axis around the positive flow times of all problems."""
+    times = [group["flow_time"].values.ravel() for group in groups.values()]
+    return log_axes.limits_around(np.concatenate(times))
 
 
 def last_times(group: xr.Dataset, times: Sequence[float] = ()) -> list[int]:

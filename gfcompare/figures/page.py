@@ -63,6 +63,12 @@ class Page(Figure):
         engine: Any = self.get_layout_engine()
         engine.set(rect=(0.0, 0.0, 1.0, below))
 
+    def lay_out(self) -> None:
+        """Make the ticks and the layout, without drawing anything."""
+        engine: Any = self.get_layout_engine()
+        with theme.context():
+            engine.execute(self)
+
     def get_layout_engine(self) -> LayoutEngine | None:
         """Return what lays the page out, None once that is done: then it is drawn once to be saved."""
         engine = super().get_layout_engine()
@@ -154,6 +160,6 @@ def finish(figure: Page) -> Page:
     ``figure.set_height(...)`` keeps it below the legend.
     """
     space_lines(figure)
-    figure.draw_without_rendering()
+    figure.lay_out()
     figure.set_layout_engine("none")
     return figure

@@ -158,7 +158,7 @@ def _page(layout: PageLayout, width: float) -> page.Page:
         ax.set_box_aspect(None)  # the layout takes room for labels where panels do not fill their places
     if squeezed == 1.0 and aspects:
         page.space_lines(figure)
-        figure.draw_without_rendering()
+        figure.lay_out()
         missing = [_missing_height(grid[:, 0], aspects) for grid in grids]
         places.set_height_ratios([height + more for height, more in zip(heights, missing, strict=True)])
         figure.set_height(figure.get_figheight() + sum(missing))

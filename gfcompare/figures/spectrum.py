@@ -174,6 +174,7 @@ def layout(choice: Choice) -> PageLayout:
         for methods in small_multiples.evenly([str(m) for m in group["integrator"].values], most)
     ]
     columns = max(len(methods) for _, methods in rows)
+    limits = one_trajectory.time_limits(groups)
     stable = {key: _stable(groups[key[0]], key[1]) for key in spectra}
     scales = {
         name: _Scale.of(
@@ -189,7 +190,8 @@ def layout(choice: Choice) -> PageLayout:
         for line, (name, methods) in zip(frame.axes, rows, strict=True):
             panels = small_multiples.used(line, len(methods))
             for ax, method in zip(panels, methods, strict=True):
-                _draw_panel(ax, groups[name], spectra[name, method], scales[name], styles[method])
+                log_axes.make(ax, "x", limits, labels=4)
+                _draw_panel(ax, spectra[name, method], scales[name], styles[method])
                 bound = stable[name, method]
                 if bound is not None and bound < scales[name].high:
                     ax.axhline(bound, **_BOUND)
@@ -208,7 +210,8 @@ def layout(choice: Choice) -> PageLayout:
         frame.label_lowest()
         frame.label(x=titles.flow_time_label(groups), y="eigenvalues of the Hessian (risk / parameter²)")
 
-    options = {"sharex": True, "sharey": "row"}
+    # All have the same limits. Each panel looks at all that share an axis with it, hundreds of times.
+    options = {"sharex": "col", "sharey": "row"}
     section = page_layout.Section(len(rows), columns, 1.6, draw, columns == 1, options)
     bounded = any(b is not None and b < scales[name].high for (name, _), b in stable.items())
     return page_layout.PageLayout([section], _legend(spectra, bounded=bounded))
@@ -242,12 +245,10 @@ class _Scale:
         return [*(-p for p in powers if -p > self.low), 0.0, *powers]
 
 
-def _draw_panel(ax: Axes, group: xr.Dataset, found: Eigenvalues, scale: _Scale, style: LineStyle) -> None:
+def _draw_panel(ax: Axes, found: Eigenvalues, scale: _Scale, style: LineStyle) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    saved = group["flow_time"].values
-    log_axes.make(ax, "x", log_axes.limits_around(saved[saved > 0]), labels=4)
     if ax.get_yscale() != "symlog":
         ax.set_yscale("symlog", linthresh=scale.threshold, linscale=0.5)
     log_axes.limit(ax, y=(scale.low, scale.high))
