@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import roots_legendre
+import scipy
 
 from gfcompare.evaluators.base import Applicability, Array, Counts, Evaluator, Sampler
 from gfcompare.evaluators.cube_data import OnCube, cube_data, cube_target, cube_values
@@ -214,7 +214,7 @@ class NodesSearch:
     def evaluator(self, nodes: int) -> CubeSlices:
         """Return the evaluator with so many nodes in each further input; its error is not known."""
         rest = self._order[3:]
-        x, w = roots_legendre(nodes)
+        x, w = scipy.special.roots_legendre(nodes)
         middles, halves = self._box.mean(axis=1), 0.5 * np.ptp(self._box, axis=1)
         places = list(product(range(nodes), repeat=len(rest)))
         points = np.array([middles[rest] + halves[rest] * x[list(place)] for place in places])

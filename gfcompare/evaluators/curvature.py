@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 Array = NDArray[np.float64]
 #: Maps vectors, shape (n, P), to the Hessian times each of them, shape (n, P).
@@ -66,7 +66,7 @@ def extreme_eigenvalues(products: Products, parameters: int, count: int) -> Curv
             return unknown
         values = np.linalg.eigvalsh(0.5 * (matrix + matrix.T)).astype(np.float64)
         return Curvature(values[:count].copy(), values[-count:].copy())
-    operator = LinearOperator(
+    operator = scipy.sparse.linalg.LinearOperator(
         (parameters, parameters), matvec=lambda v: products(np.reshape(v, (1, -1)))[0], dtype=np.float64
     )
     start = np.random.Generator(np.random.PCG64(0)).normal(size=parameters)
@@ -76,7 +76,9 @@ def extreme_eigenvalues(products: Products, parameters: int, count: int) -> Curv
 
     def extreme(which: Literal["SA", "LA"]) -> Array:
         width = max(40, 4 * count)
-        found = eigsh(operator, count, which=which, v0=start, tol=1e-7, ncv=width, return_eigenvectors=False)
+        found = scipy.sparse.linalg.eigsh(
+            operator, count, which=which, v0=start, tol=1e-7, ncv=width, return_eigenvectors=False
+        )
         return np.sort(np.asarray(found, dtype=np.float64))
 
     return Curvature(extreme("SA"), extreme("LA"))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
 
 from gfcompare.evaluators.box_terms import (
     box_frame,
@@ -103,7 +103,7 @@ def plane_data(box: Array, target: PlaneTarget) -> tuple[PlaneData, PlaneValues]
     )
     tables = target.tables or MomentTables(np.empty((16, 0, 6, 2, 2)), np.empty((0, 3)), np.empty(0), 0.0)
     values.moments[smooth, :, 0], values.squares[smooth, 0] = -tables.total, tables.squares
-    nodes, weights = roots_legendre(NODES if degree <= 3 else 2 * NODES)
+    nodes, weights = scipy.special.roots_legendre(NODES if degree <= 3 else 2 * NODES)
     data = PlaneData(
         np.append(values.frame[:, 0], values.frame[::2, 1]),
         np.ascontiguousarray(values.affine[..., 0]),

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
 
 Array = NDArray[np.float64]
 #: Maps points of the square, shape (n, 2), to values, shape (n, K).
@@ -71,7 +71,7 @@ def moment_tables(f: Values) -> MomentTables | None:
 
 def _squares(f: Values, nodes: int) -> Array:
     """Return the integrals of f^2 over the square, shape (K,)."""
-    x, w = roots_legendre(nodes)
+    x, w = scipy.special.roots_legendre(nodes)
     grid = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     return np.asarray(np.outer(w, w).ravel() @ f(grid) ** 2)
 
@@ -108,7 +108,7 @@ def _triangles(f: Values, begin: Array, end: Array, nodes: int) -> Array:
 
     In the same order, integrals of f along the side from begin to end times 1, t and t^2 follow: (N, K, 6).
     """
-    s, w = roots_legendre(nodes)
+    s, w = scipy.special.roots_legendre(nodes)
     s, w = 0.5 * (s + 1.0), 0.5 * w
     area = begin[:, 0] * end[:, 1] - begin[:, 1] * end[:, 0]
     side = begin[:, None] + s[:, None] * (end - begin)[:, None]  # (N, g, 2)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
@@ -136,7 +136,7 @@ def unit_rule(count: int, dimension: int, scramble: int = 0) -> tuple[Array, Arr
     """
     if dimension <= 2:
         each = count if dimension == 1 else round(count**0.5)
-        x, w = roots_legendre(each)
+        x, w = scipy.special.roots_legendre(each)
         x, w = 0.5 * (x + 1.0), 0.5 * w
         if dimension == 1:
             return x[:, None], w

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from gfcompare.components.component import require
 from gfcompare.components.errors import InputError
@@ -121,7 +121,7 @@ class Gaussian(Measure):
     def transport(self, uniforms: Array) -> Array:
         """Map uniform numbers, shape (..., d), to points, by the quantiles of independent normal numbers."""
         # Numbers from [0, 1) are multiples of 2^-53: 0 stands for what is below the first.
-        normals = ndtri(np.maximum(uniforms, 2.0**-54))
+        normals = scipy.special.ndtri(np.maximum(uniforms, 2.0**-54))
         if len(self.factor) == 1:
             return np.asarray(self.centre + normals * self.factor[0])
         return np.asarray(self.centre + normals[..., : self.factor.shape[1]] @ self.factor.T)

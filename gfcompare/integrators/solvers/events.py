@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from scipy.optimize import brentq
+import scipy
 
 from gfcompare.integrators.solvers.runge_kutta import Step
 from gfcompare.integrators.status import Array
@@ -16,7 +16,7 @@ def first_positive(function: Callable[[float], float], start: float = 0.0, end: 
     if function(start) > 0.0:
         return start
     # As many iterations as the method can need: a function may touch 0 almost flatly.
-    share = float(brentq(function, start, end, xtol=1e-14, rtol=8.9e-16, maxiter=2500))
+    share = float(scipy.optimize.brentq(function, start, end, xtol=1e-14, rtol=8.9e-16, maxiter=2500))
     past = 1e-15
     while share < end and not function(share) > 0.0:
         share = min(share + past, end)

@@ -13,12 +13,12 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+import scipy
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy.integrate import DOP853, RK45
 
 Array = NDArray[np.float64]
 #: The right-hand side, y -> y'.
@@ -152,8 +152,14 @@ class _Tableau:
     """The common part of the two methods of Dormand and Prince: neither carries anything between steps."""
 
     error_order: int
-    _a: Array
-    _b: Array
+
+    #: The name of SciPy's class with the coefficients.
+    _pair: ClassVar[Literal["RK45", "DOP853"]]
+
+    @property
+    def _scipy(self) -> Any:
+        """SciPy's class; loading it takes a tenth of a second, and few studies need it."""
+        return getattr(scipy.integrate, self._pair)
 
     def max_step_size(self, velocity: Velocity, y: Array, f0: Array) -> float:
         """Return infinity: an unstable step has a large error."""
@@ -172,14 +178,15 @@ class _Tableau:
         The rate is that between the last two stages, which are near to each other (Hairer, Wanner, "Solving
         Ordinary Differential Equations II", 1996, IV.2).
         """
-        count = len(self._b)
+        a, b = self._scipy.A, self._scipy.B
+        count = len(b)
         stages = np.empty((count + 1, start.size))
         stages[0] = f0
         argument = start
         for s in range(1, count):
-            argument = start + size * (self._a[s, :s] @ stages[:s])
+            argument = start + size * (a[s, :s] @ stages[:s])
             stages[s] = velocity(argument)
-        end = start + size * (self._b @ stages[:count])
+        end = start + size * (b @ stages[:count])
         stages[count] = velocity(end)
         apart = float(np.linalg.norm(end - argument))
         change = float(np.linalg.norm(stages[count] - stages[count - 1]))
@@ -193,12 +200,12 @@ class DormandPrince5(_Tableau):
     error_order = 5
     #: h times the largest rate of a real spectrum, where steps become unstable.
     limit = 3.3
-    _a, _b = RK45.A, RK45.B
+    _pair = "RK45"
 
     def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
         """Make a step; `f0` is the velocity at its start."""
         stages, end, stiffness = self._stages(velocity, start, f0, size)
-        deviation = size * (RK45.E @ stages)
+        deviation = size * (self._scipy.E @ stages)
         error = tolerance.norm(deviation, start, end)
         return Step(
             start,
@@ -209,7 +216,7 @@ class DormandPrince5(_Tableau):
             error,
             stiffness,
             _POWERS,
-            lambda: size * (RK45.P.T @ stages),
+            lambda: size * (self._scipy.P.T @ stages),
         )
 
 
@@ -222,21 +229,22 @@ class DormandPrince8(_Tableau):
     order = 8
     error_order = 8
     limit = 6.1
-    _a, _b = DOP853.A, DOP853.B
+    _pair = "DOP853"
 
     def step(self, velocity: Velocity, start: Array, f0: Array, size: float, tolerance: Tolerance) -> Step:
         """Make a step; `f0` is the velocity at its start."""
+        pair = self._scipy
         stages, end, stiffness = self._stages(velocity, start, f0, size)
-        fifth, third = size * (DOP853.E5 @ stages), size * (DOP853.E3 @ stages)
+        fifth, third = size * (pair.E5 @ stages), size * (pair.E3 @ stages)
         large, small = tolerance.norm(fifth, start, end), tolerance.norm(third, start, end)
         error = large**2 / np.hypot(large, 0.1 * small) if large > 0.0 else 0.0
 
         def terms() -> Array:
-            more = np.empty((len(stages) + len(DOP853.A_EXTRA), start.size))
+            more = np.empty((len(stages) + len(pair.A_EXTRA), start.size))
             more[: len(stages)] = stages
-            for s, row in enumerate(DOP853.A_EXTRA, start=len(stages)):
+            for s, row in enumerate(pair.A_EXTRA, start=len(stages)):
                 more[s] = velocity(start + size * (row[:s] @ more[:s]))
             cubic = hermite_terms(end - start, f0, stages[-1], size)
-            return np.concatenate([cubic, size * (DOP853.D @ more)])
+            return np.concatenate([cubic, size * (pair.D @ more)])
 
         return Step(start, end, stages[-1], size, fifth, float(error), stiffness, _SEVENTH, terms)

@@ -14,11 +14,8 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linprog, lsq_linear
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,9 +43,9 @@ def coincident(points: Array, distance: float) -> tuple[Integers, Integers]:
     """
     distinct, owner = np.unique(points, axis=0, return_inverse=True)
     count = len(distinct)
-    near = KDTree(distinct).query_pairs(distance, output_type="ndarray")
-    links = csr_array((np.ones(len(near)), (near[:, 0], near[:, 1])), shape=(count, count))
-    _, labels = connected_components(links, directed=False)
+    near = scipy.spatial.KDTree(distinct).query_pairs(distance, output_type="ndarray")
+    links = scipy.sparse.csr_array((np.ones(len(near)), (near[:, 0], near[:, 1])), shape=(count, count))
+    _, labels = scipy.sparse.csgraph.connected_components(links, directed=False)
     _, first, inverse = np.unique(labels[owner.ravel()], return_index=True, return_inverse=True)
     order = np.argsort(first)
     return first[order], np.argsort(order)[inverse]
@@ -102,7 +99,7 @@ def _attract(shares: Array, inactive: Array, jumps: Array, attracting: NDArray[n
     if len(columns) == 1:
         found = np.clip(-(columns @ rest) / (columns[0] @ columns[0]), 0.0, 1.0)
     else:
-        found = lsq_linear(columns.T, -rest, (0.0, 1.0), method="bvls", tol=1e-15).x
+        found = scipy.optimize.lsq_linear(columns.T, -rest, (0.0, 1.0), method="bvls", tol=1e-15).x
     found[found < _SHARE] = 0.0
     found[found > 1.0 - _SHARE] = 1.0
     shares[attracting] = found
@@ -159,7 +156,7 @@ class Sliding:
         scale = np.abs(kappas).max()
         count = len(kappas)
         excess = np.full((2 * count, 1), -1.0)
-        found = linprog(
+        found = scipy.optimize.linprog(
             np.append(np.zeros(count), 1.0),
             A_ub=np.hstack([np.vstack([np.eye(count), -np.eye(count)]), excess]),
             b_ub=np.append(np.ones(count), np.zeros(count)),
