@@ -1,4 +1,4 @@
-"""Opening netCDF-4 files, and telling why one cannot be read: in use, damaged, or something else."""
+"""netCDF-4 files: opening one, telling why it cannot be read (in use, damaged, or else), writing groups."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from gfcompare.components.errors import InputError
 from gfcompare.results import checksum
+
+if TYPE_CHECKING:
+    import netCDF4
 
 # Errors of the file system, which netCDF passes on as they are. Its own have negative numbers.
 _DENIED = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
@@ -97,6 +100,38 @@ def open_tree(file: Path) -> xr.DataTree:
             return xr.open_datatree(file, engine="netcdf4")
         with xr.open_datatree(file, engine="netcdf4") as tree:
             return tree.load()
+
+
+@contextmanager
+def new_file(file: Path, root: xr.Dataset) -> Iterator[netCDF4.Dataset]:
+    """Make a file with a root group, open for groups to be added to it.
+
+    To open it again for each group, as `xarray.Dataset.to_netcdf` does, takes a time in proportion to the
+    groups that are there already.
+    """
+    import netCDF4
+
+    root.to_netcdf(file, engine="netcdf4", mode="w")
+    with netCDF4.Dataset(file, "a") as whole:
+        yield whole
+
+
+def write(data: xr.Dataset, group: netCDF4.Group) -> None:
+    """Write a dataset into a group of an open file."""
+    data.dump_to_store(_store(group))
+
+
+def written(group: netCDF4.Group) -> xr.Dataset:
+    """Return what is in a group of an open file; a variable is read when its values are asked for.
+
+    It must not be closed: that would close the file.
+    """
+    return xr.open_dataset(_store(group), cache=False)
+
+
+def _store(group: netCDF4.Group) -> Any:
+    store: Any = xr.backends.NetCDF4DataStore
+    return store(group)
 
 
 def attributes(file: Path) -> dict[str, Any]:

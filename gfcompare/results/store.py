@@ -8,6 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from gfcompare.components.errors import RunError
+from gfcompare.results import netcdf
 from gfcompare.results.checksum import write_sealed
 from gfcompare.results.digest import digest
 from gfcompare.results.opening import check_version, open_study
@@ -50,10 +51,10 @@ def add(file: Path, groups: Mapping[str, xr.Dataset], dimension: str, of: xr.Dat
         )
 
     def write(temporary: Path) -> None:
-        tree.to_dataset().to_netcdf(temporary, engine="netcdf4", mode="w")
-        for name, node in tree.children.items():
-            data = node.to_dataset().drop_dims(dimension, errors="ignore")
-            data = data.assign(groups[str(name)].variables)
-            data.to_netcdf(temporary, engine="netcdf4", mode="a", group=str(name))
+        with netcdf.new_file(temporary, tree.to_dataset()) as whole:
+            for name, node in tree.children.items():
+                data = node.to_dataset().drop_dims(dimension, errors="ignore")
+                data = data.assign(groups[str(name)].variables)
+                netcdf.write(data, whole.createGroup(str(name)))
 
     write_sealed(file, write, lambda: refuse_replaced(file, seen))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -13,6 +14,7 @@ from gfcompare.components.errors import InputError, RunError
 from gfcompare.diagnostics import PairedDiagnostic
 from gfcompare.hooks.chosen_diagnostics import chosen
 from gfcompare.hooks.registry import registry
+from gfcompare.results import netcdf
 from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import frame, root_attributes
 from gfcompare.results.digest import digest
@@ -28,6 +30,9 @@ from gfcompare.study.cells import Cell, diagnostic_key
 from gfcompare.study.spec import StudySpec
 from gfcompare.study.unfinished import descriptions
 from gfcompare.system.writing import stamp
+
+if TYPE_CHECKING:
+    import netCDF4
 
 # How often a result is merged again because another program has added something to the one before meanwhile.
 _TRIES = 5
@@ -119,14 +124,15 @@ def _merge(
 
     def write(temporary: Path) -> None:
         root = xr.Dataset(attrs=_root_attributes(study, cells))
-        root.to_netcdf(temporary, engine="netcdf4", mode="w")
-        for problem in study.problems:
-            mine = [cell for cell in cells if cell.problem.name == problem.name]
-            about = frame(problem.name, problem.problem, study.integrators, descriptions(spec, problem.name))
-            streaming.write_group(temporary, about, mine, study, read)
-            added = _with_additions(problem.name, temporary, before, log)
-            if added is not None:
-                added.to_netcdf(temporary, engine="netcdf4", mode="a", group=problem.name)
+        with netcdf.new_file(temporary, root) as whole:
+            for problem in study.problems:
+                name = problem.name
+                mine = [cell for cell in cells if cell.problem.name == name]
+                about = frame(name, problem.problem, study.integrators, descriptions(spec, name))
+                group = streaming.write_group(whole, about, mine, study, read)
+                added = _with_additions(name, group, before, log)
+                if added is not None:
+                    netcdf.write(added, group)
 
     write_sealed(file, write, lambda: refuse_replaced(file, seen))
 
@@ -158,28 +164,27 @@ _PROVED = {"check": ("the checks of theorems", "verify"), "certified_time": ("th
 
 
 def _with_additions(
-    name: str, file: Path, before: xr.DataTree | None, log: Callable[[str], object]
+    name: str, group: netCDF4.Group, before: xr.DataTree | None, log: Callable[[str], object]
 ) -> xr.Dataset | None:
     """Return what was added to the group of a problem in the result of before, while it holds; or None.
 
     Parameters
     ----------
     name : of the problem
-    file : the new result, which is not in its place yet
+    group : of the problem in the new result, which is not in its place yet
     before : the result of before
     log : receives messages on what is dropped
     """
     if before is None or name not in before.children:
         return None
     old = before[name].to_dataset()
-    with xr.open_dataset(file, engine="netcdf4", group=name, cache=False) as data:
-        checks = [key for key in old.variables if set(_PROVED) & set(old[key].dims)]
-        # What the study computes itself by now is there.
-        added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
-        if not checks and not added:
-            return None
-        same = digest(old) == digest(data)
-    if not same:
+    data = netcdf.written(group)
+    checks = [key for key in old.variables if set(_PROVED) & set(old[key].dims)]
+    # What the study computes itself by now is there.
+    added = [key for key in old.data_vars if DIAGNOSED in old[key].attrs and key not in data.variables]
+    if not checks and not added:
+        return None
+    if digest(old) != digest(data):
         other = f"problem {name!r}: its trajectories are others than in the result of before, so"
         if checks:
             gone = [key for key in _PROVED if key in old.dims]

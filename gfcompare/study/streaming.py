@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import netCDF4
@@ -14,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gfcompare.hooks.chosen_diagnostics import paired
+from gfcompare.results import netcdf
 from gfcompare.results.schema import MACHINE, MACHINES, Variable, annotation, variables
 from gfcompare.study.cell_files import states_of
 from gfcompare.study.cell_format import Content
@@ -29,9 +29,13 @@ _PACKED, _CHUNK = 1 << 20, 4 << 20
 
 
 def write_group(
-    file: Path, about: xr.Dataset, cells: Sequence[Cell], study: StudySpec, read: Callable[[Cell], Content]
-) -> None:
-    """Add the group of a problem to a netCDF-4 file.
+    file: netCDF4.Dataset,
+    about: xr.Dataset,
+    cells: Sequence[Cell],
+    study: StudySpec,
+    read: Callable[[Cell], Content],
+) -> netCDF4.Group:
+    """Add the group of a problem to a netCDF-4 file, and return it.
 
     It is the group that xarray would write of the whole. At no time more of it is in memory than the cells of
     one block of seeds, of all methods: diagnostics that compare methods need them together.
@@ -54,31 +58,32 @@ def write_group(
     # Readers show dimensions in this order: those of trajectories before those of the problem's portrait.
     methods = [key for key, variable in about.variables.items() if variable.dims == ("integrator",)]
     first, portrait = about[methods].assign_coords(known), about.drop_vars(methods)
-    first.to_netcdf(file, engine="netcdf4", mode="a", group=name)
+    group = file.createGroup(name)
+    netcdf.write(first, group)
     blocks: dict[tuple[int, ...], dict[str, Cell]] = {}
     for cell in cells:
         blocks.setdefault(cell.seeds, {})[cell.integrator_name] = cell
     place = {seed: number for number, seed in enumerate(seeds)}
     machines: dict[str, int] = {}
-    with netCDF4.Dataset(file, "a") as whole:
-        group = whole[name]
-        group.set_fill_off()  # every value is written
-        writer = _Writer(group, meanings)
-        for block, mine in blocks.items():
-            contents = [read(mine[method]) for method in study.integrators]
-            states = (states_of(content, problem.network) for content in contents)
-            compared = paired(problem, study.integrators, states, study.diagnostics)
-            values = [
-                {key: array for key, (_, array, _) in content.variables.items() if key in meanings} | more
-                for content, more in zip(contents, compared, strict=True)
-            ]
-            on = [machines.setdefault(one.attributes.get("machine", ""), len(machines)) for one in contents]
-            found = {key: np.stack([one[key] for one in values]) for key in values[0] if key not in known}
-            found[MACHINE] = np.repeat(np.array(on, dtype=np.int16)[:, None], len(block), axis=1)
-            writer.add(found, place[block[0]])
-        writer.flush()
-        group.setncattr("machines", json.dumps(list(machines)))
-    portrait.to_netcdf(file, engine="netcdf4", mode="a", group=name)
+    file.set_fill_off()  # every value is written
+    writer = _Writer(group, meanings)
+    for block, mine in blocks.items():
+        contents = [read(mine[method]) for method in study.integrators]
+        states = (states_of(content, problem.network) for content in contents)
+        compared = paired(problem, study.integrators, states, study.diagnostics)
+        values = [
+            {key: array for key, (_, array, _) in content.variables.items() if key in meanings} | more
+            for content, more in zip(contents, compared, strict=True)
+        ]
+        on = [machines.setdefault(one.attributes.get("machine", ""), len(machines)) for one in contents]
+        found = {key: np.stack([one[key] for one in values]) for key in values[0] if key not in known}
+        found[MACHINE] = np.repeat(np.array(on, dtype=np.int16)[:, None], len(block), axis=1)
+        writer.add(found, place[block[0]])
+    writer.flush()
+    group.setncattr("machines", json.dumps(list(machines)))
+    file.set_fill_on()
+    netcdf.write(portrait, group)
+    return group
 
 
 class _Writer:
