@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _DENIED = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
 # Bytes from which on a file is not read as a whole: smaller ones keep no file open.
 _LARGE = 64 << 20
+# Bytes of chunks that are kept of each variable of an open file. Chunks are written whole, once: with the
+# 64 MB of netCDF the whole result would be in memory.
+_CHUNK_CACHE = 1 << 16
 
 
 class FileInUseError(InputError):
@@ -112,8 +115,13 @@ def new_file(file: Path, root: xr.Dataset) -> Iterator[netCDF4.Dataset]:
     import netCDF4
 
     root.to_netcdf(file, engine="netcdf4", mode="w")
-    with netCDF4.Dataset(file, "a") as whole:
-        yield whole
+    before = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(_CHUNK_CACHE)
+    try:
+        with netCDF4.Dataset(file, "a") as whole:
+            yield whole
+    finally:
+        netCDF4.set_chunk_cache(*before)
 
 
 def write(data: xr.Dataset, group: netCDF4.Group) -> None:

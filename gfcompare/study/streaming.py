@@ -137,9 +137,6 @@ def _variable(group: Any, name: str, meaning: Variable, block: NDArray[Any]) -> 
     packed = {} if text else _packing(sizes, block.dtype.itemsize)
     kind = str if text else block.dtype
     variable = group.createVariable(name, kind, meaning.dims, fill_value=missing, **packed)
-    if packed:
-        # Chunks are written whole, once: kept in memory, those of all variables are 0.5 GB.
-        variable.set_var_chunk_cache(size=1 << 16)
     attributes = dict(annotation(name, meaning))
     if (others := getattr(group.variables["on_manifold"], _COORDINATES, None)) is not None:
         attributes[_COORDINATES] = others

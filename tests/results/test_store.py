@@ -13,7 +13,7 @@ import xarray as xr
 from support import assert_same_numbers, in_process, refused
 
 import gfcompare as gfc
-from gfcompare.results import schema, trees
+from gfcompare.results import netcdf, schema, trees
 from gfcompare.study import cell_files
 from gfcompare.system import writing
 from gfcompare.system.machine import machine
@@ -346,6 +346,23 @@ def test_the_command_lists_the_damage(small_tree: xr.DataTree, tmp_path: Path) -
     message = refused(in_process("validate", path), f"{path}: not valid:")
     assert "- problem 'sine': no variable 'risk'" in message
     assert "- problem 'step': no variable 'steps'" in message
+
+
+def test_groups_of_an_open_file_keep_no_chunks_in_memory(tmp_path: Path) -> None:
+    before = netCDF4.get_chunk_cache()
+    data = xr.Dataset({"y": (("a", "b"), np.arange(6.0).reshape(2, 3))})
+    data["y"].encoding = {"zlib": True, "chunksizes": (1, 3)}
+    file = tmp_path / "groups.nc"
+    with netcdf.new_file(file, xr.Dataset(attrs={"title": "two groups"})) as whole:
+        for name in ("one", "two"):
+            group = whole.createGroup(name)
+            netcdf.write(data, group)
+            assert group["y"].get_var_chunk_cache()[0] < 1 << 20 < before[0]
+            assert netcdf.written(group).identical(data)
+    assert netCDF4.get_chunk_cache() == before
+    with xr.open_datatree(file, engine="netcdf4") as tree:
+        assert tree.attrs == {"title": "two groups"}
+        assert all(tree[name].to_dataset().identical(data) for name in ("one", "two"))
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
