@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gfcompare.integrators.base import FlowName
 from gfcompare.integrators.counting import CountedProblem
-from gfcompare.integrators.dead_neurons import becomes_fully_active
+from gfcompare.integrators.dead_neurons import crosses_an_end
 from gfcompare.integrators.solvers.base import output_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
 from gfcompare.integrators.solvers.cvode import CvodeRun
@@ -106,7 +106,7 @@ class Flow:
                 max_steps=_MOST_STEPS,
                 conserved=conserved,
                 growth=self._growth if self.problem.has_compiled_flow else None,
-                fills=self._fills if self.problem.has_compiled_flow else None,
+                crosses=self._crosses if self.problem.has_compiled_flow else None,
             )
         else:
             kinks = _Dissipating(equation, counted, start)
@@ -123,9 +123,9 @@ class Flow:
         """Return how fast deviations grow at y, 0 if more slowly than the bound."""
         return self.problem.growth_rate(y[:-2], bound, normalize=self.normalized)[0]
 
-    def _fills(self, before: Array, after: Array) -> bool:
-        """Return whether a neuron becomes active on all inputs between two states of the solver."""
-        return becomes_fully_active(self.problem, before[:-2], after[:-2])
+    def _crosses(self, before: Array, after: Array) -> bool:
+        """Return whether between two states of the solver a zero passes an end of the inputs."""
+        return crosses_an_end(self.problem, before[:-2], after[:-2])
 
     @cached_property
     def owners(self) -> NDArray[np.int64]:

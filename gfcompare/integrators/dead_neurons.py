@@ -43,8 +43,8 @@ def _highest(problem: Problem | CountedProblem, theta: Array) -> tuple[Array, Ar
         return ends.sum(axis=-1) + first.bias, np.abs(ends).sum(axis=-1) + np.abs(first.bias)
 
 
-def becomes_fully_active(problem: Problem | CountedProblem, before: Array, after: Array) -> bool:
-    """Return whether a neuron of the first layer has become active on all inputs.
+def crosses_an_end(problem: Problem | CountedProblem, before: Array, after: Array) -> bool:
+    """Return whether a neuron of the first layer has become active on all inputs, or has ceased to be so.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def becomes_fully_active(problem: Problem | CountedProblem, before: Array, after
     if isinstance(problem.measure, Gaussian):
         return False  # normal inputs have no end
     lowest = -_highest(problem, -np.stack([before, after]))[0]
-    return bool(((lowest[0] < 0.0) & (lowest[1] >= 0.0)).any())
+    out, into = (lowest[0] < 0.0) & (lowest[1] >= 0.0), (lowest[0] > 0.0) & (lowest[1] <= 0.0)
+    return bool((out | into).any())
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:

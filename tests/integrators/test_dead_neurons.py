@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
-from gfcompare.integrators.dead_neurons import becomes_fully_active, dead, remarks
+from gfcompare.integrators.dead_neurons import crosses_an_end, dead, remarks
 
 PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
 
@@ -51,7 +51,7 @@ def test_the_message_says_what_the_exact_flow_does_not_do() -> None:
     assert remarks(problem, gone, alive)[0].startswith("a neuron came to life")
 
 
-def test_a_neuron_becomes_active_on_all_inputs() -> None:
+def test_a_neuron_becomes_active_on_all_inputs_or_ceases_to_be() -> None:
     # One input on [0, 1], and the square [0, 1]^2, on which w = (1, 1).
     for inputs in (1, 2):
         box = gfc.measures.Uniform(0.0, 1.0) if inputs == 1 else gfc.measures.Box((0.0, 0.0), (1.0, 1.0))
@@ -61,15 +61,15 @@ def test_a_neuron_becomes_active_on_all_inputs() -> None:
             return np.array([1.0] * inputs + [bias, 1.0, 0.0])
 
         partly, other, fully, gone = neuron(-0.5), neuron(-0.6), neuron(0.1), neuron(-3.0)
-        assert becomes_fully_active(problem, partly, fully)
+        assert crosses_an_end(problem, partly, fully)
+        assert crosses_an_end(problem, fully, partly)
         for before, after in (
             (partly, other),
             (partly, gone),
             (gone, partly),
-            (fully, partly),
             (fully, fully),
         ):
-            assert not becomes_fully_active(problem, before, after)
+            assert not crosses_an_end(problem, before, after)
 
 
 def test_normal_inputs_have_no_end_to_leave() -> None:

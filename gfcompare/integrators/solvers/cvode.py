@@ -44,8 +44,9 @@ _DIFFERENCE, _LEAST_DIFFERENCE = 1.5e-8, 1e-2
 # A change of a neuron's size after which CVODE starts again: it takes tolerances at the start only.
 _RESIZED = 30.0
 
-# How much smaller the tolerances are with which a step is made again after which a neuron is active on all
-# inputs: its zero may turn back before the end, and an error that pushes it over changes where the flow goes.
+# How much smaller the tolerances are with which a step is made again in which a neuron becomes active on all
+# inputs, or ceases to be: its zero may turn back before the end, or come in and stay there, and an error that
+# pushes it further changes where the flow goes.
 # Where a neuron dies that would not help: the exact flow lets none die, and its message says so.
 _AGAIN = 1e-2
 
@@ -87,8 +88,8 @@ class CvodeRun:
     conserved : what the exact flow conserves, if it is known. Where a state has left it, the solver starts
         again from where it is restored, and so it does where neurons have changed their sizes
     growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
-    fills : tells of two states whether a neuron becomes active on all inputs between them; such a step is
-        made again with smaller tolerances
+    crosses : tells of two states whether a neuron becomes active on all inputs between them, or ceases to be;
+        such a step is made again with smaller tolerances
 
     Attributes
     ----------
@@ -111,7 +112,7 @@ class CvodeRun:
         max_steps: int,
         conserved: Staying | None = None,
         growth: Callable[[Array, float], float] | None = None,
-        fills: Callable[[Array, Array], bool] | None = None,
+        crosses: Callable[[Array, Array], bool] | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
@@ -123,7 +124,7 @@ class CvodeRun:
         self.y = np.array(start, dtype=np.float64)
         self._limit = max_steps
         self._method, self._tolerance = method, tolerance
-        self._conserved, self._growth, self._fills = conserved, growth, fills
+        self._conserved, self._growth, self._crosses = conserved, growth, crosses
         # The flow time up to which steps are made again; with smaller tolerances while it is not reached.
         self._again = 0.0
         # The longest step so far for which deviations are known not to grow within it; and the longest
@@ -241,9 +242,9 @@ class CvodeRun:
 
     def _is_made_again(self, t: float, y: Array) -> bool:
         """Return whether a step to the state y, shape (P,), at flow time t is made again."""
-        if self._fills is None or t <= self.reached or self.reached < self._again:
+        if self._crosses is None or t <= self.reached or self.reached < self._again:
             return False
-        return self._fills(self.y, y)
+        return self._crosses(self.y, y)
 
     def _after_step(self, size: float) -> None:
         """Start again where the state has left what is conserved, and respect growing deviations."""
@@ -292,8 +293,8 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
         def growth(y: Array, bound: float) -> float:
             return mine.growth_rate(y, bound, normalize=field.compiled_as == "normalized")
 
-        def fills(before: Array, after: Array) -> bool:
-            return dead_neurons.becomes_fully_active(mine, before, after)
+        def crosses(before: Array, after: Array) -> bool:
+            return dead_neurons.crosses_an_end(mine, before, after)
 
         return CvodeRun(
             velocity,
@@ -305,7 +306,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
                 problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen
             ),
             growth=growth if growing else None,
-            fills=fills if growing else None,
+            crosses=crosses if growing else None,
         )
 
     return Solvers.start(field, theta, make)
