@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks import store
 from benchmarks.arguments import positive
-from gfcompare.figures import theme
+from gfcompare.figures import log_axes, theme
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "cells.png"
 FILE = Path(__file__).parent / "results" / "cells.json"
@@ -196,8 +196,10 @@ def draw(records: Sequence[dict[str, Any]], target: Path = FIGURE) -> None:
                 ax.plot(x, y, color=COLOURS[way], marker="o", markersize=3, label=NAMES[way])
             if bar is not None:
                 ax.axhline(bar, color="0.6", linewidth=0.7, linestyle=(0, (4, 2)))
-            ax.set(xscale="log", yscale="log", xlabel="cells", title=label)
-        axes[2].set_ylim(100, 2000)
+            log_axes.make(ax, "x", log_axes.limits_around([record["cells"] for record in records]))
+            log_axes.make(ax, "y", log_axes.limits_around([value(record) for record in records]))
+            ax.set(xlabel="cells", title=label)
+        log_axes.make(axes[2], "y", (100.0, 2000.0))
         axes[2].legend(loc="upper right")
         target.parent.mkdir(exist_ok=True)
         figure.savefig(target, dpi=200)
