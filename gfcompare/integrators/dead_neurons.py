@@ -53,9 +53,20 @@ def crosses_an_end(problem: Problem | CountedProblem, before: Array, after: Arra
     """
     if isinstance(problem.measure, Gaussian):
         return False  # normal inputs have no end
-    lowest = -_highest(problem, -np.stack([before, after]))[0]
-    out, into = (lowest[0] < 0.0) & (lowest[1] >= 0.0), (lowest[0] > 0.0) & (lowest[1] <= 0.0)
+    out, into = crossings(problem, before, after)
     return bool((out | into).any())
+
+
+def crossings(problem: Problem | CountedProblem, before: Array, after: Array) -> tuple[Mask, Mask]:
+    """Return which neurons of the first layer become active on all inputs, and which cease to be: (H_1,).
+
+    Parameters
+    ----------
+    problem : under a measure with a density on a box
+    before, after : states, each of shape (P,)
+    """
+    lowest = -_highest(problem, -np.stack([before, after]))[0]
+    return (lowest[0] < 0.0) & (lowest[1] >= 0.0), (lowest[0] > 0.0) & (lowest[1] <= 0.0)
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:

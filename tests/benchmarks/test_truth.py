@@ -80,6 +80,19 @@ def test_cvode_turns_back_with_it() -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("rtol", [1e-4, 3e-5])
+def test_cvode_says_that_its_errors_decide(rtol: float) -> None:
+    """Where it ends at these is at another risk, 1.5e-7."""
+    case = truth.setting(250, 6)
+    theta = case.problem.network.normalize(case.theta)[5]
+    flow = gfc.integrator("normalized-gf", method="bdf", rtol=rtol, max_steps=100_000)
+    end = gfc.integrate(case.problem, flow, theta, [0.0, 1e8, 3e8])
+    assert "is not determined" in str(end["message"].values[..., -1]) or end["risk"].values[
+        ..., -1
+    ] == pytest.approx(8.263053160e-8, rel=1e-3)
+
+
+@pytest.mark.thorough
 def test_cvode_keeps_a_breakpoint_at_the_end_where_it_came_in() -> None:
     """A step that went on into the interval ended at another minimum: its risk here is 47.2386."""
     case = truth.setting(1416, 1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gfcompare as gfc
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.dead_neurons import crosses_an_end, dead, remarks
+from gfcompare.integrators.solvers.pushed_zeros import is_pushed
 
 PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
 
@@ -70,6 +73,37 @@ def test_a_neuron_becomes_active_on_all_inputs_or_ceases_to_be() -> None:
             (fully, fully),
         ):
             assert not crosses_an_end(problem, before, after)
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("orientation", [1.0, -1.0])
+def test_a_zero_is_pushed_where_both_velocities_lead_back(inputs: int, orientation: float) -> None:
+    """One input on [0, 1], and the square; the pre-activation is lowest at the zero's end or corner."""
+    box = gfc.measures.Uniform(0.0, 1.0) if inputs == 1 else gfc.measures.Box((0.0, 0.0), (1.0, 1.0))
+    network = gfc.ReLUNetwork((inputs, 1, 1))
+    problem = CountedProblem(gfc.Problem(network, gfc.targets.Constant(0.0), box), 1)
+
+    def neuron(lowest: float) -> np.ndarray:
+        bias = lowest if orientation > 0.0 else inputs + lowest
+        return np.array([orientation] * inputs + [bias, 1.0, 0.0])
+
+    def velocity(rate: float) -> np.ndarray:
+        """Return one that makes the lowest pre-activation rise at a rate, by the bias or by the weights."""
+        if orientation > 0.0:
+            return np.array([5.0] * inputs + [rate, 0.0, 0.0])
+        return np.array([rate / inputs] * inputs + [0.0, 0.0, 0.0])
+
+    within, beyond = neuron(-1e-3), neuron(1e-3)
+    up, down = velocity(1.0), velocity(-1.0)
+    assert is_pushed(problem, (within, beyond), (down, down))
+    assert is_pushed(problem, (beyond, within), (up, up))
+    for states, velocities in (
+        ((within, beyond), (up, up)),
+        ((within, beyond), (up, down)),
+        ((beyond, within), (down, down)),
+        ((within, within), (down, down)),
+    ):
+        assert not is_pushed(problem, states, velocities)
 
 
 def test_normal_inputs_have_no_end_to_leave() -> None:

@@ -17,6 +17,7 @@ from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, Staying
+from gfcompare.integrators.solvers.pushed_zeros import PushedZeros
 from gfcompare.integrators.solvers.runge_kutta import Tolerance
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status
 
@@ -90,6 +91,7 @@ class CvodeRun:
     growth : returns how fast deviations grow at a state, 0 if more slowly than a bound; no step is longer
     crosses : tells of two states whether a neuron becomes active on all inputs between them, or ceases to be;
         such a step is made again with smaller tolerances
+    pushed : looks at such steps, and says when where the flow goes is not determined by it
 
     Attributes
     ----------
@@ -100,7 +102,6 @@ class CvodeRun:
     #: No activation changes are located, and CVODE's Python interface does not tell of rejected steps.
     changes = -1
     rejected = -1
-    note = ""
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class CvodeRun:
         conserved: Staying | None = None,
         growth: Callable[[Array, float], float] | None = None,
         crosses: Callable[[Array, Array], bool] | None = None,
+        pushed: PushedZeros | None = None,
     ) -> None:
         # CVODE's words come back with its result; by itself it would also log them.
         for stream in ("ERROR", "WARNING"):
@@ -124,7 +126,8 @@ class CvodeRun:
         self.y = np.array(start, dtype=np.float64)
         self._limit = max_steps
         self._method, self._tolerance = method, tolerance
-        self._conserved, self._growth, self._crosses = conserved, growth, crosses
+        self._conserved, self._growth = conserved, growth
+        self._crosses, self._pushed = crosses, pushed
         # The flow time up to which steps are made again; with smaller tolerances while it is not reached.
         self._again = 0.0
         # The longest step so far for which deviations are known not to grow within it; and the longest
@@ -152,6 +155,11 @@ class CvodeRun:
         self._right_hand_side, self._product = right_hand_side, product
         self._solver: Any = None
         self._restart()
+
+    @property
+    def note(self) -> str:
+        """A remark on the solution so far, empty without any."""
+        return "" if self._pushed is None else self._pushed.note
 
     def _restart(self) -> None:
         """Start CVODE anew from the state reached, with tolerances for its sizes."""
@@ -242,12 +250,18 @@ class CvodeRun:
 
     def _is_made_again(self, t: float, y: Array) -> bool:
         """Return whether a step to the state y, shape (P,), at flow time t is made again."""
-        if self._crosses is None or t <= self.reached or self.reached < self._again:
+        if self._crosses is None or t <= self.reached or not self._crosses(self.y, y):
             return False
-        return self._crosses(self.y, y)
+        if self.reached >= self._again:
+            return True
+        if self._pushed is not None:
+            self._pushed.crossed(self.reached, (self.y, y))
+        return False
 
     def _after_step(self, size: float) -> None:
         """Start again where the state has left what is conserved, and respect growing deviations."""
+        if self._pushed is not None:
+            self._pushed.reached(self.reached, self.y)
         if self._conserved is not None:
             sizes = self._conserved.sizes(self.y)
             resized = np.max(np.maximum(sizes / self._sizes, self._sizes / sizes)) > _RESIZED
@@ -307,6 +321,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
             ),
             growth=growth if growing else None,
             crosses=crosses if growing else None,
+            pushed=PushedZeros(mine, velocity, field) if growing else None,
         )
 
     return Solvers.start(field, theta, make)
