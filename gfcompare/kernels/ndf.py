@@ -29,6 +29,7 @@ from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.interval_ends import is_pushed_over_an_end
 from gfcompare.kernels.manifold import unit_history
+from gfcompare.kernels.plateau_sliding import begins_to_slide, load, slides_too_long, stops_sliding
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
 
@@ -474,12 +475,30 @@ def _respect_growth(flow, trajectory, work, memory):
     return False
 
 
+@cold_leaf
+def _start_again(flow, trajectory, work, memory):
+    """Begin a new history at the state, of order 1, with a step of half the tolerance: the velocity jumps."""
+    differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
+    weights, here = work.vectors[_WEIGHTS], differences[1]
+    velocity(flow.data, flow.widths, differences[0], here, memory, flow.settings.normalize)
+    counts[3] += 1
+    set_weights(flow, differences[0], trajectory.output_size, weights)
+    clock[1] = 0.5 / max(norm(here, weights), 1e-200)
+    clock[3] = 64.0 * clock[1]
+    counts[0], counts[1] = 1, 0
+    for p in range(here.shape[0]):
+        here[p] *= clock[1]
+        for k in range(2, differences.shape[0]):
+            differences[k, p] = 0.0
+
+
 @merged
 def _advance(flow, trajectory, time, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
     settings, output_size = flow.settings, trajectory.output_size
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
+    spare = work.vectors[_SPARE : _SPARE + 2]
     while clock[0] < time:
         order = counts[0]
         if counts[2] >= settings.most_steps:
@@ -498,6 +517,7 @@ def _advance(flow, trajectory, time, work, memory):
         converged, gradients = _solve(flow, trajectory, work, memory)
         counts[3] += gradients
         factor = 0.25
+        error = 0.0
         if converged:
             set_weights(flow, y, output_size, weights)
             error = ERROR[order] * norm(correction, weights)
@@ -513,7 +533,9 @@ def _advance(flow, trajectory, time, work, memory):
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
+                longest = -1.0
+                if not slides_too_long(flow.data, flow, trajectory, y, weights, memory, spare):
+                    longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
                 if longest < 0.0:
                     counts[4] += 1
                     change_size(trajectory, 0.25, work.table, work.scaling)
@@ -527,16 +549,20 @@ def _advance(flow, trajectory, time, work, memory):
                 counts[2] += 1
                 if not dot(differences[0], differences[0]) <= settings.bound * settings.bound:
                     return DIVERGED
+                if stops_sliding(flow.data, flow, trajectory, weights, memory, spare):
+                    _start_again(flow, trajectory, work, memory)
+                    continue
                 if counts[1] <= order:  # differences of this order need that many steps of one size
                     continue
                 counts[0], factor = choose(differences, order, error, weights)
                 factor = min(factor, max(min(clock[4], longest) / clock[1], LEAST))
                 if order == counts[0] and 1.0 <= factor < WORTH_IT:
                     continue
-            else:
-                counts[4] += 1
-        else:
+        if not (converged and error <= 1.0):
             counts[4] += 1
+            if begins_to_slide(flow.data, flow, trajectory, weights, memory, spare):
+                _start_again(flow, trajectory, work, memory)
+                continue
         change_size(trajectory, factor, work.table, work.scaling)
     return RUNNING
 
@@ -550,6 +576,7 @@ def trajectory_of(tables, m):
         tables.counts[m],
         tables.balances[m],
         tables.dormant[m],
+        tables.plateaus[m],
         tables.output_sizes[m],
     )
 
@@ -570,6 +597,7 @@ def advance(flow, tables, times, saves, ends, work, memory):
     for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
             trajectory = trajectory_of(tables, m)
+            load(flow.data, trajectory, memory)
             while ends[m] == RUNNING and saves.reached[m] < times.shape[0]:
                 time = times[saves.reached[m]]
                 ends[m] = _advance(flow, trajectory, time, work, memory)

@@ -16,10 +16,11 @@ from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE
 from gfcompare.integrators.solvers.saddles import remark, remark_at_rest
 from gfcompare.integrators.solvers.settled import Settled
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
-from gfcompare.kernels import balancedness, tolerances
+from gfcompare.kernels import balancedness, plateau_sliding, tolerances
 from gfcompare.kernels.breakpoint_growth import ORDER, ROWS, UNDECIDED
 from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
+from gfcompare.kernels.plateaus import plateau_count
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
@@ -105,7 +106,9 @@ class CompiledFlow:
         )
         neurons = np.zeros((len(y), ROWS, network.hidden[0]))
         neurons[:, ORDER] = np.arange(network.hidden[0])
-        return cls(FlowTables(differences, clocks, counts, balances, neurons, relative), settings, {})
+        plateaus = np.zeros((len(y), plateau_sliding.ROWS, plateau_count(network.hidden)))
+        tables = FlowTables(differences, clocks, counts, balances, neurons, plateaus, relative)
+        return cls(tables, settings, {})
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`, with the next value of this as its memory."""
