@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
-from gfcompare.kernels.plateaus import Plateaus, first_plateau, plateau_work
+from gfcompare.kernels.plateaus import BACK, HELD, SHARE, Plateaus, first_plateau, plateau_work
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -151,7 +151,7 @@ def _enter(work, layer, neurons, left, right):
         zero = -value / slope
         if slope == 0.0:
             active = value > 0.0
-            if dead > 0 and plateaus.held[first_plateau(plateaus, dead, layer) + i]:
+            if dead > 0 and plateaus.state[HELD, first_plateau(plateaus, dead, layer) + i] != 0.0:
                 active = False
         elif zero <= left:
             active = slope > 0.0
@@ -259,10 +259,10 @@ def _back(theta, layer, below, rows, sums0, sums1, work, scale):
         return
     number = first_plateau(plateaus, dead, layer - 1)
     for h in range(below):
-        if plateaus.held[number + h]:
-            plateaus.back[number + h] += scale * part0[h]
-            work.sum0[under + h] += plateaus.share[number + h] * part0[h]
-            work.sum1[under + h] += plateaus.share[number + h] * part1[h]
+        if plateaus.state[HELD, number + h] != 0.0:
+            plateaus.state[BACK, number + h] += scale * part0[h]
+            work.sum0[under + h] += plateaus.state[SHARE, number + h] * part0[h]
+            work.sum1[under + h] += plateaus.state[SHARE, number + h] * part1[h]
 
 
 @cold_leaf
@@ -376,7 +376,7 @@ def _evaluate(lines, widths, theta, gradient, work, with_gradient):
     A neuron without a zero would otherwise count as switched off.
     """
     numbers = finite(theta)
-    back = work.plateaus.back
+    back = work.plateaus.state[BACK]
     for number in range(back.shape[0]):
         back[number] = 0.0
     if with_gradient:

@@ -10,7 +10,8 @@ Four things keep long flows right. After every accepted step the state goes back
 stays: to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by
 its norm, an exact symmetry of the equation. Errors are measured relative to the size of each neuron
 (`tolerances`). A step size beyond the growth time of a deviation is not taken (`growth`). And of a neuron
-that hardly any input activates the logarithm is integrated (`dormant`). Late in a flow, where steps are so
+that hardly any input activates the logarithm is integrated (`dormant`). Where the gradient of a deep network
+jumps, the flow may slide (`plateau_sliding`). Late in a flow, where steps are so
 long that differences of velocities are too rough, direct linear algebra with the exact Hessian takes over
 where there is one (`ndf_dense`, a kernel of its own: code that is called deep down is optimised again at
 every level, and both together would take twice as long to compile).
@@ -29,7 +30,7 @@ from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.interval_ends import is_pushed_over_an_end
 from gfcompare.kernels.manifold import unit_history
-from gfcompare.kernels.plateau_sliding import begins_to_slide, load, slides_too_long, stops_sliding
+from gfcompare.kernels.plateau_sliding import BEGINS, LEAVES, SINCE, STAYS, TOO_LONG, load, slides
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
 
@@ -431,6 +432,9 @@ def save(flow, trajectory, time, vectors, saves, m):
     for i in range(trajectory.neurons.shape[1]):
         if trajectory.neurons[UNDECIDED, i] != 0.0:
             marks[4] = 1.0
+    for number in range(trajectory.plateaus.shape[1]):
+        if trajectory.plateaus[SINCE, number] != 0.0:
+            marks[4] = 1.0
     saves.reached[m] = place + 1
 
 
@@ -503,6 +507,9 @@ def _advance(flow, trajectory, time, work, memory):
         order = counts[0]
         if counts[2] >= settings.most_steps:
             return STEP_LIMIT
+        if slides(LEAVES, flow, trajectory, y, weights, memory, spare):
+            _start_again(flow, trajectory, work, memory)
+            order = 1
         too_long = clock[1] * clock[5] > settings.max_step_size
         if settings.dense and (counts[4] >= settings.max_rejected or too_long):
             return DENSE
@@ -534,13 +541,14 @@ def _advance(flow, trajectory, time, work, memory):
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
                 longest = -1.0
-                if not slides_too_long(flow.data, flow, trajectory, y, weights, memory, spare):
+                if not slides(TOO_LONG, flow, trajectory, y, weights, memory, spare):
                     longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
                 if longest < 0.0:
                     counts[4] += 1
                     change_size(trajectory, 0.25, work.table, work.scaling)
                     continue
                 stay(flow, trajectory)
+                slides(STAYS, flow, trajectory, y, weights, memory, spare)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
                 clock[3] = min(clock[3], _FORGOTTEN * size)
@@ -549,9 +557,6 @@ def _advance(flow, trajectory, time, work, memory):
                 counts[2] += 1
                 if not dot(differences[0], differences[0]) <= settings.bound * settings.bound:
                     return DIVERGED
-                if stops_sliding(flow.data, flow, trajectory, weights, memory, spare):
-                    _start_again(flow, trajectory, work, memory)
-                    continue
                 if counts[1] <= order:  # differences of this order need that many steps of one size
                     continue
                 counts[0], factor = choose(differences, order, error, weights)
@@ -560,7 +565,7 @@ def _advance(flow, trajectory, time, work, memory):
                     continue
         if not (converged and error <= 1.0):
             counts[4] += 1
-            if begins_to_slide(flow.data, flow, trajectory, weights, memory, spare):
+            if slides(BEGINS, flow, trajectory, y, weights, memory, spare):
                 _start_again(flow, trajectory, work, memory)
                 continue
         change_size(trajectory, factor, work.table, work.scaling)
@@ -597,7 +602,7 @@ def advance(flow, tables, times, saves, ends, work, memory):
     for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
             trajectory = trajectory_of(tables, m)
-            load(flow.data, trajectory, memory)
+            load(trajectory, memory)
             while ends[m] == RUNNING and saves.reached[m] < times.shape[0]:
                 time = times[saves.reached[m]]
                 ends[m] = _advance(flow, trajectory, time, work, memory)

@@ -1,10 +1,10 @@
 """When a flow begins to slide on a plateau at 0, and when it leaves it (`plateaus`).
 
 Where the velocities of both sides lead to the surface, no step of an implicit method has a solution: Newton's
-method jumps from one side to the other, steps are rejected, and those that are accepted cross the surface by
-less and less. So after a rejected step it is looked whether a plateau is nearly 0 and the flow slides there:
-with v the velocity with the neuron inactive, v.n / |n|^2 = mu for n = grad z, that is 0 < mu < s. (With several
-plateaus the normals' multipliers in v.) It leaves the surface when mu leaves [0, s]; a step after which it is
+method jumps from one side to the other, steps are rejected, and those that are accepted cross the surface
+by less and less. So after a rejected step it is looked whether a plateau is nearly 0 and the flow slides
+there: whether 0 < mu < s for the multiplier mu of its normal in the velocity with the neuron inactive. Flows
+leave the surface when mu leaves [0, s], into the side whose velocity leads away; a step at whose end it is
 outside by more than a tolerance is made again.
 
 Of data without deep networks nothing slides: there the functions do nothing.
@@ -15,9 +15,16 @@ from numba.extending import overload
 
 from gfcompare.kernels.compiled import CHOSEN, cold_leaf
 from gfcompare.kernels.deep_line import deep_gradient_into
-from gfcompare.kernels.line_set import LineSet
 from gfcompare.kernels.manifold import retract_rows, tangent
 from gfcompare.kernels.plateaus import (
+    BACK,
+    HELD,
+    LAYER,
+    NUMBER,
+    OFFSETS,
+    SHARE,
+    SIDE,
+    VALUE,
     first_plateau,
     held_count,
     normal,
@@ -26,22 +33,30 @@ from gfcompare.kernels.plateaus import (
     set_multipliers,
     span,
 )
+from gfcompare.kernels.tolerances import set_weights
+from gfcompare.kernels.velocity import DeepVelocity
 
-#: Rows of what is remembered of plateaus: 1 while the flow slides, and the flow time when it first began to.
-HELD, SINCE, ROWS = 0, 1, 2
+#: Rows of what is remembered of plateaus: `HELD`, and the flow time when the flow first began to slide.
+SINCE, ROWS = 1, 2
 
-# How near to 0 a plateau is, relative to its tolerance, where the flow may begin to slide; and how far from it
-# it is put where it leaves.
+# How near to 0 a plateau is, relative to its tolerance, where the flow may begin to slide; and how far from
+# it it is put where it leaves.
 _NEAR, _OFF = 0.1, 1e-3
+#: Questions of `slides`.
+BEGINS, TOO_LONG, STAYS, LEAVES = 0, 1, 2, 3
+
+# What is remembered where the flow slides: that it does, or to which side it leaves before the next step.
+_SLIDES, _TO_ACTIVE, _TO_INACTIVE = 1.0, 2.0, 3.0
+
 # The largest error of sliding too long, relative to the tolerance of a step.
 _EXCESS = 0.3
 
 
 @cold_leaf
 def _load(trajectory, memory):
-    held = memory.gradient.plateaus.held
-    for number in range(held.shape[0]):
-        held[number] = trajectory.plateaus[HELD, number] != 0.0
+    state = memory.gradient.plateaus.state
+    for number in range(state.shape[1]):
+        state[HELD, number] = 1.0 if trajectory.plateaus[HELD, number] != 0.0 else 0.0
 
 
 @cold_leaf
@@ -58,8 +73,8 @@ def _set_theta(widths, y, memory, normalize):
 def _set_multipliers(flow, theta, memory, spare):
     """Write the multipliers of the plateaus on which the flow slides, and the jumps s there.
 
-    The jump at a neuron depends on what is back-propagated through those above it that slide too: their shares
-    mu / s come first.
+    The jump at a neuron depends on what is back-propagated through those above it that slide too: their
+    shares mu / s come first.
 
     Returns
     -------
@@ -80,11 +95,11 @@ def _set_multipliers(flow, theta, memory, spare):
     for layer in range(widths.shape[0] - 2, 2, -1):
         above, below = False, False
         for j in range(count):
-            if work.layers[j] == layer:
-                share = work.along[j] / plateaus.back[work.numbers[j]]
-                plateaus.share[work.numbers[j]] = min(share, 1.0) if share > 0.0 else 0.0
+            if work.sliding[LAYER, j] == layer:
+                share = work.triangle[work.basis.shape[0], j] / plateaus.state[BACK, work.sliding[NUMBER, j]]
+                plateaus.state[SHARE, work.sliding[NUMBER, j]] = min(share, 1.0) if share > 0.0 else 0.0
                 above = True
-            elif work.layers[j] < layer:
+            elif work.sliding[LAYER, j] < layer:
                 below = True
         if not below:
             break
@@ -92,7 +107,7 @@ def _set_multipliers(flow, theta, memory, spare):
             deep_gradient_into(data, widths, theta, spare, memory.gradient)
             gradients += 1
     for j in range(count):
-        plateaus.share[work.numbers[j]] = 0.0
+        plateaus.state[SHARE, work.sliding[NUMBER, j]] = 0.0
     return count, gradients
 
 
@@ -105,7 +120,7 @@ def _put(widths, y, theta, memory, normalize, number, value, vector):
     plateaus, work = memory.gradient.plateaus, memory.sliding
     hidden = widths.shape[0] - 2
     for dead in range(1, hidden):
-        if not plateaus.offsets[dead] <= number < plateaus.offsets[dead + 1]:
+        if not plateaus.layout[OFFSETS, dead] <= number < plateaus.layout[OFFSETS, dead + 1]:
             continue
         set_levels(widths, theta, plateaus, work, dead)
         for layer in range(dead + 1, hidden + 1):
@@ -118,7 +133,7 @@ def _put(widths, y, theta, memory, normalize, number, value, vector):
             square = 0.0
             for p in range(vector.shape[0]):
                 square += vector[p] * vector[p]
-            way = (value - work.values[number]) / square if square > 0.0 else 0.0
+            way = (value - plateaus.state[VALUE, number]) / square if square > 0.0 else 0.0
             for p in range(vector.shape[0]):
                 y[p] += way * vector[p]
                 theta[p] += way * vector[p]
@@ -134,14 +149,17 @@ def _tolerance(vector, weights):
 
 @cold_leaf
 def _slides(flow, theta, memory, number, spare):
-    """Return whether the flow at theta slides on a plateau too, which is then held; and the gradients taken."""
+    """Return whether the flow at theta slides on a plateau too, which is then noted; the gradients taken."""
     plateaus, work = memory.gradient.plateaus, memory.sliding
-    plateaus.held[number] = True
+    plateaus.state[HELD, number] = 1.0
     count, gradients = _set_multipliers(flow, theta, memory, spare)
     for j in range(count):
-        if work.numbers[j] == number and 0.0 < work.along[j] < plateaus.back[number]:
+        if (
+            work.sliding[NUMBER, j] == number
+            and 0.0 < work.triangle[work.basis.shape[0], j] < plateaus.state[BACK, number]
+        ):
             return True, gradients
-    plateaus.held[number] = False
+    plateaus.state[HELD, number] = 0.0
     return False, gradients
 
 
@@ -158,17 +176,17 @@ def _begin(flow, trajectory, weights, memory, spare):
             first = first_plateau(plateaus, dead, layer)
             for i in range(widths[layer]):
                 number = first + i
-                if plateaus.held[number] or held_count(plateaus) == work.numbers.shape[0]:
+                if plateaus.state[HELD, number] != 0.0 or held_count(plateaus) == work.basis.shape[0]:
                     continue
                 set_levels(widths, theta, plateaus, work, dead)
                 normal(widths, theta, plateaus, work, dead, layer, i, spare[0])
-                if not abs(work.values[number]) <= _NEAR * _tolerance(spare[0], weights):
+                if not abs(plateaus.state[VALUE, number]) <= _NEAR * _tolerance(spare[0], weights):
                     continue
                 slides, gradients = _slides(flow, theta, memory, number, spare[0])
                 trajectory.counts[3] += gradients
                 if slides:
                     _put(widths, y, theta, memory, normalize, number, 0.0, spare[0])
-                    trajectory.plateaus[HELD, number] = 1.0
+                    trajectory.plateaus[HELD, number] = _SLIDES
                     if trajectory.plateaus[SINCE, number] == 0.0:
                         trajectory.plateaus[SINCE, number] = max(trajectory.clock[0], 1e-300)
                     begun = True
@@ -182,19 +200,22 @@ def _excess(flow, trajectory, y, weights, memory, spare):
         return 0.0
     _set_theta(flow.widths, y, memory, flow.settings.normalize)
     theta = memory.retracted
-    count, gradients = _set_multipliers(flow, theta, memory, spare[0])
+    count, gradients = _set_multipliers(flow, theta, memory, spare)
     trajectory.counts[3] += gradients
-    wrong = spare[0]
+    wrong = spare
     for p in range(wrong.shape[0]):
         wrong[p] = 0.0
     for j in range(count):
-        multiplier, jump = work.along[j], plateaus.back[work.numbers[j]]
-        work.sides[j] = 0
+        multiplier, jump = (
+            work.triangle[work.basis.shape[0], j],
+            plateaus.state[BACK, work.sliding[NUMBER, j]],
+        )
+        work.sliding[SIDE, j] = 0
         excess = 0.0
         if multiplier < 0.0:
-            work.sides[j], excess = -1, multiplier
+            work.sliding[SIDE, j], excess = -1, multiplier
         elif multiplier > jump:
-            work.sides[j], excess = 1, multiplier - jump
+            work.sliding[SIDE, j], excess = 1, multiplier - jump
         for k in range(j + 1):
             share = excess * work.triangle[k, j]
             if share != 0.0 and share - share == 0.0:
@@ -207,96 +228,93 @@ def _excess(flow, trajectory, y, weights, memory, spare):
 
 
 @cold_leaf
-def _end(flow, trajectory, weights, memory, spare):
+def _stay(flow, trajectory, memory, spare):
+    """Put the end of a step back onto the surfaces, and note which are left before the next one."""
     plateaus, work = memory.gradient.plateaus, memory.sliding
     count = held_count(plateaus)
     if count == 0:
-        return False
+        return
     y, widths, normalize = trajectory.differences[0], flow.widths, flow.settings.normalize
     _set_theta(widths, y, memory, normalize)
-    theta = memory.retracted
-    ended = False
     for j in range(count):
-        number = work.numbers[j]
-        value = 0.0
-        if work.sides[j] != 0:
-            _put(widths, y, theta, memory, normalize, number, 0.0, spare[0])
-            value = work.sides[j] * _OFF * _tolerance(spare[0], weights)
-            ended = True
-        _put(widths, y, theta, memory, normalize, number, value, spare[0])
-    for j in range(count):
-        if work.sides[j] != 0:
-            plateaus.held[work.numbers[j]] = False
-            trajectory.plateaus[HELD, work.numbers[j]] = 0.0
-    return ended
+        number, side = work.sliding[NUMBER, j], work.sliding[SIDE, j]
+        _put(widths, y, memory.retracted, memory, normalize, number, 0.0, spare)
+        if side != 0:
+            trajectory.plateaus[HELD, number] = _TO_ACTIVE if side > 0 else _TO_INACTIVE
 
 
-def load(data, trajectory, memory):
+@cold_leaf
+def _leave(flow, trajectory, weights, memory, spare):
+    plateaus = memory.gradient.plateaus
+    y, widths, normalize = trajectory.differences[0], flow.widths, flow.settings.normalize
+    left = False
+    for number in range(plateaus.state.shape[1]):
+        noted = trajectory.plateaus[HELD, number]
+        if noted <= _SLIDES:
+            continue
+        set_weights(flow, y, trajectory.output_size, weights)
+        _set_theta(widths, y, memory, normalize)
+        theta = memory.retracted
+        _put(widths, y, theta, memory, normalize, number, 0.0, spare)
+        off = _OFF * _tolerance(spare, weights)
+        _put(widths, y, theta, memory, normalize, number, off if noted == _TO_ACTIVE else -off, spare)
+        plateaus.state[HELD, number] = 0.0
+        trajectory.plateaus[HELD, number] = 0.0
+        left = True
+    return left
+
+
+@cold_leaf
+def _answer(question, flow, trajectory, y, weights, memory, spare):
+    if question == BEGINS:
+        return _begin(flow, trajectory, weights, memory, spare)
+    if question == TOO_LONG:
+        return _excess(flow, trajectory, y, weights, memory, spare[0]) > _EXCESS
+    if question == LEAVES:
+        return _leave(flow, trajectory, weights, memory, spare[0])
+    _stay(flow, trajectory, memory, spare[0])
+    return False
+
+
+def load(trajectory, memory):
     """Tell the velocity on which plateaus a trajectory slides."""
     raise NotImplementedError("for compiled code")
 
 
-def begins_to_slide(data, flow, trajectory, weights, memory, spare):
-    """After a rejected step: return whether the flow slides on another plateau from here, and note it.
+def slides(question, flow, trajectory, y, weights, memory, spare):
+    """Answer a question on the plateaus that a flow slides on; one function: each costs seconds to compile.
 
-    The state is moved onto the surface, by less than the tolerance, 1 / `weights`; the history does not
-    belong to it any more. `spare` are vectors, overwritten.
-    """
-    raise NotImplementedError("for compiled code")
+    BEGINS, after a rejected step: whether the flow slides on another one from here, which is noted. The state
+    is moved onto the surface, by less than the tolerance. TOO_LONG, before a step to y is accepted: whether
+    it slides longer than the flow does, by more than the tolerance. STAYS, after it: no; the state is put back
+    onto the surfaces. LEAVES, before the next: whether the flow leaves one; the state is put beside it. Where
+    a flow begins or ceases to slide its history does not belong to the state any more.
 
-
-def slides_too_long(data, flow, trajectory, y, weights, memory, spare):
-    """Return whether a step to y slides longer than the flow does, by more than the tolerance."""
-    raise NotImplementedError("for compiled code")
-
-
-def stops_sliding(data, flow, trajectory, weights, memory, spare):
-    """After an accepted step: put it back onto the surfaces, or beside one that the flow has left.
-
-    Return whether it has left one: the history does not belong to the state any more.
+    Parameters
+    ----------
+    weights : 1 / tolerances, (P,)
+    spare : two vectors, overwritten
     """
     raise NotImplementedError("for compiled code")
 
 
 @overload(load, jit_options=CHOSEN)
-def _choose_load(data, trajectory, memory):
-    if data.instance_class is not LineSet:
-        return lambda data, trajectory, memory: None
+def _choose_load(trajectory, memory):
+    if memory.instance_class is not DeepVelocity:
+        return lambda trajectory, memory: None
 
-    def chosen(data, trajectory, memory):
+    def chosen(trajectory, memory):
         _load(trajectory, memory)
 
     return chosen
 
 
-@overload(begins_to_slide, jit_options=CHOSEN)
-def _choose_begins(data, flow, trajectory, weights, memory, spare):
-    if data.instance_class is not LineSet:
-        return lambda data, flow, trajectory, weights, memory, spare: False
+@overload(slides, jit_options=CHOSEN)
+def _choose_slides(question, flow, trajectory, y, weights, memory, spare):
+    if memory.instance_class is not DeepVelocity:
+        return lambda question, flow, trajectory, y, weights, memory, spare: False
 
-    def chosen(data, flow, trajectory, weights, memory, spare):
-        return _begin(flow, trajectory, weights, memory, spare)
-
-    return chosen
-
-
-@overload(slides_too_long, jit_options=CHOSEN)
-def _choose_slides_too_long(data, flow, trajectory, y, weights, memory, spare):
-    if data.instance_class is not LineSet:
-        return lambda data, flow, trajectory, y, weights, memory, spare: False
-
-    def chosen(data, flow, trajectory, y, weights, memory, spare):
-        return _excess(flow, trajectory, y, weights, memory, spare) > _EXCESS
-
-    return chosen
-
-
-@overload(stops_sliding, jit_options=CHOSEN)
-def _choose_stops(data, flow, trajectory, weights, memory, spare):
-    if data.instance_class is not LineSet:
-        return lambda data, flow, trajectory, weights, memory, spare: False
-
-    def chosen(data, flow, trajectory, weights, memory, spare):
-        return _end(flow, trajectory, weights, memory, spare)
+    def chosen(question, flow, trajectory, y, weights, memory, spare):
+        return _answer(question, flow, trajectory, y, weights, memory, spare)
 
     return chosen
