@@ -83,7 +83,8 @@ def by_events(theta, coefficients, flow, times):
             motion, (now, times[-1]), y, "LSODA", events=events, rtol=1e-10, atol=1e-12, dense_output=True
         )
         reached = (times >= now) & (times <= found.t[-1])
-        states[reached] = found.sol(times[reached]).T
+        if reached.any():
+            states[reached] = found.sol(times[reached]).T
         now, y = found.t[-1], found.y[:, -1].copy()
         if way == "slides":
             way = "inactive" if len(found.t_events[0]) else "active"
@@ -102,10 +103,10 @@ def by_events(theta, coefficients, flow, times):
     ("flow", "coefficients", "number", "expected"),
     [
         ("standard-gf", CUBIC, 5, ["slides", "inactive"]),
-        ("standard-gf", CUBIC, 15, ["slides", "inactive"]),
+        ("standard-gf", CUBIC, 15, ["slides", "inactive", "slides"]),
         ("standard-gf", LINE, 15, ["slides"]),
-        ("normalized-gf", CUBIC, 4, ["slides", "active"]),
-        ("normalized-gf", CUBIC, 5, ["slides"]),
+        ("normalized-gf", CUBIC, 4, ["active", "slides", "active"]),
+        ("normalized-gf", CUBIC, 5, ["slides", "active"]),
         ("normalized-gf", CUBIC, 31, ["slides"]),
         # The set on which neuron 1 is inactive shrinks to the end of the interval.
         ("standard-gf", CUBIC, 21, ["slides"]),
@@ -114,7 +115,7 @@ def by_events(theta, coefficients, flow, times):
 )
 def test_slides_and_leaves_as_scipy_with_events(flow, coefficients, number, expected):
     problem = small(coefficients)
-    theta, times = start(number, problem, flow), np.linspace(0.0, 12.0, 40)
+    theta, times = start(number, problem, flow), np.linspace(0.0, 30.0, 40)
     states, ways = by_events(theta, np.array(coefficients), flow, times)
     assert ways[1:] == expected
     for rtol, bound in ((1e-4, 3e-3), (1e-7, 3e-6)):
@@ -195,13 +196,6 @@ def test_flows_that_slide_go_on(widths, target, flow, seeds):
         assert np.all(np.abs(balance - balance[:, :1]).max(axis=-1) < 1e-3 * (states**2).sum(axis=-1))
 
 
-def tables_after(problem, flow, theta, time):
-    method = gfc.integrator(flow, rtol=1e-6, max_steps=3000)
-    counted = CountedProblem(problem, 1)
-    state = method.start(counted, theta[None], [np.random.default_rng(0)])
-    return method.advance(counted, state, time).solver_state.tables
-
-
 def test_two_plateaus_at_once():
     """Two equal neurons of layer 2 reach 0 at the same time, and both slide, as one would."""
     problem = small(CUBIC)
@@ -223,15 +217,15 @@ def test_two_plateaus_at_once():
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_what_crosses_does_not_slide(flow):
-    """Of all starts the ways by SciPy's events and the surfaces noted agree."""
+    """Every fourth of sixty starts slides, crosses or does neither as by SciPy's events."""
     problem, times = small(LINE), np.linspace(0.0, 6.0, 7)
+    theta = np.array([start(number, problem, flow) for number in range(0, 60, 4)])
+    data = gfc.integrate(problem, gfc.integrator(flow, rtol=1e-6, max_steps=3000), theta, times)
     crossed = 0
-    for number in range(0, 60, 4):
-        theta = start(number, problem, flow)
-        states, ways = by_events(theta, np.array(LINE), flow, times)
-        tables = tables_after(problem, flow, theta, times[-1])
-        assert bool(tables.plateaus[0, 1, 0]) == ("slides" in ways)
-        assert np.abs(tables.differences[0, 0] - states[-1]).max() < 1.0  # it has gone on from there
+    for m, found in enumerate(gfc.parameters(data)):
+        states, ways = by_events(theta[m], np.array(LINE), flow, times)
+        assert ("slid" in str(data["message"].values[m])) == ("slides" in ways)
+        assert np.abs(found - states).max() < 1e-4
         crossed += len(ways) > 1 and "slides" not in ways
     assert crossed
 
