@@ -287,8 +287,8 @@ def slides(question, flow, trajectory, y, weights, memory, spare):
     BEGINS, after a rejected step: whether the flow slides on another one from here, which is noted. The state
     is moved onto the surface, by less than the tolerance. TOO_LONG, before a step to y is accepted: whether
     it slides longer than the flow does, by more than the tolerance. STAYS, after it: no; the state is put
-    back onto the surfaces. LEAVES, before the next: whether the flow leaves one; the state is put beside it. Where
-    a flow begins or ceases to slide its history does not belong to the state any more.
+    back onto the surfaces. LEAVES, before the next: whether the flow leaves one; the state is put beside it.
+    Where a flow begins or ceases to slide its history does not belong to the state any more.
 
     Parameters
     ----------

@@ -7,11 +7,39 @@ from collections.abc import Sequence
 import numpy as np
 
 from gfcompare.integrators.status import Array
+from gfcompare.network import ReLUNetwork
+
+# How far from 0 a plateau may be on which a flow slides, relative to the neuron's row.
+_ROUNDING = 1e-14
 
 
 def plateau_count(hidden: Sequence[int]) -> int:
     """Return how many plateaus hidden layers of these widths have."""
     return sum(sum(hidden[dead:]) for dead in range(1, len(hidden)))
+
+
+def on_a_surface(network: ReLUNetwork, theta: Array) -> bool:
+    """Return whether a plateau is 0 up to rounding at theta, shape (P,), relative to the neuron's row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gfcompare as gfc
+    >>> network = gfc.ReLUNetwork((1, 1, 1, 1))
+    >>> [on_a_surface(network, np.array([1.0, 0.5, 2.0, bias, 1.0, 0.0])) for bias in (0.0, 0.1)]
+    [True, False]
+    """
+    layers = network.layers(theta)[:-1]
+    for dead in range(1, len(layers)):
+        level = np.zeros(network.hidden[dead - 1])
+        for layer in layers[dead:]:
+            value = layer.weight @ level + layer.bias
+            length = max(1.0, float(np.linalg.norm(level)))
+            size = np.linalg.norm(layer.weight, axis=1) * length + np.abs(layer.bias)
+            if np.any(np.abs(value) <= _ROUNDING * size):
+                return True
+            level = np.maximum(value, 0.0)
+    return False
 
 
 def slid(hidden: Sequence[int], since: Array) -> str:
@@ -30,8 +58,8 @@ def slid(hidden: Sequence[int], since: Array) -> str:
     several = "" if count == 1 else f", and {count - 1} more surface{'s' if count > 2 else ''}"
     return (
         f"slid, first from flow time {since[first]:.3g} on, along the surface on which neuron {neuron} of "
-        f"layer {layer} is 0 wherever layer {dead} is inactive{several}, where the gradient jumps: the flow is "
-        "that of Filippov, and not unique backward in time"
+        f"layer {layer} is 0 wherever layer {dead} is inactive{several}, where the gradient jumps: the "
+        "flow is that of Filippov, and not unique backward in time"
     )
 
 
