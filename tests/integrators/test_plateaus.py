@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from gfcompare.integrators.counting import CountedProblem
-from gfcompare.integrators.solvers.plateaus import plateau_count, slid
+from gfcompare.integrators.solvers.plateaus import on_a_surface, plateau_count, slid
+from gfcompare.theory.replays import Replays
 
 FLOWS = ("standard-gf", "normalized-gf")
 NODES, WEIGHTS = leggauss(6)
@@ -292,3 +294,33 @@ def test_messages_name_layers_and_neurons():
     text = slid(hidden, since)
     assert "flow time 1.5" in text
     assert "neuron 2 of layer 3 is 0 wherever layer 2 is inactive, and 1 more surface," in text
+
+
+def test_what_slides_is_not_followed_again_and_that_is_said():
+    """CVODE would cross the surface again and again: `verify` says that it did not follow those intervals."""
+    problem = small(CUBIC)
+    theta, times = start(15, problem, "standard-gf"), np.array([0.0, 0.1, 1.0, 3.0, 4.0, 25.0])
+    data = gfc.integrate(problem, gfc.integrator("standard-gf", rtol=1e-6), theta, times)
+    states = gfc.parameters(data)[0]
+    assert [on_a_surface(problem.network, each) for each in states] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+    trajectory = SimpleNamespace(
+        theta=states,
+        time=times,
+        network=problem.network,
+        free=np.ones(6, dtype=bool),
+        tolerances=(1e-6, 1e-8),
+        errors=np.full(5, 1e-4),
+        rounding=np.full(6, 1e-15),
+        risk_error=lambda errors: errors,
+    )
+    replays = Replays(problem, normalized=False, trajectory=trajectory)
+    assert replays.followed.tolist() == [True, False, False, True, False]
+    assert replays.troubles == ["the flow slides along a surface on which the gradient jumps"] * 3
+    assert np.abs(replays.defects[replays.followed]).max() < 1e-5
