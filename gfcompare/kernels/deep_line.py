@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gfcompare.kernels.compiled import allocator, cold_leaf, entry, leaf, leaf_sum
+from gfcompare.kernels.plateaus import BACK, HELD, SHARE, Plateaus, first_plateau, plateau_work
 from gfcompare.kernels.sorting import sort_pairs
 
 
@@ -44,6 +45,8 @@ class DeepWork(NamedTuple):
     right: np.ndarray  # (L,): right end of the interval
     lines: np.ndarray  # (4, K): slope and value of the network, integrals of r and y r
     residual: np.ndarray  # (K,)
+    dead: np.ndarray  # (L + 1,) int64: the layer below each that makes it constant, inactive as a whole; or 0
+    plateaus: Plateaus
 
 
 @allocator
@@ -82,6 +85,8 @@ def deep_work(widths):
         np.empty(layers),
         np.empty((4, outputs)),
         np.empty(outputs),
+        np.zeros(layers + 1, np.int64),
+        plateau_work(widths, starts, parameters),
     )
 
 
@@ -123,10 +128,22 @@ def _next_layer(theta, work, layer, below, neurons):
         work.value[start + i] = value + theta[first + neurons * below + i]
 
 
+@leaf
+def _find_dead_layer(work, layer, below):
+    """Write which layer below `layer` makes it constant on an interval of the one just below, 0 if none."""
+    under = work.starts[layer - 1]
+    for h in range(below):
+        if work.active[under + h]:
+            work.dead[layer] = work.dead[layer - 1]
+            return
+    work.dead[layer] = layer - 1
+
+
 @cold_leaf
 def _enter(work, layer, neurons, left, right):
     """Begin the interval [left, right] of layer: sort its zeros, and activate it at the left end."""
     start = work.starts[layer]
+    dead, plateaus = work.dead[layer], work.plateaus
     keys, order = work.keys[start : start + neurons], work.order[start : start + neurons]
     count = 0
     for i in range(neurons):
@@ -134,6 +151,8 @@ def _enter(work, layer, neurons, left, right):
         zero = -value / slope
         if slope == 0.0:
             active = value > 0.0
+            if dead > 0 and plateaus.state[HELD, first_plateau(plateaus, dead, layer) + i] != 0.0:
+                active = False
         elif zero <= left:
             active = slope > 0.0
         elif zero >= right:
@@ -213,8 +232,12 @@ def _add_outer(gradient, first, below, rows, sums0, sums1, slopes, values, scale
 
 
 @leaf
-def _back(theta, first, below, rows, sums0, sums1, work, under):
-    """Add the back-propagated sums of a layer to those of the active neurons of the layer below."""
+def _back(theta, layer, below, rows, sums0, sums1, work, scale):
+    """Add the back-propagated sums of a layer to those of the active neurons of the layer below.
+
+    And what reaches neurons on plateaus that the flow slides on, times `scale`.
+    """
+    first, under = work.parameters[layer], work.starts[layer - 1]
     part0, part1 = work.spare0[:below], work.spare1[:below]
     for h in range(below):
         part0[h] = 0.0
@@ -231,6 +254,15 @@ def _back(theta, first, below, rows, sums0, sums1, work, under):
         if work.active[under + h]:
             work.sum0[under + h] += part0[h]
             work.sum1[under + h] += part1[h]
+    dead, plateaus = work.dead[layer - 1], work.plateaus
+    if dead == 0:
+        return
+    number = first_plateau(plateaus, dead, layer - 1)
+    for h in range(below):
+        if plateaus.state[HELD, number + h] != 0.0:
+            plateaus.state[BACK, number + h] += scale * part0[h]
+            work.sum0[under + h] += plateaus.state[SHARE, number + h] * part0[h]
+            work.sum1[under + h] += plateaus.state[SHARE, number + h] * part1[h]
 
 
 @cold_leaf
@@ -260,7 +292,7 @@ def _innermost(lines, widths, theta, gradient, work, segment, piece, left, right
     if with_gradient:
         share = 2.0 * lines.segments.weights[segment]
         _add_outer(gradient, first, below, outputs, work.lines[2], work.lines[3], slopes, values, share)
-        _back(theta, first, below, outputs, work.lines[2], work.lines[3], work, under)
+        _back(theta, depth, below, outputs, work.lines[2], work.lines[3], work, share)
     return risk, piece
 
 
@@ -271,7 +303,7 @@ def _leave(theta, gradient, work, layer, below, rows, share):
     sums0, sums1 = work.sum0[start : start + rows], work.sum1[start : start + rows]
     slopes, values = work.out_slope[under : under + below], work.out_value[under : under + below]
     _add_outer(gradient, first, below, rows, sums0, sums1, slopes, values, share)
-    _back(theta, first, below, rows, sums0, sums1, work, under)
+    _back(theta, layer, below, rows, sums0, sums1, work, share)
 
 
 @leaf
@@ -320,6 +352,7 @@ def _segment(lines, widths, theta, gradient, work, segment, with_gradient):
             risk += part
         else:
             layer += 1
+            _find_dead_layer(work, layer, widths[layer - 1])
             _next_layer(theta, work, layer, widths[layer - 1], widths[layer])
             _enter(work, layer, widths[layer], left, right)
     if with_gradient:
@@ -343,6 +376,9 @@ def _evaluate(lines, widths, theta, gradient, work, with_gradient):
     A neuron without a zero would otherwise count as switched off.
     """
     numbers = finite(theta)
+    back = work.plateaus.state[BACK]
+    for number in range(back.shape[0]):
+        back[number] = 0.0
     if with_gradient:
         for p in range(gradient.shape[0]):
             gradient[p] = 0.0 if numbers else np.nan

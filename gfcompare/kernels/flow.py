@@ -57,6 +57,7 @@ class Trajectory(NamedTuple):
     counts: np.ndarray
     balances: np.ndarray
     neurons: np.ndarray
+    plateaus: np.ndarray
     output_size: float
 
 
@@ -82,6 +83,9 @@ class FlowTables(NamedTuple):
         what is remembered of neurons of the first layer: logarithms of the distances of those that are set
         aside, 0 for others, at the end of the last step, and at the time last read off (`dormant`); then how
         deviations of breakpoints have grown (`breakpoint_growth`)
+    plateaus : ndarray, shape (M, 2, N)
+        of each plateau of a deep network: not 0 while the flow slides on it; and the flow time when it
+        first began to, 0 for never (`plateau_sliding`); N is 0 with one hidden layer
     output_sizes : ndarray, shape (M,)
         size of what the network has to represent, see `tolerances`
     """
@@ -91,6 +95,7 @@ class FlowTables(NamedTuple):
     counts: np.ndarray
     balances: np.ndarray
     dormant: np.ndarray
+    plateaus: np.ndarray
     output_sizes: np.ndarray
 
     def moving(self, steps: bool) -> "FlowTables":
@@ -102,6 +107,7 @@ class FlowTables(NamedTuple):
             clocks=self.clocks.copy(),
             counts=self.counts.copy(),
             dormant=self.dormant.copy(),
+            plateaus=self.plateaus.copy(),
         )
 
     def trajectory(self, m: int) -> Trajectory:
@@ -122,7 +128,7 @@ class FlowSaves(NamedTuple):
         the solver's variable
     marks : ndarray, shape (M, B, 5)
         steps, gradients and rejected steps until then, the smallest step, and 1 if a saddle had been passed
-        within the tolerance (`breakpoint_growth.UNDECIDED`), else 0
+        within the tolerance (`breakpoint_growth.UNDECIDED`) or the flow had slid (`plateau_sliding.SINCE`)
     reached : ndarray of int64, shape (M,)
         how many of the times have been reached
     """

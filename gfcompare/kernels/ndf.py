@@ -10,7 +10,8 @@ Four things keep long flows right. After every accepted step the state goes back
 stays: to the conserved balancedness (`balancedness`), or, on M, every row's whole history is divided by
 its norm, an exact symmetry of the equation. Errors are measured relative to the size of each neuron
 (`tolerances`). A step size beyond the growth time of a deviation is not taken (`growth`). And of a neuron
-that hardly any input activates the logarithm is integrated (`dormant`). Late in a flow, where steps are so
+that hardly any input activates the logarithm is integrated (`dormant`). Where the gradient of a deep network
+jumps, the flow may slide (`plateau_sliding`). Late in a flow, where steps are so
 long that differences of velocities are too rough, direct linear algebra with the exact Hessian takes over
 where there is one (`ndf_dense`, a kernel of its own: code that is called deep down is optimised again at
 every level, and both together would take twice as long to compile).
@@ -29,6 +30,7 @@ from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.interval_ends import is_pushed_over_an_end
 from gfcompare.kernels.manifold import unit_history
+from gfcompare.kernels.plateau_sliding import BEGINS, LEAVES, SINCE, STAYS, TOO_LONG, load, slides
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
 
@@ -430,6 +432,9 @@ def save(flow, trajectory, time, vectors, saves, m):
     for i in range(trajectory.neurons.shape[1]):
         if trajectory.neurons[UNDECIDED, i] != 0.0:
             marks[4] = 1.0
+    for number in range(trajectory.plateaus.shape[1]):
+        if trajectory.plateaus[SINCE, number] != 0.0:
+            marks[4] = 1.0
     saves.reached[m] = place + 1
 
 
@@ -474,16 +479,37 @@ def _respect_growth(flow, trajectory, work, memory):
     return False
 
 
+@cold_leaf
+def _start_again(flow, trajectory, work, memory):
+    """Begin a new history at the state, of order 1, with a step of half the tolerance: the velocity jumps."""
+    differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
+    weights, here = work.vectors[_WEIGHTS], differences[1]
+    velocity(flow.data, flow.widths, differences[0], here, memory, flow.settings.normalize)
+    counts[3] += 1
+    set_weights(flow, differences[0], trajectory.output_size, weights)
+    clock[1] = 0.5 / max(norm(here, weights), 1e-200)
+    clock[3] = 64.0 * clock[1]
+    counts[0], counts[1] = 1, 0
+    for p in range(here.shape[0]):
+        here[p] *= clock[1]
+        for k in range(2, differences.shape[0]):
+            differences[k, p] = 0.0
+
+
 @merged
 def _advance(flow, trajectory, time, work, memory):
     """Step until `time` is reached; return what became of the trajectory."""
     differences, clock, counts = trajectory.differences, trajectory.clock, trajectory.counts
     settings, output_size = flow.settings, trajectory.output_size
     weights, y, correction = work.vectors[_WEIGHTS], work.vectors[_Y], work.vectors[_CORRECTION]
+    spare = work.vectors[_SPARE : _SPARE + 2]
     while clock[0] < time:
         order = counts[0]
         if counts[2] >= settings.most_steps:
             return STEP_LIMIT
+        if slides(LEAVES, flow, trajectory, y, weights, memory, spare):
+            _start_again(flow, trajectory, work, memory)
+            order = 1
         too_long = clock[1] * clock[5] > settings.max_step_size
         if settings.dense and (counts[4] >= settings.max_rejected or too_long):
             return DENSE
@@ -498,6 +524,7 @@ def _advance(flow, trajectory, time, work, memory):
         converged, gradients = _solve(flow, trajectory, work, memory)
         counts[3] += gradients
         factor = 0.25
+        error = 0.0
         if converged:
             set_weights(flow, y, output_size, weights)
             error = ERROR[order] * norm(correction, weights)
@@ -513,12 +540,15 @@ def _advance(flow, trajectory, time, work, memory):
             error = max(error, share if settings.dense else min(share, _TIGHTER * error))
             factor = max(LEAST, SAFETY * error ** (-1.0 / (order + 1)))
             if error <= 1.0:
-                longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
+                longest = -1.0
+                if not slides(TOO_LONG, flow, trajectory, y, weights, memory, spare):
+                    longest = take(flow, trajectory, counts[7] <= _LIMITED, work.vectors, work.table)
                 if longest < 0.0:
                     counts[4] += 1
                     change_size(trajectory, 0.25, work.table, work.scaling)
                     continue
                 stay(flow, trajectory)
+                slides(STAYS, flow, trajectory, y, weights, memory, spare)
                 clock[0] += size
                 clock[2] = min(clock[2], size)
                 clock[3] = min(clock[3], _FORGOTTEN * size)
@@ -533,10 +563,11 @@ def _advance(flow, trajectory, time, work, memory):
                 factor = min(factor, max(min(clock[4], longest) / clock[1], LEAST))
                 if order == counts[0] and 1.0 <= factor < WORTH_IT:
                     continue
-            else:
-                counts[4] += 1
-        else:
+        if not (converged and error <= 1.0):
             counts[4] += 1
+            if slides(BEGINS, flow, trajectory, y, weights, memory, spare):
+                _start_again(flow, trajectory, work, memory)
+                continue
         change_size(trajectory, factor, work.table, work.scaling)
     return RUNNING
 
@@ -550,6 +581,7 @@ def trajectory_of(tables, m):
         tables.counts[m],
         tables.balances[m],
         tables.dormant[m],
+        tables.plateaus[m],
         tables.output_sizes[m],
     )
 
@@ -570,6 +602,7 @@ def advance(flow, tables, times, saves, ends, work, memory):
     for m in range(ends.shape[0]):
         if ends[m] == RUNNING:
             trajectory = trajectory_of(tables, m)
+            load(trajectory, memory)
             while ends[m] == RUNNING and saves.reached[m] < times.shape[0]:
                 time = times[saves.reached[m]]
                 ends[m] = _advance(flow, trajectory, time, work, memory)

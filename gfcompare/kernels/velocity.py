@@ -32,6 +32,7 @@ from gfcompare.kernels.line_set import (
     segments_work,
 )
 from gfcompare.kernels.manifold import retract_rows, tangent
+from gfcompare.kernels.plateaus import SlidingWork, held_count, remove_normals, sliding_work, span
 
 
 class Shallow(NamedTuple):
@@ -66,6 +67,7 @@ class DeepVelocity(NamedTuple):
     retracted: np.ndarray
     norms: np.ndarray
     gradient: DeepWork
+    sliding: SlidingWork
 
 
 class BoxVelocity(NamedTuple):
@@ -102,7 +104,9 @@ def _shallow_work(data, widths, parameters):
 
 @allocator
 def _deep_work(data, widths, parameters):
-    return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), deep_work(widths))
+    work = deep_work(widths)
+    sliding = sliding_work(work.plateaus, work.slope.shape[0], parameters)
+    return DeepVelocity(np.empty(parameters), np.empty(widths.sum()), work, sliding)
 
 
 @allocator
@@ -165,9 +169,14 @@ def _turned(widths, theta, result, memory, normalize):
     """Turn the gradient at theta into the velocity of the solver's variable."""
     for p in range(result.shape[0]):
         result[p] = -result[p]
-    if not normalize:
-        return
-    tangent(widths, theta, result)
+    if normalize:
+        tangent(widths, theta, result)
+        _scale_rows(widths, result, memory)
+
+
+@cold_leaf
+def _scale_rows(widths, result, memory):
+    """Multiply the velocity of each row of theta by the row's norm in the solver's variable."""
     offset = 0
     number = 0
     for layer in range(widths.shape[0] - 2):
@@ -198,7 +207,17 @@ def _deep_velocity(data, widths, y, result, memory, normalize):
         theta = memory.retracted
         _retract(widths, y, memory)
     deep_gradient_into(data, widths, theta, result, memory.gradient)
-    _turned(widths, theta, result, memory, normalize)
+    if held_count(memory.gradient.plateaus) == 0:
+        _turned(widths, theta, result, memory, normalize)
+        return
+    for p in range(result.shape[0]):
+        result[p] = -result[p]
+    if normalize:
+        tangent(widths, theta, result)
+    count = span(widths, theta, memory.gradient.plateaus, memory.sliding, normalize)
+    remove_normals(result, memory.sliding, count)
+    if normalize:
+        _scale_rows(widths, result, memory)
 
 
 @cold_leaf

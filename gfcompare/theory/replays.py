@@ -13,6 +13,7 @@ from gfcompare.diagnostics.energy import FINER
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov_slope
 from gfcompare.diagnostics.replay import Flow, Replay
 from gfcompare.integrators.dead_neurons import is_undetermined
+from gfcompare.integrators.solvers.plateaus import on_a_surface
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 
@@ -96,7 +97,12 @@ class Replays:
         self.troubles: list[str] = []
         allowed = self._allowed()
         tolerated = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
+        surfaces = [on_a_surface(problem.network, theta) for theta in trajectory.theta]
         for i in range(count):
+            # A start on a surface need not slide there: biases may begin at 0.
+            if problem.smooth and (surfaces[i + 1] or (surfaces[i] and i > 0)):
+                self.troubles.append("the flow slides along a surface on which the gradient jumps")
+                continue
             replay = self._follow(i, trajectory.theta[i], (allowed[0][i], allowed[1][i]))
             trouble = replay.trouble
             if not trouble and problem.smooth:

@@ -124,6 +124,7 @@ def test_is_not_for_points():
                 np.zeros((0, 8), dtype=np.int64),
                 np.zeros((0, 3)),
                 np.zeros((0, 2, 3)),
+                np.zeros((0, 2, 0)),
                 np.zeros(0),
             ),
             np.ones(1),

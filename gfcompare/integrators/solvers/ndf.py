@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from gfcompare.integrators.passage import Passage
 from gfcompare.integrators.solvers.base import Field, output_sizes
 from gfcompare.integrators.solvers.ndf_stages import Stages, known_steps
 from gfcompare.integrators.solvers.near_equilibrium import LARGEST_DENSE
+from gfcompare.integrators.solvers.plateaus import plateau_count, slid
 from gfcompare.integrators.solvers.saddles import remark, remark_at_rest
 from gfcompare.integrators.solvers.settled import Settled
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status, escape
@@ -20,6 +21,8 @@ from gfcompare.kernels import balancedness, tolerances
 from gfcompare.kernels.breakpoint_growth import ORDER, ROWS, UNDECIDED
 from gfcompare.kernels.flow import FlowSaves, FlowSettings, FlowTables
 from gfcompare.kernels.ndf import CLOCKS, COUNTS, TABLE_ROWS
+from gfcompare.kernels.plateau_sliding import ROWS as PLATEAU_ROWS
+from gfcompare.kernels.plateau_sliding import SINCE
 
 # Rejected steps after which, and the step size beyond which, in units of the flow's shortest time, direct
 # linear algebra serves better than GMRES: differences of gradients have eight digits, and times that their
@@ -105,7 +108,9 @@ class CompiledFlow:
         )
         neurons = np.zeros((len(y), ROWS, network.hidden[0]))
         neurons[:, ORDER] = np.arange(network.hidden[0])
-        return cls(FlowTables(differences, clocks, counts, balances, neurons, relative), settings, {})
+        plateaus = np.zeros((len(y), PLATEAU_ROWS, plateau_count(network.hidden)))
+        tables = FlowTables(differences, clocks, counts, balances, neurons, plateaus, relative)
+        return cls(tables, settings, {})
 
     def advance(self, problem: CountedProblem, state: State, time: float) -> State:
         """Return the state at flow time `time`, with the next value of this as its memory."""
@@ -127,7 +132,6 @@ class CompiledFlow:
             ended_at[m] = tables.clocks[m, 0]
         for m, last in going.lasts.items():
             theta[m] = last
-        undecided = tables.dormant[:, UNDECIDED]
         result = state.replace(
             theta=theta,
             time=ended_at,
@@ -136,7 +140,7 @@ class CompiledFlow:
             rejected_steps=np.where(state.running, tables.counts[:, 4], state.rejected_steps),
             smallest_step=np.where(state.running, known_steps(tables.clocks[:, 2]), state.smallest_step),
             solver_state=replace(self, tables=tables, settled=going.settled),
-            messages=self._messages(state, tables) if undecided.any() else state.messages,
+            messages=self._messages(state, tables, problem.network.hidden),
         )
         passage = passage.closed(result, problem)
         for m, end in going.statuses.items():
@@ -156,13 +160,19 @@ class CompiledFlow:
             result = result.terminate(np.arange(len(theta)) == m, status, message)
         return result, passage
 
-    def _messages(self, state: State, tables: FlowTables) -> tuple[str, ...]:
+    def _messages(self, state: State, tables: FlowTables, hidden: Sequence[int]) -> tuple[str, ...]:
         """Return the messages of the state, and for each trajectory that runs what there is to say of it."""
-        since = tables.dormant[:, UNDECIDED]
+        since, slides = tables.dormant[:, UNDECIDED], tables.plateaus[:, SINCE]
+        if not since.any() and not slides.any():
+            return state.messages
         first = np.where(since > 0.0, since, np.inf).min(axis=1).tolist()
-        remarks = (remark(t, self.settings.rtol) if t < np.inf else "" for t in first)
-        every = zip(state.messages, remarks, state.running, strict=True)
-        return tuple(new if running else old for old, new, running in every)
+        saddles = (remark(t, self.settings.rtol) if t < np.inf else "" for t in first)
+        surfaces = (slid(hidden, times) for times in slides)
+        every = zip(state.messages, saddles, surfaces, state.running, strict=True)
+        return tuple(
+            "; ".join(filter(None, (saddle, surface))) if running else old
+            for old, saddle, surface, running in every
+        )
 
 
 def load_kernels(problem: CountedProblem, *, dense: bool) -> None:
