@@ -324,3 +324,16 @@ def test_what_slides_is_not_followed_again_and_that_is_said():
     assert replays.followed.tolist() == [True, False, False, True, False]
     assert replays.troubles == ["the flow slides along a surface on which the gradient jumps"] * 3
     assert np.abs(replays.defects[replays.followed]).max() < 1e-5
+
+
+@pytest.mark.parametrize("method", ["bdf", "dopri5"])
+def test_methods_that_do_not_slide_say_what_does(method):
+    """And say nothing of it where steps are few for another reason."""
+    problem = small(CUBIC)
+    flow = partial(gfc.integrator, "standard-gf", method=method, rtol=1e-6)
+    theta, short = start(15, problem, "standard-gf"), [0.0, 30.0]
+    data = gfc.integrate(problem, flow(max_steps=1000), theta, short)
+    assert data["status"].values[0] == 4
+    assert "the method 'ndf' follows what slides" in str(data["message"].values[0])
+    data = gfc.integrate(problem, flow(max_steps=3), theta, short)
+    assert str(data["message"].values[0]).endswith("raise max_steps")

@@ -10,7 +10,10 @@ import numpy as np
 
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.solvers.plateaus import crossed_again_and_again, on_a_surface
 from gfcompare.integrators.status import Array, Status
+
+_TOO_MANY_STEPS = (Status.STEP_LIMIT, Status.STEP_TOO_SMALL)
 
 
 class Field(Protocol):
@@ -63,6 +66,10 @@ class Solver(Protocol):
     @property
     def reached(self) -> float:
         """Flow time reached."""
+
+    @property
+    def y(self) -> Array:
+        """The solution there, shape (P,)."""
 
     @property
     def rejected(self) -> int:
@@ -140,7 +147,7 @@ class Solvers:
                 theta[m], times[m] = self.field.parameters(problem.only(m), y), time
             else:
                 times[m] = solver.reached
-                ends.append((m, status, message))
+                ends.append((m, status, self._explained(problem.only(m), solver, status, message)))
         live.at = after = Solvers(self.field, self.make, live, self, rows, time)
         result = state.replace(
             theta=theta,
@@ -154,6 +161,16 @@ class Solvers:
             message = f"{message}; {messages[m]}" if messages[m] else message
             result = result.terminate(np.arange(len(times)) == m, status, message)
         return result
+
+    def _explained(self, problem: CountedProblem, solver: Solver, status: Status, message: str) -> str:
+        """Return the message of a solver that ended, and what more steps would not change."""
+        network, rtol = problem.network, self.field.rtol
+        jumps = problem.smooth and network.inputs == 1 and network.depth > 2
+        if not jumps or self.field.compiled_as is None or status not in _TOO_MANY_STEPS:
+            return message
+        # The tiny steps of explicit methods end within some tolerances of the surface.
+        near = on_a_surface(network, self.field.parameters(problem, solver.y), within=10.0 * rtol)
+        return f"{message}; {crossed_again_and_again(rtol)}" if near else message
 
     def _rebuilt(self) -> _Live:
         """Return new solvers at this state."""

@@ -211,7 +211,7 @@ class CvodeRun:
         while self.reached < time:
             if self.steps >= self._limit:
                 message = (
-                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
+                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps"
                 )
                 return Status.STEP_LIMIT, message
             if self._lost:

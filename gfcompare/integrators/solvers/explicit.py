@@ -112,6 +112,11 @@ class ExplicitRun:
         return self._events.changes
 
     @property
+    def y(self) -> Array:
+        """The solution at the flow time reached, shape (P,)."""
+        return self._y
+
+    @property
     def note(self) -> str:
         """Return remarks on the solution so far."""
         return self._events.note
@@ -125,7 +130,7 @@ class ExplicitRun:
                 return self._start, Status.KINK, f"{error} at flow time {self.reached:.6g}"
             if self.steps >= self._max_steps:
                 message = (
-                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps."
+                    f"{self.steps} steps made by flow time {self.reached:.6g} of {time:.6g}; raise max_steps"
                 )
                 return self._start, Status.STEP_LIMIT, message
             if not np.isfinite(self._velocity).all():

@@ -34,7 +34,7 @@ _MAX_REJECTED, _MAX_STEP_SIZE = 250, 1e7
 _MAX_STIFF_MOTION = 10.0
 
 _REASONS = {
-    Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps.",
+    Status.STEP_LIMIT: "{steps} steps made by flow time {reached:.6g} of {time:.6g}; raise max_steps",
     Status.STEP_TOO_SMALL: "the steps no longer change flow time {reached:.6g}",
     Status.DIVERGED: "{escaped} at flow time {reached:.6g}",
     Status.FAILED: "the velocity is not finite at flow time {reached:.6g}",

@@ -18,8 +18,14 @@ def plateau_count(hidden: Sequence[int]) -> int:
     return sum(sum(hidden[dead:]) for dead in range(1, len(hidden)))
 
 
-def on_a_surface(network: ReLUNetwork, theta: Array) -> bool:
-    """Return whether a plateau is 0 up to rounding at theta, shape (P,), relative to the neuron's row.
+def on_a_surface(network: ReLUNetwork, theta: Array, within: float = _ROUNDING) -> bool:
+    """Return whether a plateau is 0 at theta, up to rounding.
+
+    Parameters
+    ----------
+    network : the architecture
+    theta : shape (P,)
+    within : how far from 0 it may be, relative to the neuron's row
 
     Examples
     --------
@@ -36,10 +42,24 @@ def on_a_surface(network: ReLUNetwork, theta: Array) -> bool:
             value = layer.weight @ level + layer.bias
             length = max(1.0, float(np.linalg.norm(level)))
             size = np.linalg.norm(layer.weight, axis=1) * length + np.abs(layer.bias)
-            if np.any(np.abs(value) <= _ROUNDING * size):
+            if np.any(np.abs(value) <= within * size):
                 return True
             level = np.maximum(value, 0.0)
     return False
+
+
+def crossed_again_and_again(rtol: float) -> str:
+    """Return what there is to say of a flow that ended near such a surface, by a method that does not slide.
+
+    Parameters
+    ----------
+    rtol : relative tolerance of a step
+    """
+    return (
+        f"a neuron of a deeper layer is 0 wherever a layer below is inactive, within 10 rtol = {10 * rtol:g}: where "
+        "the gradient jumps there, steps cross the surface again and again, and more of them do not help; "
+        "the method 'ndf' follows what slides"
+    )
 
 
 def slid(hidden: Sequence[int], since: Array) -> str:
