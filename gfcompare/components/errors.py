@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import signal
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
@@ -45,6 +46,14 @@ class MethodWarning(UserWarning):
 FOREIGN_ERRORS: tuple[type[Exception], type[SystemExit]] = (Exception, SystemExit)
 
 
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an error is of somebody else's code, whatever its kind, and not Ctrl-C.
+
+    In worker processes, which ignore Ctrl-C, a KeyboardInterrupt is nothing else than any other error.
+    """
+    return not isinstance(error, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 class ExitCalledError(RuntimeError):
     """Somebody else's code called `sys.exit`, which would end the program with the exit code of success."""
 
@@ -63,7 +72,11 @@ def cause_of(error: BaseException) -> str:
     """Return the type and the text of an error, for a message."""
     if isinstance(error, SystemExit):
         return str(as_exception(error))
-    return f"{type(error).__name__}: {error}"
+    try:
+        text = str(error)
+    except Exception as other:  # of a class of somebody else
+        text = f"its text cannot be shown ({type(other).__name__})"
+    return f"{type(error).__name__}: {text}"
 
 
 class MissingLibraryError(InputError):

@@ -22,6 +22,7 @@ from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
 from gfcompare.hooks.plugin_files import adopt
 from gfcompare.hooks.registry import PluginWarning
 from gfcompare.integrators.loop import OnError
+from gfcompare.study import pickling
 from gfcompare.study.compute_cell import LOADING
 from gfcompare.study.failures import portable
 from gfcompare.study.jobs import Done, Job, Task, failed, perform
@@ -102,7 +103,7 @@ def packed(task: Task, where: str = "") -> bytes:
     task : the task
     where : the machine that it comes from, if that may be another one than the worker's
     """
-    return bytes(cloudpickle.dumps((dict(task.about), where, cloudpickle.dumps(task))))
+    return bytes(cloudpickle.dumps((dict(task.about), where, pickling.packed(task))))
 
 
 def _check(expected: Mapping[str, str], where: str) -> None:
