@@ -95,7 +95,18 @@ def end_worker_with(parent: int) -> None:
             _wait_for(_others())
             os._exit(0)
         time.sleep(_PAUSE)
+    end_children()
     os._exit(1)
+
+
+def end_children() -> None:
+    """End the processes that this one has started, and those that they have."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for each in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                each.kill()
 
 
 def end_in_spite_of_threads(code: int) -> None:

@@ -26,6 +26,7 @@ FAULTY = textwrap.dedent('''\
     import ctypes
     import os
     import signal
+    import subprocess
     import sys
     import time
     import warnings
@@ -35,6 +36,17 @@ FAULTY = textwrap.dedent('''\
     import numpy as np
 
     import gfcompare as gfc
+
+
+    class Odd(BaseException):
+        """An error that is no Exception."""
+
+
+    class Textless(Exception):
+        """An error that cannot be shown."""
+
+        def __str__(self):
+            raise RuntimeError("no text")
 
 
     @dataclass(frozen=True)
@@ -48,6 +60,18 @@ FAULTY = textwrap.dedent('''\
         def step(self, problem, theta, solver_state, step_size):
             if self.act == "raise":
                 raise ArithmeticError("deliberately wrong")
+            if self.act == "interrupt":
+                raise KeyboardInterrupt
+            if self.act == "odd":
+                raise Odd("of another kind")
+            if self.act == "textless":
+                raise Textless
+            if self.act == "descriptors":
+                os.closerange(3, 256)
+            if self.act == "started" and not os.path.exists(f"started-{os.getpid()}"):
+                with open(f"started-{os.getpid()}", "w") as file:
+                    command = [sys.executable, "-c", "import time; time.sleep(1000)"]
+                    file.write(str(subprocess.Popen(command, start_new_session=True).pid))
             if self.act == "nan":
                 return theta * np.nan, solver_state
             if self.act == "loop":
@@ -100,7 +124,11 @@ step_size = 0.1
 
 #: What it does, the status of its trajectories, a part of their message.
 ACTS: dict[str, tuple[Status, str]] = {
-    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong ("),
+    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong (faulty.py, line "),
+    "interrupt": (Status.FAILED, "KeyboardInterrupt: "),
+    "odd": (Status.FAILED, "Odd: of another kind (faulty.py, line "),
+    "textless": (Status.FAILED, "Textless: its text cannot be shown (RuntimeError) ("),
+    "descriptors": (Status.FAILED, ""),
     "nan": (Status.DIVERGED, "flow time"),
     "loop": (Status.TIME_LIMIT, "ended from outside after"),
     "hold": (Status.TIME_LIMIT, "ended from outside after"),
@@ -136,7 +164,7 @@ def run(folder: Path, act: str, jobs: int, output: Path) -> tuple[subprocess.Com
     command = ["run", folder / "study.toml", "--plugin", folder / "faulty.py", "--output", output]
     command += ["--jobs", jobs, "--no-figures"]
     if not hangs:
-        return gfcompare(*command), output
+        return gfcompare(*command, cwd=folder), output
     done = subprocess.run(
         [sys.executable, "-c", HASTY, *map(str, command)],
         cwd=folder,
@@ -201,6 +229,20 @@ def test_a_plugin_that_holds_the_lock_does_not_survive_its_parent(tmp_path: Path
         process.wait()
         _, alive = psutil.wait_procs(workers, timeout=5 * PATIENCE)
     assert alive == []
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_plugin_has_started_ends_with_the_run(tmp_path: Path, jobs: int) -> None:
+    done, _ = run(tmp_path, "started", jobs, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    started = [int(path.read_text()) for path in tmp_path.glob("started-*")]
+    assert started
+    until = time.monotonic() + 5 * PATIENCE
+    while any(map(psutil.pid_exists, started)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_what_is_global_is_restored() -> None:

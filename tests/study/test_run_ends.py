@@ -246,7 +246,7 @@ def test_sys_exit_in_a_thread_of_l_bfgs_is_raised_where_it_is_waited_for() -> No
 @pytest.mark.thorough
 @pytest.mark.parametrize(("act", "code", "said"), [("die", 7, "exit code 7"), ("abort", -6, "SIGABRT")])
 def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: int, said: str) -> None:
-    first = run(tmp_path, act, 1)
+    first = run(tmp_path, act, 1, "--traceback")  # for which it is computed in the run itself
     assert first.returncode == code
     assert not (tmp_path / "out" / "result.nc").exists()
     second = run(tmp_path, act, 1)
@@ -259,6 +259,16 @@ def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: 
     third = run(tmp_path, act, 1)
     assert third.returncode == 1
     assert "0 cells computed, 4 found finished" in third.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_with_one_job_a_crash_ends_no_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "die", 1)
+    assert done.returncode == 1, done.stderr
+    assert "error: 2 cells ended their processes" in done.stderr
+    assert "Traceback" not in done.stderr
+    _, messages = check_complete(tmp_path / "out", Status.FAILED)
+    assert all("exit code 7" in m for m in messages)
 
 
 FATAL_FLOW = """

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from typing import Any
 
 import cloudpickle
@@ -51,6 +52,8 @@ def start(parent: int, safe_path: bool, memory: int | None) -> None:
     """
     process_end.die_with_parent()
     module_path.in_worker(safe_path)
+    # What a plugin has started and left running ends with the worker, in whose place nobody knows of it.
+    Finalize(None, process_end.end_children, exitpriority=0)
     threading.Thread(target=process_end.end_worker_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
