@@ -103,7 +103,7 @@ def end_children() -> None:
     """End the processes that this one has started, and those that they have."""
     import psutil
 
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):  # a process without files to open learns nothing
         for each in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 each.kill()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random as python_random
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ FAULTY = textwrap.dedent('''\
 
     import ctypes
     import os
+    import resource
     import signal
     import subprocess
     import sys
@@ -98,6 +101,9 @@ FAULTY = textwrap.dedent('''\
                 sys.stdout = sys.stderr = None
                 warnings.simplefilter("error")
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+                signal.alarm(1)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
                 ctypes.CDLL("libm.so.6").fesetround(0x800)  # upwards
             return theta - step_size * problem.gradient(theta), solver_state
 
@@ -250,9 +256,11 @@ def test_what_is_global_is_restored() -> None:
 
     before = (np.geterr(), sys.getrecursionlimit(), dict(os.environ), Path.cwd(), list(warnings.filters))
     random = np.random.get_state()[1].tolist()  # noqa: NPY002
+    own = python_random.getstate()
     with pytest.raises(ArithmeticError), global_state.kept():
         np.seterr(all="ignore")
         np.random.seed(3)  # noqa: NPY002
+        python_random.seed(3)
         sys.setrecursionlimit(5000)
         os.environ["GFCOMPARE_TEST"] = "1"
         os.environ.pop("PATH", None)
@@ -263,7 +271,27 @@ def test_what_is_global_is_restored() -> None:
     after = (np.geterr(), sys.getrecursionlimit(), dict(os.environ), Path.cwd(), list(warnings.filters))
     assert after == before
     assert np.random.get_state()[1].tolist() == random  # noqa: NPY002
+    assert python_random.getstate() == own
     assert sys.path.pop() == "/nowhere"  # a plugin imports its modules from there later on
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
+def test_signals_alarms_and_limits_are_restored() -> None:
+    import resource
+
+    numbers = (signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    main = threading.current_thread() is threading.main_thread()
+    before = [signal.getsignal(number) for number in numbers]
+    with global_state.kept():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[0] - 1, limit[1]))
+        if main:
+            signal.alarm(1000)
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the rounding modes of glibc")
