@@ -30,8 +30,12 @@ class InputError(ValueError):
 
 def shortened(text: str) -> str:
     """Return a message on one line of a readable length, whatever values it quotes."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:700]} ... {line[-500:]}"
+    return cut(" ".join(text.split()))
+
+
+def cut(text: str) -> str:
+    """Return a text without its middle if it is too long: what is raised elsewhere may have any length."""
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:700]} ... {text[-500:]}"
 
 
 class ContractError(InputError):
@@ -76,7 +80,7 @@ def cause_of(error: BaseException) -> str:
         text = str(error)
     except Exception as other:  # of a class of somebody else
         text = f"its text cannot be shown ({type(other).__name__})"
-    return f"{type(error).__name__}: {text}"
+    return f"{type(error).__name__}: {cut(text)}"
 
 
 class MissingLibraryError(InputError):
