@@ -506,6 +506,51 @@ def test_ctrl_c_many_times(tmp_path: Path, jobs: int) -> None:
     assert not list((tmp_path / "out" / "cells").glob("*.running"))
 
 
+INTERRUPTED = """
+import signal
+import sys
+import time
+import weakref
+
+from gfcompare.system import process_end
+
+class Thing:
+    pass
+
+def press(_):
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(0.01)
+
+process_end.end_at_interrupt()
+try:
+    if sys.argv[1] == "lost":
+        thing = Thing()
+        reference = weakref.ref(thing, press)
+        del thing  # in such a callback Python ignores errors
+        time.sleep(1000)
+    try:
+        press(None)
+    finally:
+        time.sleep(2.5)
+        print("cleaned up")
+except KeyboardInterrupt:
+    process_end.ignore_interrupts()
+    print("ended")
+"""
+
+
+@pytest.mark.parametrize(("where", "said"), [("lost", "ended\n"), ("long", "cleaned up\nended\n")])
+def test_ctrl_c_that_was_lost_is_sent_again_and_not_what_is_on_its_way(where: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, where],
+        capture_output=True,
+        text=True,
+        timeout=30 * PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
 @pytest.mark.usefixtures("heard")
 def test_ctrl_c_is_held_back_until_it_is_asked_for() -> None:
     before = signal.getsignal(signal.SIGINT)
