@@ -106,6 +106,15 @@ def ignore_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def forget_interrupt() -> None:
+    """Let Python end with the exit code that it is given, after a KeyboardInterrupt that was handled.
+
+    One that has come through text that was executed, as that of a dataclass is, makes it end by the signal
+    instead, unless another text is executed afterwards (`unhandled_keyboard_interrupt` in CPython).
+    """
+    eval("None")
+
+
 def die_with_parent() -> None:
     """Let the system end this process when its parent dies, also one that hears nothing, where it can."""
     if sys.platform != "linux":

@@ -529,12 +529,13 @@ try:
         del thing  # in such a callback Python ignores errors
         time.sleep(1000)
     try:
-        press(None)
+        exec("press(None)")  # as in what makes a dataclass
     finally:
         time.sleep(2.5)
         print("cleaned up")
 except KeyboardInterrupt:
     process_end.ignore_interrupts()
+    process_end.forget_interrupt()
     print("ended")
 """
 
