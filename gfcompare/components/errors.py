@@ -3,6 +3,7 @@
 import difflib
 import re
 import signal
+import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
@@ -53,9 +54,12 @@ FOREIGN_ERRORS: tuple[type[Exception], type[SystemExit]] = (Exception, SystemExi
 def is_foreign(error: BaseException) -> bool:
     """Return whether an error is of somebody else's code, whatever its kind, and not Ctrl-C.
 
-    In worker processes, which ignore Ctrl-C, a KeyboardInterrupt is nothing else than any other error.
+    In worker processes, which ignore Ctrl-C, and in threads, which it does not reach, a KeyboardInterrupt is
+    nothing else than any other error.
     """
-    return not isinstance(error, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not isinstance(error, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        return True
+    return threading.current_thread() is not threading.main_thread()
 
 
 class ExitCalledError(RuntimeError):
