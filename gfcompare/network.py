@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gfcompare.components.errors import InputError, unknown_name
-from gfcompare.kernels import manifold
 
 Array = NDArray[np.float64]
 
 # More would be 0.8 GB for each state, of which a method has several.
 _MOST_PARAMETERS = 10**8
 _MOST_LAYERS = 1000
+
+
+@functools.cache
+def _kernels() -> ModuleType:
+    """Return the compiled kernels: Numba takes half a second to load, and who reads a result needs none."""
+    from gfcompare.kernels import manifold
+
+    return manifold
 
 
 @dataclass(frozen=True)
@@ -248,7 +257,7 @@ class ReLUNetwork:
         """Return |(W^k_i, b^k_i)| for each hidden layer k, each of shape (..., H_k)."""
         rows, leading = self.rows(theta)
         norms = np.empty((len(rows), self._hidden_count))
-        manifold.row_norms(self.shape, rows, norms)
+        _kernels().row_norms(self.shape, rows, norms)
         ends = [0, *itertools.accumulate(self.hidden)]
         return tuple([norms[:, a:b].reshape(*leading, b - a) for a, b in itertools.pairwise(ends)])
 
@@ -265,7 +274,7 @@ class ReLUNetwork:
         """
         rows, _ = self.rows(theta)
         result = rows.copy()
-        manifold.normalize(self.shape, result)
+        _kernels().normalize(self.shape, result)
         return result.reshape(np.shape(theta))
 
     def retract(self, theta: ArrayLike) -> Array:
@@ -277,7 +286,7 @@ class ReLUNetwork:
         rows, leading = self.rows(theta)
         result = rows.copy()
         norms = np.empty((len(rows), self._hidden_count))
-        manifold.retract(self.shape, result, norms)
+        _kernels().retract(self.shape, result, norms)
         return result.reshape(np.shape(theta)), norms.reshape(*leading, self._hidden_count)
 
     def project(self, theta: ArrayLike, vector: ArrayLike, factors: ArrayLike = 1.0) -> Array:
@@ -293,7 +302,7 @@ class ReLUNetwork:
         result = self.rows(vector)[0].copy()
         scale = np.empty((*leading, self._hidden_count))
         scale[...] = factors
-        manifold.project(self.shape, rows, result, scale.reshape(len(rows), self._hidden_count))
+        _kernels().project(self.shape, rows, result, scale.reshape(len(rows), self._hidden_count))
         return result.reshape(np.shape(theta))
 
     def distance_to_manifold(self, theta: ArrayLike) -> Array:

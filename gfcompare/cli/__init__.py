@@ -104,5 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             process_end.ignore_interrupts()
             _say("Stopped.")
     if arguments is None:
+        process_end.ignore_interrupts()  # all is done; Python would die of one now
+        process_end.forget_interrupt()
         process_end.end_in_spite_of_threads(code if isinstance(code, int) else int(code is not None))
     sys.exit(code)

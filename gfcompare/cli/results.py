@@ -20,13 +20,13 @@ def opened(path: Path, *, so_far: bool = False) -> tuple[xr.DataTree, Path]:
     so_far : of a run that is not finished, return what there is, and print how much that is
     """
     from gfcompare.results.opening import UNFINISHED, located, open_study, unfinished_path
-    from gfcompare.study.unfinished import open_unfinished
 
     place = place_of(path)
     waiting = unfinished_path(place) if place.is_dir() else place.with_name(UNFINISHED)
     meant = place.name == UNFINISHED or (place.is_dir() and not (place / "result.nc").is_file())
     if so_far and meant and waiting.is_file():
         from gfcompare.study.diagnosing import with_comparisons
+        from gfcompare.study.unfinished import open_unfinished
 
         found = open_unfinished(waiting)
         tree, left_out = with_comparisons(found)
@@ -43,8 +43,9 @@ def opened(path: Path, *, so_far: bool = False) -> tuple[xr.DataTree, Path]:
 def place_of(path: Path) -> Path:
     """Return the result that a path means; of a study file, the folder where its results are by default."""
     from gfcompare.results.opening import is_result
-    from gfcompare.study.study import Study
 
     if is_result(path) or not path.is_file():
         return path
+    from gfcompare.study.study import Study
+
     return Path("results") / Study.from_toml(path).name

@@ -37,6 +37,7 @@ from gfcompare.system.process_end import ignore_interrupts
 from gfcompare.system.progress import Display
 
 if TYPE_CHECKING:
+    from gfcompare.integrators.loop import OnError
     from gfcompare.study.executors.base import Executor
     from gfcompare.study.runner import Outcome
     from gfcompare.study.study import Study
@@ -130,7 +131,8 @@ def _computed(
     display = Display(err)
     try:
         with _executor(extent) as executor:
-            manner = runner.Manner(extent.jobs, force, "raise" if traceback else "record", executor)
+            on_error: OnError = "raise" if traceback else "record"
+            manner = runner.Manner(extent.jobs, force, on_error, executor, apart=not traceback)
             if shard is None:
                 return runner.run_study(study, output, manner=manner, progress=display)
             found = runner.run_shard(study, shard, output, manner, display)

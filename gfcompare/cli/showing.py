@@ -53,13 +53,11 @@ def list_(
 def info(path: Either, plugin: PluginFiles = None) -> None:
     """Say what a study would run, or what a result holds and how it came out."""
     load_plugins(plugin)
-    from gfcompare.results.opening import is_result
+    from gfcompare.results.opening import is_result, work_precision_beside, work_precision_path
     from gfcompare.results.reading import evaluation_text
 
     if is_result(path):
-        from gfcompare.work_precision import located, located_beside
-
-        if (file := located(path)) is not None:
+        if (file := work_precision_path(path)) is not None:
             precision.show(file)
             return
         tree, result = opened(path, so_far=True)
@@ -73,7 +71,7 @@ def info(path: Either, plugin: PluginFiles = None) -> None:
             out.print(f"  {plain(name)}: {sizes}")
             out.print(f"    {evaluation_text(node.to_dataset())}")
         print_summary(tree)
-        if (file := located_beside(path)) is not None:
+        if (file := work_precision_beside(path)) is not None:
             out.print()
             precision.show(file)
         return

@@ -2,6 +2,8 @@
 
 import difflib
 import re
+import signal
+import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
@@ -29,8 +31,12 @@ class InputError(ValueError):
 
 def shortened(text: str) -> str:
     """Return a message on one line of a readable length, whatever values it quotes."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:700]} ... {line[-500:]}"
+    return cut(" ".join(text.split()))
+
+
+def cut(text: str) -> str:
+    """Return a text without its middle if it is too long: what is raised elsewhere may have any length."""
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:700]} ... {text[-500:]}"
 
 
 class ContractError(InputError):
@@ -43,6 +49,17 @@ class MethodWarning(UserWarning):
 
 #: What somebody else's code may raise where a result is expected: a call of `sys.exit` there ends no run.
 FOREIGN_ERRORS: tuple[type[Exception], type[SystemExit]] = (Exception, SystemExit)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an error is of somebody else's code, whatever its kind, and not Ctrl-C.
+
+    In worker processes, which ignore Ctrl-C, and in threads, which it does not reach, a KeyboardInterrupt is
+    nothing else than any other error.
+    """
+    if not isinstance(error, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        return True
+    return threading.current_thread() is not threading.main_thread()
 
 
 class ExitCalledError(RuntimeError):
@@ -63,7 +80,11 @@ def cause_of(error: BaseException) -> str:
     """Return the type and the text of an error, for a message."""
     if isinstance(error, SystemExit):
         return str(as_exception(error))
-    return f"{type(error).__name__}: {error}"
+    try:
+        text = str(error)
+    except Exception as other:  # of a class of somebody else
+        text = f"its text cannot be shown ({type(other).__name__})"
+    return f"{type(error).__name__}: {cut(text)}"
 
 
 class MissingLibraryError(InputError):

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gfcompare.components.errors import FOREIGN_ERRORS, cause_of
+from gfcompare.components.errors import cause_of, is_foreign
 from gfcompare.diagnostics.base import PairedDiagnostic, Quantity, Trajectories, TrajectoryDiagnostic
 from gfcompare.integrators.base import Integrator
 from gfcompare.integrators.flow import FlowIntegrator
@@ -141,7 +141,9 @@ def _guarded(
         values = found.astype(np.float64)
         if values.shape != shape:
             raise ValueError(f"it has shape {values.shape}, expected {shape}")
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        if not is_foreign(error):
+            raise
         report(cls, cause_of(error))
         return np.full(shape, np.nan)
     return values

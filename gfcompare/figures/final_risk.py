@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from gfcompare.figures.lazy import (
     data,
@@ -138,9 +138,13 @@ def _draw_box(ax: Axes, row: int, table: pd.DataFrame, style: LineStyle) -> None
     upper = min(upper, 2.0 * ax.get_xlim()[1])
     box = Rectangle((lower, row - 0.3), upper - lower, 0.6, edgecolor=style.colour, linewidth=0.9)
     box.set_facecolor((*style.colour, 0.15))
+    over: dict[str, Any] = {}
+    if len(risk) > marks.MANY:  # dots that would hide it
+        over = {"zorder": 3.5, "color": style.ink}
+        box.set(facecolor="none", edgecolor=style.ink, zorder=3.5)
     ax.add_patch(box)
     if np.isfinite(median):
-        ax.vlines(median, row - 0.3, row + 0.3, color=style.colour, linewidth=1.6)
+        ax.vlines(median, row - 0.3, row + 0.3, **{"color": style.colour, "linewidth": 1.6, **over})
 
 
 def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, style: LineStyle) -> None:
@@ -149,7 +153,7 @@ def _draw_seeds(ax: Axes, row: int, table: pd.DataFrame, style: LineStyle) -> No
     # Multiples of the golden ratio spread seeds evenly, the same at every drawing, unlike random jitter.
     spread = (dots["seed"].to_numpy() * _GOLDEN + 0.5) % 1.0 - 0.5
     size = 4 if len(table) > 8 else 9
-    ax.scatter(dots["risk"], row + 0.4 * spread, s=size, color=style.colour, alpha=0.6, linewidth=0, zorder=3)
+    marks.dots(ax, dots["risk"], row + 0.4 * spread, style, size=size, alpha=0.6, zorder=3)
     right = ax.get_xlim()[1]
     marks.mark(ax, ended["risk"].fillna(right), np.full(len(ended), row), "+", style)
     counted = [("x", "diverged"), ("4", "above")]

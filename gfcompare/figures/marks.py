@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 from gfcompare.figures import theme
 from gfcompare.figures.theme import LineStyle
 
+#: Dots of a row from which on they cover each other: they are drawn smaller, and what tells more over them.
+MANY = 1000
+
 
 def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, style: LineStyle) -> None:
     """Put marks of a method into a panel, whole even on its edge."""
@@ -24,6 +27,23 @@ def mark(axes: Axes, x: ArrayLike, y: ArrayLike, marker: str, style: LineStyle) 
         markeredgewidth=0.9,
         clip_on=False,
         zorder=4,
+    )
+
+
+def dots(
+    axes: Axes, x: ArrayLike, y: ArrayLike, style: LineStyle, *, size: float, alpha: float, zorder: float
+) -> None:
+    """Draw a dot for each seed; many of them small and as an image, which 10^4 make smaller by far."""
+    many = np.size(x) > MANY
+    axes.scatter(
+        x,
+        y,
+        s=1.0 if many else size,
+        color=style.colour,
+        alpha=0.3 if many else alpha,
+        linewidth=0,
+        zorder=zorder,
+        rasterized=many,
     )
 
 

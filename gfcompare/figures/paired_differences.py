@@ -129,15 +129,8 @@ def _draw_seeds(ax: Axes, row: int, values: Array, style: LineStyle) -> None:
     inside = np.isfinite(values)
     # Multiples of the golden ratio spread seeds evenly, the same at every drawing, unlike random jitter.
     spread = (np.arange(values.size) * _GOLDEN + 0.5) % 1.0 - 0.5
-    ax.scatter(
-        10.0 ** np.clip(values[inside], -_LARGEST, _LARGEST),
-        row + 0.5 * spread[inside],
-        s=4,
-        color=style.colour,
-        alpha=0.4,
-        linewidth=0,
-        zorder=2,
-    )
+    x = 10.0 ** np.clip(values[inside], -_LARGEST, _LARGEST)
+    marks.dots(ax, x, row + 0.5 * spread[inside], style, size=4, alpha=0.4, zorder=2)
     for edge, sign, side in zip(ax.get_xlim(), (-1, 1), ("left", "right"), strict=True):
         count = int((values == sign * np.inf).sum())
         if count:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from gfcompare.figures import legends, log_axes
 from gfcompare.figures.legends import Legend
 from gfcompare.figures.theme import LineStyle
 from gfcompare.results.reading import Array
 
+# Steps of a share that are drawn: more are finer than a line is thick, and with 10^4 seeds a file has 10 MB.
+_STEPS = 1000
+
+
+def seen(share: Array) -> NDArray[np.intp]:
+    """Return the places of the steps that are drawn, of a share that does not fall: all if they are few."""
+    places = np.arange(share.size)
+    if share.size <= _STEPS:
+        return places
+    level = np.floor(_STEPS * share)
+    changes = np.flatnonzero(np.diff(level)) + 1
+    return np.unique(np.concatenate([places[:1], changes, places[-1:]]))
+
 
 def draw_steps(ax: Axes, x: Array, share: Array, style: LineStyle) -> None:
     """Draw a share that changes in steps."""
+    x, share = (values[seen(share)] for values in (x, share))
     ax.step(x, share, where="post", color=style.colour, linestyle=style.linestyle, linewidth=style.width)
 
 

@@ -175,7 +175,8 @@ def _draw_times(
             for values in (steps.share, steps.low, steps.high)
         )
         # Before the first step the bands of all methods would lie upon each other.
-        begun = (share > 0) & (panel.seeds >= FEWEST)
+        begun = np.flatnonzero((share > 0) & (panel.seeds >= FEWEST))
+        begun = begun[shares.seen(share[begun])]
         ax.fill_between(
             x[begun], low[begun], high[begun], step="post", color=style.colour, alpha=0.13, linewidth=0
         )

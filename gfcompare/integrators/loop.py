@@ -17,6 +17,7 @@ from gfcompare.components.errors import (
     InputError,
     as_exception,
     cause_of,
+    is_foreign,
     unknown_name,
 )
 from gfcompare.components.fingerprint import is_own_file
@@ -105,7 +106,9 @@ def run_checked(
         return block.run()
     except ContractError:  # nothing that this method computes means anything
         raise
-    except FOREIGN_ERRORS as error:  # a plugin may raise anything, and the study must go on
+    except BaseException as error:  # a plugin may raise anything, and the study must go on
+        if not is_foreign(error):
+            raise
         if limits.on_error == "raise":
             raise as_exception(error)  # noqa: B904 (it is the error itself, or has it as its cause)
         if len(rows) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gfcompare.components.errors import cut
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.passage import Passage
@@ -101,7 +102,7 @@ class Saved:
             smallest_step=self._smallest,
             wall_time=self._wall,
             status=state.status,
-            messages=state.messages,
+            messages=tuple(map(cut, state.messages)),
             end_time=state.time,
             **dict(zip(COUNTERS, self._counts, strict=True)),
         )

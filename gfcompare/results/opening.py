@@ -99,6 +99,31 @@ def located(path: str | Path) -> Path:
     return file
 
 
+def work_precision_path(path: Path) -> Path | None:
+    """Return the file of a work-precision study that a path means, None if it means something else.
+
+    A folder with the result of a study too means that.
+    """
+    if path.is_dir():
+        other = result_path(path).exists() or unfinished_path(path).exists()
+        return path / WORK_PRECISION if (path / WORK_PRECISION).is_file() and not other else None
+    if path.suffix.lower() not in {".nc", ".nc4"} or not path.is_file():
+        return None
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            return path if "work_precision_version" in file.ncattrs() else None
+    except OSError:  # no netCDF file: whoever opens it says so
+        return None
+
+
+def work_precision_beside(path: Path) -> Path | None:
+    """Return the file of a work-precision study in a folder that has the result of a study too, or None."""
+    file = path / WORK_PRECISION
+    return file if file.is_file() and work_precision_path(path) is None else None
+
+
 def open_unchecked(file: Path) -> xr.DataTree:
     """Open a result file, whatever is wrong with it besides that it is no result."""
     loaded = open_tree(file)

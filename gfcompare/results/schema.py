@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from gfcompare.hooks import chosen_diagnostics
 from gfcompare.integrators.status import Status
-from gfcompare.measures import BoxMeasure, LineMeasure
 from gfcompare.network import ReLUNetwork
-from gfcompare.problem import Problem
 from gfcompare.results import sweeps
+
+if TYPE_CHECKING:
+    from gfcompare.problem import Problem
 
 #: Raised when a reader of older files would misunderstand a new one.
 SCHEMA_VERSION = "1.6"
@@ -247,6 +247,10 @@ def variables(problem: Problem, diagnostics: Sequence[str] | None = None) -> dic
     problem : the problem
     diagnostics : names of those that the study has chosen; None for those that are computed by default
     """
+    # Whoever opens a result needs neither: they load what computes risks.
+    from gfcompare.hooks import chosen_diagnostics
+    from gfcompare.measures import BoxMeasure, LineMeasure
+
     found = VARIABLES | layer_variables(problem.network)
     found |= {
         cls.name: Variable((*_TRAJECTORY, *cls.dims), "f", cls.long_name, cls.units)

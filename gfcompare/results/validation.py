@@ -213,6 +213,8 @@ def _is_kind(variable: xr.DataArray, kind: str) -> bool:
     if kind == "i":
         return np.issubdtype(dtype, np.integer)
     if dtype.kind == "O":
+        if "char_dim_name" in variable.encoding:  # characters of one length, which need not be read for this
+            return kind == "U"
         return all(isinstance(value, str) for value in variable.values.ravel().tolist())
     return dtype.kind in "UT"
 

@@ -27,6 +27,8 @@ from gfcompare.study.run_progress import Progress
 _PAUSE = 0.1
 # Workers that may die at a cell before it is given up.
 _LOSSES = 2
+# And while it is recorded that they did, which may wait in a worker behind another cell that is ended.
+_RECORDINGS = 4
 
 
 class WorkersLostError(RunError):
@@ -164,7 +166,7 @@ class Dispatch:
         self._alone.add(cell.key)
         self._losses[cell.key] += 1
         ended = ("exit code 1", NO_ANSWER, LOST)  # as a worker does by itself, or is made to
-        late = job.limit is not None and seconds >= job.limit and cause.startswith(ended)
+        late = job.limit is not None and seconds >= job.limit and cause.startswith(ended) and job.end is None
         if not late and self._losses[cell.key] < _LOSSES:
             self._waiting.appendleft((cell, job.end))
             return
@@ -174,7 +176,7 @@ class Dispatch:
         if self._on_error == "raise" or job.end is not None:
             self._fail(cell, WorkersLostError(f"{text}."))
             return
-        self._losses[cell.key] = _LOSSES - 1  # if recording it loses a worker as well, that was it
+        self._losses[cell.key] = _LOSSES - _RECORDINGS  # if recording it loses workers as well, that was it
         self.given_up.append(cell)
         self._waiting.appendleft((cell, End(text, late)))
 

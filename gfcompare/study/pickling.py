@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -73,3 +75,26 @@ def _can_be_sent(value: Any) -> bool:
 
 def _file(cls: type[Any]) -> str:
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
+
+
+def _named(file: str, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> CodeType:
+    """Return code with the name of its file."""
+    return make(*arguments).replace(co_filename=file)
+
+
+def _of_code(code: CodeType) -> tuple[Callable[..., CodeType], tuple[Any, ...]]:
+    make, arguments = cloudpickle.Pickler.dispatch_table[CodeType](code)[:2]
+    return _named, (code.co_filename, make, arguments)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle, which leaves out the names of files: a message would not say where a plugin's error is."""
+
+    dispatch_table: ClassVar[Any] = {**cloudpickle.Pickler.dispatch_table, CodeType: _of_code}
+
+
+def packed(value: Any) -> bytes:
+    """Return an object as bytes, code that the other process cannot import with it."""
+    with io.BytesIO() as file:
+        _Pickler(file).dump(value)
+        return file.getvalue()

@@ -45,8 +45,15 @@ def warm_up_path(folder: Path) -> Path:
     return folder / cell_files.CELLS / "warm-up"
 
 
-def plan_of(todo: Sequence[Cell], folder: Path, jobs: int | None) -> Plan:
+def plan_of(todo: Sequence[Cell], folder: Path, jobs: int | None, apart: bool = False) -> Plan:
     """Return where cells are computed: not in this process what a process has died of, if that can be.
+
+    Parameters
+    ----------
+    todo : the cells
+    folder : of the results
+    jobs : worker processes; None for one on each core
+    apart : compute in a worker process also where one is wanted, if the cells can be sent to it
 
     Raises
     ------
@@ -65,7 +72,7 @@ def plan_of(todo: Sequence[Cell], folder: Path, jobs: int | None) -> Plan:
     if fatal or deaths:
         doing = "loaded the compiled kernels" if deaths else f"computed {fatal[0].label}"
         reason = f"a run died while it {doing}"
-    elif workers == 1 and not any(cell.time_limit for cell in todo):
+    elif workers == 1 and not any(cell.time_limit for cell in todo) and not (apart and _sendable(todo)):
         return Plan(True, 1, True)
     try:
         check_sendable(todo)
@@ -78,3 +85,11 @@ def plan_of(todo: Sequence[Cell], folder: Path, jobs: int | None) -> Plan:
     if reason:
         return Plan(False, workers, not deaths, f"{reason}, so the cells are computed in worker processes")
     return Plan(False, workers, True)
+
+
+def _sendable(cells: Sequence[Cell]) -> bool:
+    try:
+        check_sendable(cells)
+    except InputError:
+        return False
+    return True

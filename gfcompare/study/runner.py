@@ -90,12 +90,15 @@ class Manner:
     on_error : "record" an error that a method raises as the outcome of its trajectory, with a warning for
         each method; or "raise" it when the other cells are finished, also where it was recorded before
     executor : where the cells are computed, instead of in processes of this machine
+    apart : with one job, compute in a copy of this process, where copies are safe: a method that ends its
+        process then ends no run. A debugger in a method needs this process
     """
 
     jobs: int | None = None
     force: bool = False
     on_error: OnError = "record"
     executor: Executor | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         check_on_error(self.on_error)
@@ -275,7 +278,7 @@ def _written(cells: Sequence[Cell], folder: Path) -> int:
 
 def _planned(todo: Sequence[Cell], folder: Path, manner: Manner) -> Plan:
     if manner.executor is None:
-        return plan_of(todo, folder, manner.jobs)
+        return plan_of(todo, folder, manner.jobs, manner.apart and can_fork())
     check_sendable(todo)
     return Plan(manner.executor.is_here, 0, manner.executor.is_here)
 

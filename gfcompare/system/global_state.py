@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import random
 import signal
 import sys
 import threading
@@ -18,6 +19,10 @@ import numpy as np
 
 from gfcompare.system import threads
 
+# Of a run, which dies with a worker that ignores them or has no files to open.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGALRM", "SIGPIPE")
+_LIMITS = ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE")
+
 
 @contextmanager
 def kept() -> Iterator[None]:
@@ -25,11 +30,12 @@ def kept() -> Iterator[None]:
 
     The current folder, the mask of new files, the environment, the module path, how NumPy treats errors of
     floating-point numbers, rounding and denormal numbers, warning filters, the recursion limit, the number of
-    threads, standard streams, how signals are handled and NumPy's global random numbers.
+    threads, standard streams, how signals are handled, alarms, limits of resources and the global random
+    numbers of Python and NumPy.
     """
     restore = [
-        _folder(), _mask(), _environment(), _path(), _errors(), _floating_point(), _filters(), _limit(),
-        _threads(), _streams(), _signals(), _random(),
+        _resources(), _folder(), _mask(), _environment(), _path(), _errors(), _floating_point(), _filters(),
+        _limit(), _threads(), _streams(), _signals(), _alarm(), _random(),
     ]  # fmt: skip
     try:
         yield
@@ -37,6 +43,22 @@ def kept() -> Iterator[None]:
         for each in restore:
             with suppress(OSError, ValueError):
                 each()
+
+
+def _resources() -> Callable[[], Any]:
+    try:
+        import resource
+    except ImportError:  # not POSIX
+        return lambda: None
+    before = {getattr(resource, name): resource.getrlimit(getattr(resource, name)) for name in _LIMITS}
+
+    def restore() -> None:
+        for number, limits in before.items():
+            if resource.getrlimit(number) != limits:
+                with suppress(OSError, ValueError):  # what was lowered for good
+                    resource.setrlimit(number, limits)
+
+    return restore
 
 
 def _folder() -> Callable[[], Any]:
@@ -132,7 +154,8 @@ def _streams() -> Callable[[], Any]:
 def _signals() -> Callable[[], Any]:
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -142,6 +165,17 @@ def _signals() -> Callable[[], Any]:
     return restore
 
 
+def _alarm() -> Callable[[], Any]:
+    if not hasattr(signal, "getitimer") or signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0):
+        return lambda: None  # that of whoever has started the run goes on
+    return lambda: signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
 def _random() -> Callable[[], Any]:
-    before = np.random.get_state()  # noqa: NPY002 (the global one is what is kept)
-    return lambda: np.random.set_state(before)  # noqa: NPY002
+    before, own = np.random.get_state(), random.getstate()  # noqa: NPY002 (the global one is what is kept)
+
+    def restore() -> None:
+        np.random.set_state(before)  # noqa: NPY002
+        random.setstate(own)
+
+    return restore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -20,8 +21,9 @@ class ThreadsLeftWarning(UserWarning):
 
 # Seconds that threads have to end after the main thread, and between two looks at a process.
 _GRACE, _PAUSE = 2.0, 0.5
-# Seconds after one Ctrl-C in which another is the same: a plugin that ignores it can be stopped later.
-_SAME = 1.0
+# Seconds after one Ctrl-C in which another is the same: a plugin that ignores it can be stopped later; and
+# after which it is looked whether the KeyboardInterrupt was lost.
+_SAME, _LOST = 1.0, 1.5
 _last = -_SAME
 # Of prctl, in linux/prctl.h.
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -59,19 +61,58 @@ def end_at_interrupt() -> None:
     """Let Ctrl-C end this program, and pressed again meanwhile change nothing about how it ends."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as by nohup
         signal.signal(signal.SIGINT, _interrupt)
+        show = sys.unraisablehook
+        # One that was lost is raised again: see `_insist`.
+        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else show(lost)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     global _last
     before, _last = _last, time.monotonic()
     if _last - before >= _SAME:
+        # Not by `threading`, whose locks may be held where the signal has come.
+        _thread.start_new_thread(_insist, ())
         raise KeyboardInterrupt
+
+
+def _insist() -> None:
+    """Send the signal again if its KeyboardInterrupt was lost, until the program ends by it.
+
+    Python ignores an error in a finaliser or in the callback of a weak reference, as libraries do in calls
+    from C: the command would go on as if nothing had been pressed.
+    """
+    time.sleep(_LOST)
+    handler = signal.getsignal(signal.SIGINT)
+    while handler is not signal.SIG_IGN:
+        if handler is _interrupt and not _is_handled():
+            os.kill(os.getpid(), signal.SIGINT)  # which starts this anew
+            return
+        time.sleep(_PAUSE)
+        handler = signal.getsignal(signal.SIGINT)
+
+
+def _is_handled() -> bool:
+    """Return whether the main thread is on its way out: in what is done at the end, which may take long."""
+    found: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
+    error = found[1] if isinstance(found, tuple) else found
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def ignore_interrupts() -> None:
     """Let Ctrl-C do nothing any more, if this is a program that it has ended."""
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def forget_interrupt() -> None:
+    """Let Python end with the exit code that it is given, after a KeyboardInterrupt that was handled.
+
+    One that has come through text that was executed, as that of a dataclass is, makes it end by the signal
+    instead, unless another text is executed afterwards (`unhandled_keyboard_interrupt` in CPython).
+    """
+    eval("None")
 
 
 def die_with_parent() -> None:
@@ -95,7 +136,18 @@ def end_worker_with(parent: int) -> None:
             _wait_for(_others())
             os._exit(0)
         time.sleep(_PAUSE)
+    end_children()
     os._exit(1)
+
+
+def end_children() -> None:
+    """End the processes that this one has started, and those that they have."""
+    import psutil
+
+    with suppress(psutil.Error, OSError):  # a process without files to open learns nothing
+        for each in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                each.kill()
 
 
 def end_in_spite_of_threads(code: int) -> None:

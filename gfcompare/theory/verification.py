@@ -62,6 +62,7 @@ def verify(
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
     total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     rows = []
+    texts: dict[str, str] = {}  # of many seeds most are the same, and each would be kept by itself
     for done, trajectory in enumerate(
         stored_trajectories(tree, Rebuilt(tree, None if study is None else study.components), seeds)
     ):
@@ -76,7 +77,7 @@ def verify(
                     found.residual,
                     found.tolerance,
                     found.outcome,
-                    found.detail,
+                    texts.setdefault(found.detail, found.detail),
                     check.reference,
                 )
             )

@@ -5,7 +5,9 @@ against a reference that it computes itself, and stores both; `read` opens what 
 its table of medians, and `orders` the observed orders. docs/work-precision.md says how to read them.
 """
 
-from gfcompare.work_precision.contents import FILE, located, located_beside, read
+from gfcompare.results.opening import work_precision_beside as located_beside
+from gfcompare.results.opening import work_precision_path as located
+from gfcompare.work_precision.contents import FILE, read
 from gfcompare.work_precision.running import run
 from gfcompare.work_precision.summary import orders, summary, uncertainty
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from gfcompare.problem import Problem
 from gfcompare.results.checksum import write_sealed
 from gfcompare.results.dataset import root_attributes
 from gfcompare.results.netcdf import open_tree
-from gfcompare.results.opening import WORK_PRECISION, result_path, unfinished_path
+from gfcompare.results.opening import WORK_PRECISION
 from gfcompare.results.schema import Variable, annotated
 from gfcompare.results.validation import version_of
 from gfcompare.study.spec import StudySpec
@@ -185,29 +184,6 @@ def write(path: Path, study: StudySpec, groups: Mapping[str, xr.Dataset]) -> Non
     root = xr.Dataset(attrs=attributes | {"work_precision_version": VERSION})
     tree = xr.DataTree.from_dict({"/": root, **groups})
     write_sealed(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
-
-
-def located(path: Path) -> Path | None:
-    """Return the file of a work-precision study that a path means, None if it means something else.
-
-    A folder with the result of a study too means that.
-    """
-    if path.is_dir():
-        other = result_path(path).exists() or unfinished_path(path).exists()
-        return path / FILE if (path / FILE).is_file() and not other else None
-    if path.suffix.lower() not in {".nc", ".nc4"} or not path.is_file():
-        return None
-    try:
-        with netCDF4.Dataset(path) as file:
-            return path if "work_precision_version" in file.ncattrs() else None
-    except OSError:  # no netCDF file: whoever opens it says so
-        return None
-
-
-def located_beside(path: Path) -> Path | None:
-    """Return the file of a work-precision study in a folder that has the result of a study too, or None."""
-    file = path / FILE
-    return file if file.is_file() and located(path) is None else None
 
 
 def read(path: str | Path) -> xr.DataTree:

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.collections import PathCollection
+from matplotlib.patches import Rectangle
 
 import gfcompare as gfc
 from gfcompare import figures
 from gfcompare.components.errors import InputError
-from gfcompare.figures import data, one_trajectory
+from gfcompare.figures import data, one_trajectory, shares
 from gfcompare.hooks import registry as plugins
 from gfcompare.integrators.status import Status
 
@@ -550,3 +552,34 @@ def test_a_notebook_shows_the_whole_page(tree):
         image.seek(0)
         shapes.append(plt.imread(image).shape)
     assert shapes[0] == shapes[1]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Thousands of seeds
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_steps_finer_than_a_line_are_left_out_and_few_are_all_there() -> None:
+    few = np.linspace(0.0, 1.0, 900)
+    assert shares.seen(few).tolist() == list(range(900))
+    share = np.arange(1, 10_001) / 10_000
+    places = shares.seen(share)
+    assert len(places) <= 1003
+    assert (places[0], places[-1]) == (0, share.size - 1)
+    held = share[places[np.searchsorted(places, np.arange(share.size), side="right") - 1]]
+    assert np.abs(held - share).max() <= 1e-3
+
+
+def test_dots_of_thousands_of_seeds_are_an_image_and_do_not_hide_the_median(ended) -> None:
+    one = ended["sine"].to_dataset().isel(seed=[0])
+    copies = [one.assign_coords(seed=[k]) for k in range(1001)]
+    rule = {"data_vars": "minimal", "coords": "minimal", "compat": "override"}
+    many = xr.DataTree.from_dict({"/": ended.to_dataset(), "sine": xr.concat(copies, "seed", **rule)})
+    for tree, dense in ((ended, False), (many, True)):
+        ax = panels(figures.final_risk(tree, problems=["sine"]))[0]
+        dots = [each for each in ax.collections if isinstance(each, PathCollection)]
+        assert all(bool(each.get_rasterized()) is (len(each.get_offsets()) > 1000) for each in dots)
+        assert any(each.get_rasterized() for each in dots) is dense
+        boxes = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+        assert boxes
+        assert all((box.get_zorder() > dots[0].get_zorder()) is dense for box in boxes)

@@ -365,6 +365,29 @@ def test_groups_of_an_open_file_keep_no_chunks_in_memory(tmp_path: Path) -> None
         assert all(tree[name].to_dataset().identical(data) for name in ("one", "two"))
 
 
+def test_many_texts_are_packed_and_are_not_read_before_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netcdf, "_LARGE", 0)
+    texts = np.array([f"seed {k}: largest at t = {k / 7:.4g} \N{PLUS-MINUS SIGN} 1" for k in range(12_000)])
+    texts[5] = ""
+    given = xr.Dataset({"many": ("seed", texts.astype(object)), "few": ("check", texts[:9].astype(object))})
+    file = tmp_path / "texts.nc"
+    for _ in range(2):  # what is read is written as it was
+        with netcdf.new_file(file, xr.Dataset()) as whole:
+            netcdf.write(given, whole.createGroup("sine"))
+        with netCDF4.Dataset(file) as raw:
+            assert raw["sine"]["many"].dtype == "S1"
+            assert raw["sine"]["few"].dtype is str
+        assert file.stat().st_size < texts.size * 20
+        with netcdf.open_tree(file) as tree:
+            opened = tree["sine"].to_dataset()
+            assert not opened["many"].variable._in_memory
+            assert opened["many"].values.tolist() == texts.tolist()
+            assert opened["few"].values.tolist() == texts[:9].tolist()
+            given = opened.load()
+
+
 def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
     writing.write_whole(path, lambda p: p.write_text("first") and None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random as python_random
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ FAULTY = textwrap.dedent('''\
 
     import ctypes
     import os
+    import resource
     import signal
+    import subprocess
     import sys
     import time
     import warnings
@@ -35,6 +39,17 @@ FAULTY = textwrap.dedent('''\
     import numpy as np
 
     import gfcompare as gfc
+
+
+    class Odd(BaseException):
+        """An error that is no Exception."""
+
+
+    class Textless(Exception):
+        """An error that cannot be shown."""
+
+        def __str__(self):
+            raise RuntimeError("no text")
 
 
     @dataclass(frozen=True)
@@ -48,6 +63,20 @@ FAULTY = textwrap.dedent('''\
         def step(self, problem, theta, solver_state, step_size):
             if self.act == "raise":
                 raise ArithmeticError("deliberately wrong")
+            if self.act == "interrupt":
+                raise KeyboardInterrupt
+            if self.act == "odd":
+                raise Odd("of another kind")
+            if self.act == "long":
+                raise ValueError("long " * 10**6)
+            if self.act == "textless":
+                raise Textless
+            if self.act == "descriptors":
+                os.closerange(3, 256)
+            if self.act == "started" and not os.path.exists(f"started-{os.getpid()}"):
+                with open(f"started-{os.getpid()}", "w") as file:
+                    command = [sys.executable, "-c", "import time; time.sleep(1000)"]
+                    file.write(str(subprocess.Popen(command, start_new_session=True).pid))
             if self.act == "nan":
                 return theta * np.nan, solver_state
             if self.act == "loop":
@@ -74,6 +103,9 @@ FAULTY = textwrap.dedent('''\
                 sys.stdout = sys.stderr = None
                 warnings.simplefilter("error")
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+                signal.alarm(1)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
                 ctypes.CDLL("libm.so.6").fesetround(0x800)  # upwards
             return theta - step_size * problem.gradient(theta), solver_state
 
@@ -100,7 +132,12 @@ step_size = 0.1
 
 #: What it does, the status of its trajectories, a part of their message.
 ACTS: dict[str, tuple[Status, str]] = {
-    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong ("),
+    "raise": (Status.FAILED, "ArithmeticError: deliberately wrong (faulty.py, line "),
+    "interrupt": (Status.FAILED, "KeyboardInterrupt: "),
+    "odd": (Status.FAILED, "Odd: of another kind (faulty.py, line "),
+    "textless": (Status.FAILED, "Textless: its text cannot be shown (RuntimeError) ("),
+    "long": (Status.FAILED, "long long  (faulty.py, line "),
+    "descriptors": (Status.FAILED, ""),
     "nan": (Status.DIVERGED, "flow time"),
     "loop": (Status.TIME_LIMIT, "ended from outside after"),
     "hold": (Status.TIME_LIMIT, "ended from outside after"),
@@ -136,7 +173,7 @@ def run(folder: Path, act: str, jobs: int, output: Path) -> tuple[subprocess.Com
     command = ["run", folder / "study.toml", "--plugin", folder / "faulty.py", "--output", output]
     command += ["--jobs", jobs, "--no-figures"]
     if not hangs:
-        return gfcompare(*command), output
+        return gfcompare(*command, cwd=folder), output
     done = subprocess.run(
         [sys.executable, "-c", HASTY, *map(str, command)],
         cwd=folder,
@@ -164,7 +201,8 @@ def test_a_faulty_plugin_costs_only_its_own_cells(tmp_path: Path, act: str, righ
         moving = theirs["status"].values != Status.STATIONARY
         assert moving.sum() > (0 if act in HANGS else 12)
         assert (theirs["status"].values[moving] == status).all(), theirs["message"].values
-        assert all(message in str(text) for text in theirs["message"].values[moving])
+        texts = [str(text) for text in theirs["message"].values[moving]]
+        assert all(message in text and len(text) < 2000 for text in texts)
         expected = right[name].to_dataset().sel(integrator="gd", seed=ours["seed"])
         for variable in ("risk", "weight_1", "bias_2", "steps", "status", "gradient_norm"):
             np.testing.assert_array_equal(ours[variable].values, expected[variable].values)
@@ -203,14 +241,30 @@ def test_a_plugin_that_holds_the_lock_does_not_survive_its_parent(tmp_path: Path
     assert alive == []
 
 
+@pytest.mark.thorough
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_plugin_has_started_ends_with_the_run(tmp_path: Path, jobs: int) -> None:
+    done, _ = run(tmp_path, "started", jobs, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    started = [int(path.read_text()) for path in tmp_path.glob("started-*")]
+    assert started
+    until = time.monotonic() + 5 * PATIENCE
+    while any(map(psutil.pid_exists, started)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_what_is_global_is_restored() -> None:
     import warnings
 
     before = (np.geterr(), sys.getrecursionlimit(), dict(os.environ), Path.cwd(), list(warnings.filters))
     random = np.random.get_state()[1].tolist()  # noqa: NPY002
+    own = python_random.getstate()
     with pytest.raises(ArithmeticError), global_state.kept():
         np.seterr(all="ignore")
         np.random.seed(3)  # noqa: NPY002
+        python_random.seed(3)
         sys.setrecursionlimit(5000)
         os.environ["GFCOMPARE_TEST"] = "1"
         os.environ.pop("PATH", None)
@@ -221,7 +275,27 @@ def test_what_is_global_is_restored() -> None:
     after = (np.geterr(), sys.getrecursionlimit(), dict(os.environ), Path.cwd(), list(warnings.filters))
     assert after == before
     assert np.random.get_state()[1].tolist() == random  # noqa: NPY002
+    assert python_random.getstate() == own
     assert sys.path.pop() == "/nowhere"  # a plugin imports its modules from there later on
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
+def test_signals_alarms_and_limits_are_restored() -> None:
+    import resource
+
+    numbers = (signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    main = threading.current_thread() is threading.main_thread()
+    before = [signal.getsignal(number) for number in numbers]
+    with global_state.kept():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[0] - 1, limit[1]))
+        if main:
+            signal.alarm(1000)
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the rounding modes of glibc")

@@ -246,7 +246,7 @@ def test_sys_exit_in_a_thread_of_l_bfgs_is_raised_where_it_is_waited_for() -> No
 @pytest.mark.thorough
 @pytest.mark.parametrize(("act", "code", "said"), [("die", 7, "exit code 7"), ("abort", -6, "SIGABRT")])
 def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: int, said: str) -> None:
-    first = run(tmp_path, act, 1)
+    first = run(tmp_path, act, 1, "--traceback")  # for which it is computed in the run itself
     assert first.returncode == code
     assert not (tmp_path / "out" / "result.nc").exists()
     second = run(tmp_path, act, 1)
@@ -259,6 +259,16 @@ def test_after_a_crash_the_next_run_is_complete(tmp_path: Path, act: str, code: 
     third = run(tmp_path, act, 1)
     assert third.returncode == 1
     assert "0 cells computed, 4 found finished" in third.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_with_one_job_a_crash_ends_no_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "die", 1)
+    assert done.returncode == 1, done.stderr
+    assert "error: 2 cells ended their processes" in done.stderr
+    assert "Traceback" not in done.stderr
+    _, messages = check_complete(tmp_path / "out", Status.FAILED)
+    assert all("exit code 7" in m for m in messages)
 
 
 FATAL_FLOW = """
@@ -427,7 +437,8 @@ def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: N
 @pytest.mark.sampled
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_threads_that_go_on_keep_no_process(tmp_path: Path, jobs: int) -> None:
-    done = run(tmp_path, "thread", jobs)  # the threads would run for ever
+    here = ["--traceback"] if jobs == 1 else []  # for which cells are computed in the run itself
+    done = run(tmp_path, "thread", jobs, *here)  # the threads would run for ever
     assert done.returncode == 0, done.stderr
     assert ("threads that a plugin has started still run: 'left over'" in done.stderr) is (jobs == 1)
     check_complete(tmp_path / "out", Status.REACHED_END)
@@ -494,6 +505,52 @@ def test_ctrl_c_many_times(tmp_path: Path, jobs: int) -> None:
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("Stopped. ")
     assert not list((tmp_path / "out" / "cells").glob("*.running"))
+
+
+INTERRUPTED = """
+import signal
+import sys
+import time
+import weakref
+
+from gfcompare.system import process_end
+
+class Thing:
+    pass
+
+def press(_):
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(0.01)
+
+process_end.end_at_interrupt()
+try:
+    if sys.argv[1] == "lost":
+        thing = Thing()
+        reference = weakref.ref(thing, press)
+        del thing  # in such a callback Python ignores errors
+        time.sleep(1000)
+    try:
+        exec("press(None)")  # as in what makes a dataclass
+    finally:
+        time.sleep(2.5)
+        print("cleaned up")
+except KeyboardInterrupt:
+    process_end.ignore_interrupts()
+    process_end.forget_interrupt()
+    print("ended")
+"""
+
+
+@pytest.mark.parametrize(("where", "said"), [("lost", "ended\n"), ("long", "cleaned up\nended\n")])
+def test_ctrl_c_that_was_lost_is_sent_again_and_not_what_is_on_its_way(where: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, where],
+        capture_output=True,
+        text=True,
+        timeout=30 * PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
 
 @pytest.mark.usefixtures("heard")

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_info
 from gfcompare.study.executors import worker
 from gfcompare.study.executors.base import NO_ANSWER, Answer, Executor
 from gfcompare.study.jobs import Task
+from gfcompare.system import process_end
 from gfcompare.system.memory import memory_of_each
 from gfcompare.system.threads import is_harmless_to_copies
 
@@ -278,11 +279,15 @@ def _serve(
     np.random.seed()  # noqa: NPY002 (copies would draw the same)
     worker.start(parent, safe_path, memory)
     mine = os.getpid()
-    while (size := _size(_read(tasks, _HEAD))) > 0:
-        answer = worker.work(_read(tasks, size))
-        if os.getpid() != mine:  # a copy that a plugin has made by os.fork, and let return
-            os._exit(0)
-        _write(answers, answer)
+    try:
+        while (size := _size(_read(tasks, _HEAD))) > 0:
+            answer = worker.work(_read(tasks, size))
+            if os.getpid() != mine:  # a copy that a plugin has made by os.fork, and let return
+                os._exit(0)
+            _write(answers, answer)
+    except OSError:  # a plugin has closed the pipe, or the parent is gone
+        process_end.end_children()
+        os._exit(1)
 
 
 def _stream(inherited: Any) -> Any:

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from typing import Any
 
 import cloudpickle
@@ -22,6 +23,7 @@ from gfcompare.hooks.chosen_diagnostics import DiagnosticWarning
 from gfcompare.hooks.plugin_files import adopt
 from gfcompare.hooks.registry import PluginWarning
 from gfcompare.integrators.loop import OnError
+from gfcompare.study import pickling
 from gfcompare.study.compute_cell import LOADING
 from gfcompare.study.failures import portable
 from gfcompare.study.jobs import Done, Job, Task, failed, perform
@@ -50,6 +52,8 @@ def start(parent: int, safe_path: bool, memory: int | None) -> None:
     """
     process_end.die_with_parent()
     module_path.in_worker(safe_path)
+    # What a plugin has started and left running ends with the worker, in whose place nobody knows of it.
+    Finalize(None, process_end.end_children, exitpriority=0)
     threading.Thread(target=process_end.end_worker_with, args=(parent,), daemon=True).start()
     # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -102,7 +106,7 @@ def packed(task: Task, where: str = "") -> bytes:
     task : the task
     where : the machine that it comes from, if that may be another one than the worker's
     """
-    return bytes(cloudpickle.dumps((dict(task.about), where, cloudpickle.dumps(task))))
+    return bytes(cloudpickle.dumps((dict(task.about), where, pickling.packed(task))))
 
 
 def _check(expected: Mapping[str, str], where: str) -> None:
