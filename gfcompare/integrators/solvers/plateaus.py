@@ -56,9 +56,9 @@ def crossed_again_and_again(rtol: float) -> str:
     rtol : relative tolerance of a step
     """
     return (
-        f"a neuron of a deeper layer is 0 wherever a layer below is inactive, within 10 rtol = {10 * rtol:g}: where "
-        "the gradient jumps there, steps cross the surface again and again, and more of them do not help; "
-        "the method 'ndf' follows what slides"
+        f"within 10 rtol = {10 * rtol:g} a neuron of a deeper layer is 0 wherever a layer below is inactive: "
+        "where the gradient jumps there, steps cross the surface again and again, and more of them do not "
+        "help; the method 'ndf' follows what slides"
     )
 
 
