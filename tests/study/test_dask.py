@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import xarray as xr
 from support import PATIENCE, ROOT, WATCHED, assert_same_numbers, gfcompare, in_process, refused
 
 import gfcompare as gfc
-from gfcompare.study.executors.dask import given
+from gfcompare.study.executors.base import LOST
+from gfcompare.study.executors.dask import DaskExecutor, given
 
 pytest.importorskip("distributed", reason="Dask is not installed: the extra dask has it")
 
@@ -100,6 +102,53 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> xr.DataTree:
     done = in_process(*run, "--no-figures", "--jobs", 1)
     assert done.returncode == 0, done.stderr
     return gfc.open_study(folder / "out")
+
+
+def test_tasks_that_wait_behind_one_that_kills_its_worker_are_not_lost(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Two tasks or more at one worker, of which the first ends it as soon as another waits there."""
+    import distributed
+
+    def fatal() -> None:
+        while not (tmp_path / "behind").exists():
+            time.sleep(0.01)
+        os._exit(3)
+
+    def harmless() -> bytes:
+        return cloudpickle.dumps(())
+
+    def waiting(dask_scheduler: distributed.Scheduler) -> int:
+        # By default it gives a task to four workers, one after the other, before the task is lost.
+        dask_scheduler.allowed_failures = 0
+        return sum(len(worker.processing) for worker in dask_scheduler.workers.values())
+
+    cluster.worker()
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        sent: list[int] = []
+        submitted = client.submit
+
+        def submit(work: object, payload: bytes, *, pure: bool, key: str) -> object:
+            sent.append(int(key.split("-")[2]))
+            return submitted(fatal if sent[-1] == 1 else harmless, pure=pure, key=key)
+
+        client.submit = submit
+        client.wait_for_workers(1)
+        executor = DaskExecutor(client)
+        executor._payloads = dict.fromkeys((1, 2, 3), b"")
+        for ticket in executor._payloads:
+            executor._send(ticket)
+        while client.run_on_scheduler(waiting) < 2:  # the scheduler itself keeps the third
+            time.sleep(0.01)
+        (tmp_path / "behind").touch()
+        found: dict[int, str] = {}
+        while len(found) < 3:
+            found |= {answer.ticket: answer.lost for answer in executor.gather(0.1)}
+            if found and len(cluster.processes) == 2:
+                cluster.worker()
+    assert found[1].startswith(LOST)
+    assert found[2] == found[3] == ""
+    assert (sent.count(1), sent.count(2)) == (1, 2)
 
 
 def start_run(folder: Path, where: str) -> subprocess.Popen[str]:

@@ -50,8 +50,9 @@ class DaskExecutor(Executor):
     """Tasks on the workers of a Dask cluster.
 
     Dask computes a task anew elsewhere if its worker is lost, as often as the scheduler allows; then the task
-    is lost. If the scheduler is lost, the tasks that it had are lost with it, and are submitted again when a
-    scheduler answers at its address.
+    is lost. Those that waited at that worker behind the one it was computing are submitted again. If the
+    scheduler is lost, the tasks that it had are lost with it, and are submitted again when one answers at its
+    address.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ class DaskExecutor(Executor):
         self._gone_since: float | None = None
         self._told = self._looked = time.monotonic()
         self._checked: set[str] = set()
+        # Workers that were lost, by the identity of their process: each has cost one task.
+        self._charged: set[str] = set()
         self._look()
 
     @property
@@ -87,6 +90,8 @@ class DaskExecutor(Executor):
         return self._count
 
     def _send(self, ticket: int) -> None:
+        # A worker does its tasks in the order in which they were sent, which is that of the futures.
+        self._futures.pop(ticket, None)
         self._futures[ticket] = self._client.submit(
             _work,
             self._payloads[ticket],
@@ -125,9 +130,9 @@ class DaskExecutor(Executor):
             return None
         if future.status == "error":
             error = future.exception()
-            del self._futures[ticket], self._payloads[ticket]
             if isinstance(error, distributed.KilledWorker):
-                return Answer(ticket, lost=f"{LOST}, {error.last_worker.address}")
+                return self._lost(ticket, error.last_worker)
+            del self._futures[ticket], self._payloads[ticket]
             if isinstance(error, ImportError | AttributeError):  # of a worker without gfcompare
                 text = f"a worker cannot load gfcompare ({cause_of(error)}): install it there"
                 return Answer(ticket, error=worker.WorkerMismatchError(f"{text}, in the same version."))
@@ -144,13 +149,22 @@ class DaskExecutor(Executor):
             return Answer(ticket, error=found)
         return Answer(ticket, tuple(found))
 
+    def _lost(self, ticket: int, killed: Any) -> Answer | None:
+        """Return the answer to a task with which a worker was lost; None to one that only waited there."""
+        if killed.server_id in self._charged:
+            self._send(ticket)
+            return None
+        self._charged.add(killed.server_id)
+        del self._futures[ticket], self._payloads[ticket]
+        return Answer(ticket, lost=f"{LOST}, {killed.address}")
+
     def _is_connected(self) -> bool:
         """Return whether the scheduler is there; raise RunError if it has been gone for too long."""
         if self._client.status == "running":
             if self._gone_since is not None:
                 self._gone_since = None
                 self._log("the scheduler answers again; what was not finished is submitted again")
-                for ticket in self._futures:
+                for ticket in list(self._futures):
                     self._send(ticket)
                 self._checked.clear()
                 return False
