@@ -45,6 +45,26 @@ def test_few_seeds_do_not_tell(tmp_path):
     assert rows["detail"].str.contains("8 seeds").all()
 
 
+def test_deep_networks_are_judged_up_to_a_relative_tolerance(tmp_path):
+    """Above it errors are no fixed share of what the tolerance allows: right flows would fail."""
+    study = gfc.Study(
+        "deep",
+        targets={"t": gfc.targets.Polynomial([0.3, 4.0, -12.0, 8.0])},
+        integrators={
+            "loose": gfc.integrator("standard-gf", rtol=1e-4),
+            "usual": gfc.integrator("standard-gf", rtol=1e-5),
+        },
+        network=gfc.ReLUNetwork((1, 3, 3, 1)),
+        times=gfc.Times(start=0.1, end=100.0, count=11),
+        seeds=8,
+    )
+    table = verify(study.run(tmp_path, jobs=1))
+    rows = table[table["check"] == "accuracy"].set_index("integrator")
+    assert set(rows.loc["loose", "outcome"]) == {"does not apply"}
+    assert rows.loc["loose", "detail"].str.contains("several hidden layers").all()
+    assert set(rows.loc["usual", "outcome"]) == {"pass"}
+
+
 def test_what_was_mostly_not_followed_does_not_pass(tmp_path, monkeypatch):
     """The share is said."""
     tree = run(tmp_path, 1, end=1e6)
