@@ -97,10 +97,12 @@ class Replays:
         self.troubles: list[str] = []
         allowed = self._allowed()
         tolerated = trajectory.risk_error(trajectory.errors) + trajectory.rounding[1:]
-        surfaces = [on_a_surface(problem.network, theta) for theta in trajectory.theta]
+        # Frozen biases may be 0 for ever: no surface is passed there.
+        jumps = problem.smooth and not problem.frozen
+        surfaces = [jumps and on_a_surface(problem.network, theta) for theta in trajectory.theta]
         for i in range(count):
             # A start on a surface need not slide there: biases may begin at 0.
-            if problem.smooth and (surfaces[i + 1] or (surfaces[i] and i > 0)):
+            if surfaces[i + 1] or (surfaces[i] and i > 0):
                 self.troubles.append("the flow slides along a surface on which the gradient jumps")
                 continue
             replay = self._follow(i, trajectory.theta[i], (allowed[0][i], allowed[1][i]))

@@ -326,6 +326,32 @@ def test_what_slides_is_not_followed_again_and_that_is_said():
     assert np.abs(replays.defects[replays.followed]).max() < 1e-5
 
 
+def test_frozen_biases_at_zero_are_no_surface_that_is_passed():
+    network = gfc.ReLUNetwork((1, 1, 1, 1))
+    frozen = gfc.Problem(
+        network, gfc.targets.Polynomial(CUBIC), gfc.measures.Uniform(-1.0, 1.0), frozen=["bias_2"]
+    )
+    theta, times = np.array([1.0, 0.3, 0.7, 0.0, 0.5, 0.1]), np.array([0.0, 0.1, 1.0])
+    for steps, ended in ((2, True), (1000, False)):
+        flow = gfc.integrator("standard-gf", rtol=1e-6, max_steps=steps)
+        data = gfc.integrate(frozen, flow, theta, times)
+        assert ("raise max_steps" in str(data["message"].values[0])) == ended
+        assert "surface" not in str(data["message"].values[0])
+    states = gfc.parameters(data)[0]
+    assert on_a_surface(network, states[-1])
+    trajectory = SimpleNamespace(
+        theta=states,
+        time=times,
+        network=network,
+        free=~network.members(["bias_2"]),
+        tolerances=(1e-6, 1e-8),
+        errors=np.full(2, 1e-4),
+        rounding=np.full(3, 1e-15),
+        risk_error=lambda errors: errors,
+    )
+    assert Replays(frozen, normalized=False, trajectory=trajectory).followed.all()
+
+
 @pytest.mark.parametrize("method", ["bdf", "dopri5"])
 def test_methods_that_do_not_slide_say_what_does(method):
     """And say nothing of it where steps are few for another reason."""

@@ -165,7 +165,7 @@ class Solvers:
     def _explained(self, problem: CountedProblem, solver: Solver, status: Status, message: str) -> str:
         """Return the message of a solver that ended, and what more steps would not change."""
         network, rtol = problem.network, self.field.rtol
-        jumps = problem.smooth and network.inputs == 1 and network.depth > 2
+        jumps = problem.smooth and not problem.frozen and network.inputs == 1 and network.depth > 2
         if not jumps or self.field.compiled_as is None or status not in _TOO_MANY_STEPS:
             return message
         # The tiny steps of explicit methods end within some tolerances of the surface.
