@@ -130,7 +130,8 @@ def test_order_of_numerical_differentiation_formulas(order):
             history = history[:-1] - history[1:]
         flow = Flow(data, np.array([1, 1, 1]), settings)
         clock, orders = np.array([0.0, size]), np.array([order])
-        trajectory = Trajectory(differences, clock, orders, np.zeros(1), np.zeros((6, 1)), -1.0)
+        plateaus = np.zeros((2, 0))
+        trajectory = Trajectory(differences, clock, orders, np.zeros(1), np.zeros((6, 1)), plateaus, -1.0)
         assert _ndf_steps(flow, trajectory, n, *ndf.scratch(flow, 4))
         errors.append(abs(differences[0] - solution(1.5)).max())
         assert np.array_equal(differences[0, :3], theta[:3])
