@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import cold_leaf, cold_leaf_sum, entry, merged
+from gfcompare.kernels.compiled import cold_leaf, entry, merged
+from gfcompare.kernels.numbers import dot
 from gfcompare.kernels.velocity import velocity, velocity_work
 
 # Length of a difference relative to the parameters; rows that are not much longer have kinks within it, and
@@ -30,14 +31,6 @@ class GrowthWork(NamedTuple):
     vectors: np.ndarray  # (3, P)
     basis: np.ndarray  # (k, P)
     tridiagonal: np.ndarray  # (4, k)
-
-
-@cold_leaf_sum
-def _dot(first, second):
-    total = 0.0
-    for p in range(first.shape[0]):
-        total += first[p] * second[p]
-    return total
 
 
 @cold_leaf
@@ -130,8 +123,8 @@ def _growth_rate(data, widths, y, bound, normalize, work, memory):
     diagonal, beside = tridiagonal[0], tridiagonal[1]
     count = y.shape[0]
     velocity(data, widths, y, here, memory, normalize)
-    length = np.sqrt(_dot(y, y))
-    speed = np.sqrt(_dot(here, here))
+    length = np.sqrt(dot(y, y))
+    speed = np.sqrt(dot(here, here))
     first = basis[0]
     # The velocity, which has what is left of every direction, and a little of everything else.
     seed = 0.5
@@ -139,7 +132,7 @@ def _growth_rate(data, widths, y, bound, normalize, work, memory):
         seed = (seed + 0.6180339887498949) % 1.0
         first[p] = here[p] / max(speed, 1e-300) + (seed - 0.5) / np.sqrt(float(count))
     _restrict(widths, y, length, first, normalize)
-    norm = np.sqrt(_dot(first, first))
+    norm = np.sqrt(dot(first, first))
     if not 0.0 < norm < 1e300:
         return 0.0, 0.0, 1
     for p in range(count):
@@ -154,13 +147,13 @@ def _growth_rate(data, widths, y, bound, normalize, work, memory):
         for p in range(count):
             there[p] = (here[p] - there[p]) / size
         _restrict(widths, y, length, there, normalize)
-        diagonal[k] = _dot(there, basis[k])
+        diagonal[k] = dot(there, basis[k])
         for p in range(count):
             there[p] -= diagonal[k] * basis[k, p]
         if k > 0:
             for p in range(count):
                 there[p] -= beside[k - 1] * basis[k - 1, p]
-        beside[k] = np.sqrt(_dot(there, there))
+        beside[k] = np.sqrt(dot(there, there))
         largest = max(largest, abs(diagonal[k]) + beside[k])
         steps = k + 1
         if not beside[k] > 1e-8 * largest or k + 1 == basis.shape[0]:

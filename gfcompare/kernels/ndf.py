@@ -30,6 +30,7 @@ from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.interval_ends import is_pushed_over_an_end
 from gfcompare.kernels.manifold import unit_history
+from gfcompare.kernels.numbers import dot
 from gfcompare.kernels.plateau_sliding import BEGINS, LEAVES, SINCE, STAYS, TOO_LONG, load, slides
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
@@ -132,15 +133,6 @@ def norm(vector, weights):
         scaled = vector[p] * weights[p]
         total += scaled * scaled
     return np.sqrt(total / vector.shape[0])
-
-
-@cold_leaf_sum
-def dot(first, second):
-    """Inner product."""
-    total = 0.0
-    for p in range(first.shape[0]):
-        total += first[p] * second[p]
-    return total
 
 
 @cold_leaf

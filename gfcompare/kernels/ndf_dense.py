@@ -32,7 +32,6 @@ from gfcompare.kernels.ndf import (
     WORTH_IT,
     change_size,
     choose,
-    dot,
     leaves_risk,
     norm,
     predict,
@@ -42,6 +41,7 @@ from gfcompare.kernels.ndf import (
     take,
     trajectory_of,
 )
+from gfcompare.kernels.numbers import dot
 from gfcompare.kernels.tolerances import set_weights
 from gfcompare.kernels.velocity import velocity, velocity_memory
 

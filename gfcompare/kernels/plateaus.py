@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gfcompare.kernels.compiled import allocator, cold_leaf, cold_leaf_sum, leaf
+from gfcompare.kernels.compiled import allocator, cold_leaf, leaf
 from gfcompare.kernels.manifold import tangent
+from gfcompare.kernels.numbers import dot
 
 #: The flow slides on at most so many plateaus at once.
 MOST = 8
@@ -150,25 +151,17 @@ def normal(widths, theta, plateaus, work, dead, layer, neuron, result):
         layer -= 1
 
 
-@cold_leaf_sum
-def _dot(first, second):
-    total = 0.0
-    for p in range(first.shape[0]):
-        total += first[p] * second[p]
-    return total
-
-
 @cold_leaf
 def _orthonormalize(basis, triangle, count):
     """Make row `count` of the basis orthogonal to those before, of norm 1, or 0 if nothing is left of it."""
     row = basis[count]
-    size = np.sqrt(_dot(row, row))
+    size = np.sqrt(dot(row, row))
     for j in range(count):
-        share = _dot(basis[j], row)
+        share = dot(basis[j], row)
         triangle[j, count] = share
         for p in range(row.shape[0]):
             row[p] -= share * basis[j, p]
-    length = np.sqrt(_dot(row, row))
+    length = np.sqrt(dot(row, row))
     known = length > _DEPENDENT * size
     triangle[count, count] = length if known else np.inf
     for p in range(row.shape[0]):
@@ -208,7 +201,7 @@ def remove_normals(vector, work, count):
     """Remove from a vector, (P,), its components along the normals, in place, and remember them."""
     along = work.triangle[work.basis.shape[0]]
     for j in range(count):
-        along[j] = _dot(work.basis[j], vector)
+        along[j] = dot(work.basis[j], vector)
         for p in range(vector.shape[0]):
             vector[p] -= along[j] * work.basis[j, p]
 
