@@ -7,7 +7,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from gfcompare.kernels.compiled import INTERNAL
+from gfcompare.kernels.compiled import CHOSEN, CHOSEN_ALLOCATOR
 from gfcompare.kernels.cube import CubeData, cube_gradient_into, cube_work
 from gfcompare.kernels.cube_slices import SlicesData, slices_gradient_into, slices_work
 from gfcompare.kernels.plane import PlaneData, plane_gradient_into, plane_work
@@ -32,10 +32,10 @@ def box_gradient_into(data, theta, gradient, work):
     raise NotImplementedError("for compiled code")
 
 
-_INTERNAL: Any = {"error_model": "numpy", **INTERNAL}
+_INTERNAL: Any = {**CHOSEN, "forceinline": True}
 
 
-@overload(box_work, jit_options={"error_model": "numpy"})
+@overload(box_work, jit_options=CHOSEN_ALLOCATOR)
 def _choose_work(data, hidden):
     work = _KINDS[data.instance_class][0]
     return lambda data, hidden: work(data, hidden)

@@ -21,8 +21,12 @@ INTERNAL: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 
-#: The same for what `numba.extending.overload` chooses by the type of the data: not inlined.
-CHOSEN: Any = {"error_model": "numpy", **INTERNAL, "forceinline": False}
+#: The same for what `numba.extending.overload` chooses by the type of the data: not inlined, and as all that
+#: only kernels call optimised where it is linked alone.
+CHOSEN: Any = {"error_model": "numpy", "pipeline_class": KernelCompiler, **INTERNAL, "forceinline": False}
+
+#: The same for what may allocate.
+CHOSEN_ALLOCATOR: Any = {**CHOSEN, "_nrt": True}
 
 
 def entry(function: Callable[..., Any]) -> Any:

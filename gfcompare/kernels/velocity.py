@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from gfcompare.kernels.box_gradient import BOXES, box_gradient_into, box_work
-from gfcompare.kernels.compiled import CHOSEN, allocator, cold_leaf, entry, merged
+from gfcompare.kernels.compiled import CHOSEN, CHOSEN_ALLOCATOR, allocator, cold_leaf, entry, merged
 from gfcompare.kernels.deep_line import DeepWork, deep_gradient_into, deep_work
 from gfcompare.kernels.gaussian_gradient import (
     GaussianData,
@@ -124,7 +124,7 @@ def _gaussian_work(data, widths, parameters):
 _gradient_into = merged(gradient_into)
 
 
-@merged
+@cold_leaf
 def line_velocity(data, widths, y, result, memory, normalize):
     """Write the velocity of the flow at y, (P,), into `result`: one input, one hidden layer."""
     hidden = memory.norms.shape[0]
@@ -259,7 +259,7 @@ def velocity(data, widths, y, result, memory, normalize):
     raise NotImplementedError("for compiled code")
 
 
-@overload(velocity_work, jit_options={"error_model": "numpy"})
+@overload(velocity_work, jit_options=CHOSEN_ALLOCATOR)
 def _choose_work(data, widths, parameters):
     work = _KINDS[data.instance_class][0]
     return lambda data, widths, parameters: work(data, widths, parameters)
