@@ -90,6 +90,11 @@ class Expected:
 # ---------------------------------------------------------------------------------------------------
 
 
+def temporary(folder: Path) -> Path:
+    """Return where commands in a folder keep temporary files."""
+    return folder.parent / "temporary"
+
+
 def start(folder: Path, arguments: list[str], before: Callable[[], object] = lambda: None) -> int:
     """Start a command in a process group of its own; return its number."""
     sys.stdout.flush()
@@ -100,6 +105,9 @@ def start(folder: Path, arguments: list[str], before: Callable[[], object] = lam
     try:
         os.setsid()
         os.chdir(folder)
+        temporary(folder).mkdir(exist_ok=True)
+        temporary(folder).chmod(0o777)  # also for one that is nobody
+        os.environ["TMPDIR"], tempfile.tempdir = str(temporary(folder)), None
         said = os.open(_said(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         for number in (1, 2):
             os.dup2(said, number)
@@ -301,6 +309,7 @@ def faults(folder: Path, command: str, expected: Expected, leader: int, code: in
     files = drawn(folder)
     found += [f"{name} is another one" for name, data in expected.files.items() if files.get(name) != data]
     rest = [path for path in (folder / "out").rglob("*") if path.suffix in (".part", ".running", ".json")]
+    rest += temporary(folder).iterdir()
     return found + [f"{path.name} is left" for path in rest]
 
 

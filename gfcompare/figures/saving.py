@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -228,10 +227,11 @@ def encoded(animation: matplotlib.animation.Animation, form: str, rate: int, dpi
     from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
 
     from gfcompare.figures import theme
+    from gfcompare.system.writing import temporary_folder
 
     writer: AbstractMovieWriter = PillowWriter(fps=rate) if form == "gif" else FFMpegWriter(fps=rate)
-    with tempfile.TemporaryDirectory() as folder, theme.context():
-        path = Path(folder) / f"animation.{form}"  # the writers go by the ending
+    with temporary_folder() as folder, theme.context():
+        path = folder / f"animation.{form}"  # the writers go by the ending
         animation.save(path, writer=writer, dpi=dpi)
         return path.read_bytes()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from gfcompare.figures.base import Figure
 from gfcompare.figures.saving import save_one
 from gfcompare.hooks.registry import registry
 from gfcompare.report.packing import data_uri
+from gfcompare.system.writing import temporary_folder
 
 # A larger SVG has thousands of marks: as PNG it is smaller and is shown at once.
 _LARGEST_SVG = 400_000
@@ -55,11 +55,11 @@ def pictures(tree: xr.DataTree, log: Callable[[str], None]) -> tuple[list[Pictur
     missing: list[str] = []
     room = MOST_BYTES
     every = [cls for cls in registry().all("figures") if cls.by_default]
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for number, cls in enumerate(every, start=1):
             log(f"figure {number} of {len(every)}: {cls.name}")
             said: list[str] = []
-            path = _drawn(tree, cls, Path(folder), said)
+            path = _drawn(tree, cls, folder, said)
             if path is None:
                 missing += [line.replace("skipped: ", "") for line in said] or [
                     f"{cls.name}: could not be drawn"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gfcompare.system.process_identity import label_runs, this_process
@@ -67,6 +68,35 @@ def _is_abandoned(part: Path) -> bool:
     # mkstemp's own part of the name has no hyphen.
     runs = label_runs("-".join(part.stem.split("-")[-4:-1]))
     return time.time() - part.stat().st_mtime > _ABANDONED if runs is None else not runs
+
+
+#: The start of the name of a folder among temporary files.
+_TEMPORARY = "gfcompare-"
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder among temporary files, and remove it; and those that processes which were killed left.
+
+    Yields
+    ------
+    Path
+        the folder
+
+    Raises
+    ------
+    OSError
+        if there is no place for it
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{this_process().label}-"))
+    try:
+        for other in folder.parent.glob(f"{_TEMPORARY}*"):
+            with suppress(OSError):  # of another user, or removed by another process
+                if label_runs("-".join(other.name.split("-")[1:-1])) is False:
+                    shutil.rmtree(other)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 #: What tells a file from another one that has been put in its place: None where there is no file.

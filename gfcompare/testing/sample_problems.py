@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import shutil
-import tempfile
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from gfcompare.evaluators.quadrature import Quadrature
 from gfcompare.integrators.status import Array
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
+from gfcompare.system.writing import temporary_folder
 
 #: Kinds of problem, each with what is special about it.
 KINDS = {
@@ -88,9 +88,9 @@ def _points() -> measures.Points:
 @lru_cache(maxsize=1)
 def scratch() -> Path:
     """Return a folder for files that the checks make, removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="gfcompare-testing-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    made = contextlib.ExitStack()
+    atexit.register(made.close)
+    return made.enter_context(temporary_folder())
 
 
 @lru_cache(maxsize=1)

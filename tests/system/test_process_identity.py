@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,22 @@ def test_half_written_files_are_removed_when_their_process_has_ended(tmp_path: P
         path.touch()
     writing.remove_abandoned(tmp_path)
     assert [path.exists() for path in paths] == [True, False, False, True]
+
+
+def test_temporary_folders_are_removed_when_their_process_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that was killed left its figures among the temporary files of the machine."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = this_process()
+    there = dataclasses.replace(mine, host="another")
+    others = [tmp_path / f"gfcompare-{each.label}-x_y" for each in (mine, ended(), there)]
+    others += [tmp_path / "gfcompare-1000", tmp_path / f"other-{ended().label}-x_y"]
+    for path in others:
+        path.mkdir()
+        (path / "risk.svg").touch()
+    with pytest.raises(KeyboardInterrupt), writing.temporary_folder() as folder:
+        (folder / "risk.svg").touch()
+        assert folder.parent == tmp_path
+        raise KeyboardInterrupt
+    assert sorted(tmp_path.iterdir()) == sorted(path for path in others if path is not others[1])
