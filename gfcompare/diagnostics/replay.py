@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gfcompare.integrators.base import FlowName
 from gfcompare.integrators.counting import CountedProblem
-from gfcompare.integrators.dead_neurons import crosses_an_end
+from gfcompare.integrators.dead_neurons import EndCrossings
 from gfcompare.integrators.solvers.base import output_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
 from gfcompare.integrators.solvers.cvode import CvodeRun
@@ -106,7 +106,7 @@ class Flow:
                 max_steps=_MOST_STEPS,
                 conserved=conserved,
                 growth=self._growth if self.problem.has_compiled_flow else None,
-                crosses=self._crosses if self.problem.has_compiled_flow else None,
+                crosses=EndCrossings(self.problem) if self.problem.has_compiled_flow else None,
             )
         else:
             kinks = _Dissipating(equation, counted, start)
@@ -122,10 +122,6 @@ class Flow:
     def _growth(self, y: Array, bound: float) -> float:
         """Return how fast deviations grow at y, 0 if more slowly than the bound."""
         return self.problem.growth_rate(y[:-2], bound, normalize=self.normalized)[0]
-
-    def _crosses(self, before: Array, after: Array) -> bool:
-        """Return whether between two states of the solver a zero passes an end of the inputs."""
-        return crosses_an_end(self.problem, before[:-2], after[:-2])
 
     @cached_property
     def owners(self) -> NDArray[np.int64]:
@@ -171,7 +167,9 @@ class _Equation:
         if not self._flow.normalized:
             return y[:-2], _ONE
         theta, norms = self._network.polar(y[:-2])
-        return theta, np.append(norms, 1.0)[self._flow.owners]
+        factors = np.ones(len(norms) + 1)
+        factors[:-1] = norms
+        return theta, factors[self._flow.owners]
 
     def _motion(self, problem: Problem | CountedProblem, y: Array) -> tuple[Array, Array, Array]:
         """Return theta, Theta', and by what the solver's parameters are larger, each of shape (P,).

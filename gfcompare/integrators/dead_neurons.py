@@ -13,6 +13,7 @@ import numpy as np
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.status import Array, Mask
 from gfcompare.measures import Gaussian
+from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
 
 # How near to the end of the inputs a neuron is within rounding, relative to what makes up its pre-activation;
@@ -43,18 +44,38 @@ def _highest(problem: Problem | CountedProblem, theta: Array) -> tuple[Array, Ar
         return ends.sum(axis=-1) + first.bias, np.abs(ends).sum(axis=-1) + np.abs(first.bias)
 
 
-def crosses_an_end(problem: Problem | CountedProblem, before: Array, after: Array) -> bool:
-    """Return whether a neuron of the first layer has become active on all inputs, or has ceased to be so.
+class EndCrossings:
+    """Steps on which a neuron of the first layer becomes active on all inputs, or ceases to be so.
+
+    Steps follow each other: what was computed of a state at the end of one is kept for the next.
 
     Parameters
     ----------
     problem : under a measure with a density
-    before, after : states, each of shape (P,)
     """
-    if isinstance(problem.measure, Gaussian):
-        return False  # normal inputs have no end
-    out, into = crossings(problem, before, after)
-    return bool((out | into).any())
+
+    def __init__(self, problem: Problem | CountedProblem) -> None:
+        self._network = problem.network
+        # Normal inputs have no end.
+        self._box = None if isinstance(problem.measure, Gaussian) else problem.measure.box
+        self._state: Array | None = None
+        self._lowest: Array | None = None
+
+    def __call__(self, before: Array, after: Array) -> bool:
+        """Return whether one does so between two states.
+
+        Parameters
+        ----------
+        before, after : shape (P,), or longer with what is integrated along the way
+        """
+        if self._box is None:
+            return False
+        count, lowest = self._network.parameter_count, self._lowest
+        if lowest is None or before is not self._state:
+            lowest = _lowest(self._network, self._box, before[:count])
+        self._state, self._lowest = after, _lowest(self._network, self._box, after[:count])
+        out, into = _passed(lowest, self._lowest)
+        return bool((out | into).any())
 
 
 def crossings(problem: Problem | CountedProblem, before: Array, after: Array) -> tuple[Mask, Mask]:
@@ -65,8 +86,20 @@ def crossings(problem: Problem | CountedProblem, before: Array, after: Array) ->
     problem : under a measure with a density on a box
     before, after : states, each of shape (P,)
     """
-    lowest = -_highest(problem, -np.stack([before, after]))[0]
-    return (lowest[0] < 0.0) & (lowest[1] >= 0.0), (lowest[0] > 0.0) & (lowest[1] <= 0.0)
+    network, box = problem.network, problem.measure.box
+    return _passed(_lowest(network, box, before), _lowest(network, box, after))
+
+
+def _lowest(network: ReLUNetwork, box: Array, theta: Array) -> Array:
+    """Return the lowest pre-activations of the first layer on a box, (d, 2), shape (H_1,)."""
+    first = network.first_layer(theta)
+    with np.errstate(over="ignore", invalid="ignore"):  # of trajectories that have diverged
+        ends = np.where(first.weight < 0.0, box[:, 1], box[:, 0]) * first.weight
+        return np.asarray(np.add.reduce(ends, axis=-1) + first.bias)
+
+
+def _passed(before: Array, after: Array) -> tuple[Mask, Mask]:
+    return (before < 0.0) & (after >= 0.0), (before > 0.0) & (after <= 0.0)
 
 
 def remarks(problem: Problem, start: Array, end: Array) -> list[str]:

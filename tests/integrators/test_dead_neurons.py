@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gfcompare as gfc
 from gfcompare.integrators.counting import CountedProblem
-from gfcompare.integrators.dead_neurons import crosses_an_end, dead, remarks
+from gfcompare.integrators.dead_neurons import EndCrossings, dead, remarks
 from gfcompare.integrators.solvers.pushed_zeros import is_pushed
 
 PROBLEM = gfc.Problem(gfc.ReLUNetwork((1, 2, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
@@ -64,15 +64,20 @@ def test_a_neuron_becomes_active_on_all_inputs_or_ceases_to_be() -> None:
             return np.array([1.0] * inputs + [bias, 1.0, 0.0])
 
         partly, other, fully, gone = neuron(-0.5), neuron(-0.6), neuron(0.1), neuron(-3.0)
-        assert crosses_an_end(problem, partly, fully)
-        assert crosses_an_end(problem, fully, partly)
+        assert EndCrossings(problem)(partly, fully)
+        assert EndCrossings(problem)(fully, partly)
         for before, after in (
             (partly, other),
             (partly, gone),
             (gone, partly),
             (fully, fully),
         ):
-            assert not crosses_an_end(problem, before, after)
+            assert not EndCrossings(problem)(before, after)
+        # Steps of a solver with an integral along the way, one made again, and one from another state.
+        crosses, along = EndCrossings(problem), np.ones(1)
+        one, two, far = (np.append(theta, along) for theta in (partly, other, fully))
+        steps = [(one, far), (one, two), (two, far), (far, one), (two, one)]
+        assert [crosses(*step) for step in steps] == [True, False, True, True, False]
 
 
 @pytest.mark.parametrize("inputs", [1, 2])

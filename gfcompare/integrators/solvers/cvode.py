@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from gfcompare.components.errors import FOREIGN_ERRORS
-from gfcompare.integrators import dead_neurons
 from gfcompare.integrators.base import State
 from gfcompare.integrators.counting import CountedProblem
+from gfcompare.integrators.dead_neurons import EndCrossings
 from gfcompare.integrators.solvers.base import Field, Solvers, initial_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, Staying
 from gfcompare.integrators.solvers.pushed_zeros import PushedZeros
-from gfcompare.integrators.solvers.runge_kutta import Tolerance
+from gfcompare.integrators.solvers.runge_kutta import Tolerance, root_mean_square
 from gfcompare.integrators.status import DIVERGENCE_NORM, Array, Status
 
 # Return flags of CVODE, https://computing.llnl.gov/projects/sundials: the error test or the nonlinear
@@ -185,8 +185,8 @@ class CvodeRun:
     def _difference(self, y: Array, vector: Array) -> float:
         """Return the factor of a vector, shape (P,), over which velocities are differenced at y."""
         tolerance = self._tolerance.absolute * self._sizes + self._tolerance.relative * np.abs(y)
-        length = float(np.sqrt(np.mean((vector / tolerance) ** 2)))
-        size = max(_LEAST_DIFFERENCE, _DIFFERENCE * float(np.sqrt(np.mean((y / tolerance) ** 2))))
+        length = root_mean_square(vector / tolerance)
+        size = max(_LEAST_DIFFERENCE, _DIFFERENCE * root_mean_square(y / tolerance))
         return size / length if length > 0.0 else 0.0
 
     def to(self, time: float) -> tuple[Array, Status, str]:
@@ -307,9 +307,6 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
         def growth(y: Array, bound: float) -> float:
             return mine.growth_rate(y, bound, normalize=field.compiled_as == "normalized")
 
-        def crosses(before: Array, after: Array) -> bool:
-            return dead_neurons.crosses_an_end(mine, before, after)
-
         return CvodeRun(
             velocity,
             ys[m],
@@ -320,7 +317,7 @@ def start(field: Field, problem: CountedProblem, theta: Array, method: Literal["
                 problem.network, field.compiled_as, ys[m], float(sizes[m]), problem.frozen
             ),
             growth=growth if growing else None,
-            crosses=crosses if growing else None,
+            crosses=EndCrossings(mine) if growing else None,
             pushed=PushedZeros(mine, velocity, field) if growing else None,
         )
 

@@ -10,9 +10,9 @@ The coefficients are those that SciPy has.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import comb
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -23,6 +23,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 #: The right-hand side, y -> y'.
 Velocity = Callable[[Array], Array]
+
+
+def root_mean_square(x: Array) -> float:
+    """Return the root mean square of x, shape (P,); with `np.mean` that takes four times as long."""
+    return math.sqrt(float(np.add.reduce(x * x)) / x.size)
 
 
 class Interpolant:
@@ -37,7 +42,7 @@ class Interpolant:
         degree = max(p.degree() for p in polynomials)
         self._coefficients = np.array([[*p.coef, *np.zeros(degree - p.degree())] for p in polynomials])
         to_bernstein = np.array(
-            [[comb(j, i) / comb(degree, i) for i in range(degree + 1)] for j in range(degree + 1)]
+            [[math.comb(j, i) / math.comb(degree, i) for i in range(degree + 1)] for j in range(degree + 1)]
         )
         self._control = to_bernstein @ self._coefficients.T
 
@@ -145,7 +150,7 @@ class Tolerance:
     def norm(self, vector: Array, start: Array, end: Array | None = None) -> float:
         """Return the root mean square of a vector, each component relative to its tolerance."""
         size = np.abs(start) if end is None else np.maximum(np.abs(start), np.abs(end))
-        return float(np.sqrt(np.mean((vector / (self.absolute + self.relative * size)) ** 2)))
+        return root_mean_square(vector / (self.absolute + self.relative * size))
 
 
 class _Tableau:
