@@ -541,6 +541,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("where", "said"), [("lost", "ended\n"), ("long", "cleaned up\nended\n")])
 def test_ctrl_c_that_was_lost_is_sent_again_and_not_what_is_on_its_way(where: str, said: str) -> None:
     done = subprocess.run(
