@@ -33,7 +33,7 @@ FILE = Path(__file__).parent / "results" / "cells.json"
 WAYS = ("here", "processes", "dask")
 NAMES = {"here": "one process", "processes": "two workers", "dask": "Dask, two workers"}
 COLOURS = {"here": "#0072B2", "processes": "#D55E00", "dask": "#009E73"}
-#: Numbers of seeds: 160 cells for each block of 16. With 10,000 there are 100,000 cells, which take an hour.
+#: Numbers of seeds: 160 cells for each block of 16. With 10,000 there are 100,000 cells.
 SEEDS = (16, 112, 1008)
 
 STUDY = """
@@ -229,6 +229,8 @@ def main(arguments: Sequence[str]) -> None:
         FILE.parent.mkdir(exist_ok=True)
         content = {"machine": store.machine(), "results": kept}
         FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if options.figure and not kept:
+        parser.error("nothing is kept that could be drawn: --figure needs --seeds with numbers the first time")
     if options.figure:
         draw(kept)
 
