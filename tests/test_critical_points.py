@@ -171,6 +171,7 @@ def test_local_minimum(case, chosen):
     assert gain(problem, theta, 1e-3) < 1e-14
 
 
+@pytest.mark.sampled
 @cases
 @pytest.mark.parametrize("chosen", range(6))
 @pytest.mark.parametrize("others", [[], [0, 1, 2]], ids=str)
@@ -213,6 +214,7 @@ def check_zigzag(case, problem, theta, n):
     np.testing.assert_allclose(residual, expected, atol=1e-11 * abs(expected[0]) * (1 + abs(case.upper)))
 
 
+@pytest.mark.sampled
 @cases
 @pytest.mark.parametrize(
     "others", [["dead up"], ["lower up", "upper up"], ["lower down", "upper flat"]], ids=str
@@ -553,6 +555,7 @@ def test_what_each_neuron_is():
     assert (form.dead, form.fully_active, form.semi_active) == (2, 3, 2)
 
 
+@pytest.mark.thorough
 def test_a_neuron_that_touches_an_end_is_found_whatever_its_size():
     """Rounding of w x + b does not make it dead or active."""
     rng = np.random.default_rng(0)

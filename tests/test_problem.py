@@ -450,6 +450,7 @@ def test_any_memory_layout():
     assert np.array_equal(problem.gradient(frozen), problem.gradient(thetas))
 
 
+@pytest.mark.thorough
 @QUICK
 @given(st.data())
 def test_results_do_not_depend_on_history(data):

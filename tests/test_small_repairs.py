@@ -78,6 +78,7 @@ def study(**changes: Any) -> gfc.Study:
     )
 
 
+@pytest.mark.thorough
 def test_a_study_shows_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study().run(tmp_path / "one", jobs=1)
     out, err = capsys.readouterr()
@@ -104,7 +105,7 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
-@pytest.mark.sampled("True")
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("notebook", [False, True])
 def test_a_script_shows_a_bar_at_a_terminal_and_lines_in_a_notebook(tmp_path: Path, notebook: bool) -> None:

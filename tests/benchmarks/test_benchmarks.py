@@ -160,6 +160,7 @@ def _descends(method, kind, widths=SHALLOW):
         assert relative(outcome.theta, own).max() < tolerance
 
 
+@pytest.mark.thorough
 def test_jax_descends_as_gfcompare_does():
     _descends(methods.JAX, "gd")
 
@@ -188,6 +189,7 @@ def test_compiled_pytorch_descends_as_gfcompare_does():
     _descends(methods.COMPILED, "gd", WIDTHS[1])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "method",
     [methods.PYTORCH, methods.JAX, pytest.param(methods.JAX_MAP, marks=pytest.mark.thorough)],
@@ -244,6 +246,7 @@ def own():
 FLOW = Case("standard-gf", SHALLOW, methods.ON_POINTS, end=1e4)
 
 
+@pytest.mark.thorough
 def test_a_peer_that_takes_too_long_is_stopped_and_shown(own):
     task = Task("standard-gf", SHALLOW, compare.initial("standard-gf", SHALLOW, 2), end=1e9)
     outcome = run(methods.RK45, task, 0.5, counts=(1, 2))
@@ -311,6 +314,7 @@ def test_a_missing_peer_is_shown_and_not_started(own):
     assert "no_such_package_for_gfcompare not installed" in text
 
 
+@pytest.mark.thorough
 def test_a_peer_that_fails_says_why():
     method = Method("Wrong", "scipy_peer", "no_such_function")
     outcome = run(method, Task("gd", SHALLOW, compare.initial("gd", SHALLOW, 1)), 5.0)
@@ -467,6 +471,7 @@ def test_aims_are_the_smallest_ratios(parts):
     assert aims({}) == []
 
 
+@pytest.mark.thorough
 def test_how_flows_are_distributed_is_compared_with_bars_and_drawn(parts, tmp_path):
     sine, kink, *_ = spreads()
     assert sine.missed() == ["mean", "99 %"]
@@ -530,6 +535,7 @@ def test_every_case_of_the_issue_is_measured():
     assert {method for case in every for method in case.peers} == set(methods.ALL)
 
 
+@pytest.mark.thorough
 def test_growth_is_drawn_with_its_slopes(parts, tmp_path):
     rows = parts["growth"]["results"]
     for panel in growth_figure.PANELS:
@@ -594,6 +600,7 @@ def test_accuracy_is_measured_against_what_is_exact(inputs, monkeypatch):
         assert coarse > (1.5 if kind == "Monte Carlo points" else 5.0) * fine > 0.0
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("module", "build"), [("jax", several_inputs.by_jax), ("torch", several_inputs.by_torch)]
 )

@@ -99,6 +99,7 @@ def test_no_earlier_certificate_is_contradicted_by_a_later_one(target, flow):
     assert proved > 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flow", ["standard", "normalized"])
 def test_early_certificates_of_random_states_hold_later(flow):
     """States at t = 5 and 30, where what is proved is no matter of course: risks and lengths hold later."""
@@ -470,6 +471,7 @@ def test_the_hessian_on_a_box_encloses_and_a_midpoint_in_place_of_a_ball_is_noti
         assert not all(_wide_hessian_holds(near) for near in nears)
 
 
+@pytest.mark.thorough
 def test_an_unbounded_variation_of_the_hessian_is_noticed(monkeypatch):
     """Early states with a critical point near that is not their limit: the basin argument refuses each."""
     problem = _problem(4, gfc.targets.Sine())

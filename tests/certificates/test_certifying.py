@@ -100,6 +100,7 @@ def test_the_file_has_them_all_and_nothing_is_proved_twice(folder, monkeypatch):
         certificates.certify(with_them, jobs=1)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_command_goes_on_where_it_was(folder, monkeypatch):
     real, proved = certifying.certify_state, []
 
@@ -122,6 +123,7 @@ def test_an_interrupted_command_goes_on_where_it_was(folder, monkeypatch):
     assert gfc.validate(gfc.open_study(folder)) == []
 
 
+@pytest.mark.thorough
 def test_times_are_kept_beside_each_other(folder, tmp_path):
     assert in_process("certify", folder, "--time", "100").returncode == 0
     assert in_process("certify", folder, "--output", tmp_path / "tables").returncode == 0
@@ -143,6 +145,7 @@ def test_a_time_that_was_not_saved_is_refused(folder):
     refused(in_process("certify", folder, "--time", "3"), "no save time", "1e+06")
 
 
+@pytest.mark.thorough
 def test_without_python_flint_one_message_names_the_extra():
     """When it is needed: not when the package is imported."""
     code = (

@@ -150,7 +150,7 @@ def test_speed_in_reduced_coordinates_is_that_of_the_gradient(name):
             assert float(speed.rad()) < 1e-30
 
 
-@pytest.mark.sampled("jump of p")
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_hessian_in_reduced_coordinates_is_enclosed(name):
     """For all points of a box, at 60 digits by differences of the risk's gradient there."""
@@ -208,6 +208,7 @@ def test_hessian_in_reduced_coordinates_is_enclosed(name):
             assert all(inside(entries[i][k], value, 1e-30) for i, value in enumerate(column))
 
 
+@pytest.mark.thorough
 def test_integrals_of_features_are_enclosed_on_wide_boxes():
     problem, line = _problem("jump of p")
     taus = (1, 1, -1, -1)

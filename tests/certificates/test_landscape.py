@@ -108,6 +108,7 @@ def test_a_constant_target_and_a_symmetric_one():
     assert np.concatenate(mirrored) == pytest.approx(np.concatenate(listed))
 
 
+@pytest.mark.thorough
 def test_x_squared_has_a_zero_without_a_bend_that_is_left_out_exactly():
     """At (1/3, 2/3) the fit bends at 1/3 only: there the second neuron has outgoing weight 0."""
     found = landscape(_problem(2, gfc.targets.Polynomial([0.0, 0.0, 1.0])))
@@ -160,6 +161,7 @@ def _searched(problem, starts, seed):
     return found
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("hidden", "target", "measure", "least"),
     [
@@ -212,6 +214,7 @@ def test_points_are_critical_and_indices_those_of_the_hessian():
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @examples(40)
 @given(st.lists(st.integers(-9, 9), min_size=12, max_size=12), st.integers(0, 2**32 - 1))
 def test_bernstein_coefficients_enclose(coefficients, seed):
@@ -268,6 +271,7 @@ def test_a_double_zero_stays_undecided(monkeypatch):
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_wrong_sign_in_the_overlapping_equations_is_noticed(fresh, monkeypatch):
     turned = knot_equations.Piece.turned
     monkeypatch.setattr(knot_equations.Piece, "turned", lambda self, change: turned(self, -change))
@@ -296,6 +300,7 @@ def test_a_sign_at_corners_alone_is_noticed(monkeypatch):
     assert _zeros(circle, line)[0] == []
 
 
+@pytest.mark.thorough
 def test_without_the_division_boxes_stay_undecided(fresh, monkeypatch):
     monkeypatch.setattr(branch_and_bound, "_PARTS", 100)
     monkeypatch.setattr(knot_equations, "without", lambda polynomial, factors: polynomial)
@@ -355,6 +360,7 @@ rtol = 1e-8
 """
 
 
+@pytest.mark.thorough
 def test_the_command_lists_points_and_counts_trajectories(tmp_path):
     file = tmp_path / "narrow.toml"
     file.write_text(STUDY.replace("WIDTHS", "[1, 2, 1]"))

@@ -90,6 +90,7 @@ def _holds(problem, theta, flow="standard"):
     )
 
 
+@pytest.mark.thorough
 @examples(30)
 @given(
     st.integers(0, 2**32 - 1),
@@ -117,6 +118,7 @@ def test_states_around_a_kink_are_proved_and_the_inequality_holds(seed, count, e
         assert _holds(problem, theta, flow)
 
 
+@pytest.mark.thorough
 @examples(30)
 @given(
     st.booleans(),
@@ -191,6 +193,7 @@ def flows():
     }
 
 
+@pytest.mark.thorough
 def test_flows_keep_what_is_proved_of_them(flows):
     problem, states = flows
     proved = 0
@@ -212,6 +215,7 @@ def test_flows_keep_what_is_proved_of_them(flows):
     assert proved > 10
 
 
+@pytest.mark.thorough
 def test_too_good_a_bound_is_noticed(flows, monkeypatch):
     """kappa, theta and what the rest of the network does: each wrong by a factor is seen somewhere."""
     problem, states = flows

@@ -338,6 +338,7 @@ def test_a_long_run_says_a_line_for_a_twentieth_or_a_minute(
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_bad_input_as_a_process(study_file: Write, tmp_path: Path) -> None:
     """In this process: below."""
     path = study_file(("[targets.sine]", "[targets.sinus]"))

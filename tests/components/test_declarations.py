@@ -227,7 +227,7 @@ PLACES: list[Callable[[Path], list[object]]] = [
 ]
 
 
-@pytest.mark.sampled("<lambda>1")
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", PLACES)
 def test_a_command_of_a_plugin_file_can_be_called(
     arguments: Callable[[Path], list[object]], commands: Path

@@ -92,6 +92,7 @@ def test_every_module_that_can_change_a_number_is_hashed(tmp_path: Path) -> None
     assert fingerprint.fingerprint_of(copy) != before
 
 
+@pytest.mark.thorough
 def test_what_is_left_out_reads_results_and_is_imported_by_nothing_that_computes() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = contracts[0]["layers"]
@@ -429,6 +430,7 @@ def test_classes_of_one_factory_have_numbers_of_their_own(tmp_path: Path) -> Non
     assert abs(float(risk.sel(integrator="once")[-1] / risk.sel(integrator="twice")[-1]) - 1) > 1e-2
 
 
+@pytest.mark.thorough
 def test_keys_do_not_depend_on_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No address in solver_state, no order of a set, takes part."""
     (tmp_path / "factory_of_methods.py").write_text(
@@ -583,6 +585,7 @@ def test_a_changed_helper_is_computed_again(tmp_path: Path, monkeypatch: pytest.
         assert f"{name} " in line
 
 
+@pytest.mark.thorough
 def test_force_computes_what_is_finished(tmp_path: Path) -> None:
     small = study(gd=gfc.integrator("gd", step_size=0.1))
     run_study(small, tmp_path, jobs=1)

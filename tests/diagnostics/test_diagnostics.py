@@ -302,6 +302,7 @@ def test_a_study_computes_the_cheap_ones_by_default(tmp_path: Path) -> None:
     assert gfc.validate(tree) == []
 
 
+@pytest.mark.thorough
 def test_a_study_computes_what_it_names(tmp_path: Path) -> None:
     names = ["breakpoints", "sharpness", "energy_defect", "test_risk", "distance_to_flow"]
     tree = small(diagnostics=names).run(tmp_path / "few", jobs=1)

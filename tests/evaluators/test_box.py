@@ -153,6 +153,7 @@ def test_the_error_along_trajectories_lies_below_its_estimate():
     assert np.mean(np.array(shares) >= 1) >= 0.95
 
 
+@pytest.mark.thorough
 def test_sobol_points_are_compared_with_independent_ones():
     """Twice as many points of the same sequence contain the others: their error is not independent."""
     network, measure = gfc.ReLUNetwork((4, 8, 1)), measures.Box(0.0, 1.0, dimension=4)
@@ -169,7 +170,7 @@ def test_sobol_points_are_compared_with_independent_ones():
     assert np.mean(problem.quadrature_error(thetas) >= errors) >= 0.95
 
 
-@pytest.mark.sampled("2")
+@pytest.mark.thorough
 @pytest.mark.parametrize("coordinate", [1, 2])
 def test_order_of_convergence(coordinate):
     """The gradient converges with order 2 in the number of nodes, the risk with a higher one."""
@@ -207,7 +208,7 @@ def test_both_coordinates_give_the_same_gradient(measure):
     np.testing.assert_allclose(one.risk(theta), other.risk(theta), rtol=1e-6)
 
 
-@pytest.mark.sampled("product-widths0")
+@pytest.mark.thorough
 @pytest.mark.parametrize("widths", [(2, 6, 5, 1), (2, 4, 4, 4, 2)])
 @pytest.mark.parametrize("measure", ["uniform", "product", "exp(-2 x1 x2)"])
 def test_deep_networks_on_a_square(widths, measure):

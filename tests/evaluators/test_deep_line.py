@@ -66,6 +66,7 @@ def cases(name, measure, outputs, interval):
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
 @pytest.mark.parametrize("measure", ["uniform", "truncated-normal", "piecewise-polynomial"])
 @pytest.mark.parametrize("target", ["polynomial", "sine", "step", "piecewise-linear", "teacher"])
@@ -81,6 +82,7 @@ def test_gradient_and_risk_at_every_depth(target, measure, interval):
             assert problem.risk(theta) == pytest.approx(risk, rel=REACHED)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
 @pytest.mark.parametrize("target", ["polynomial", "sine", "step", "piecewise-linear", "teacher"])
 def test_against_adaptive_quadrature(target, interval):
@@ -373,6 +375,7 @@ def test_normalisation_keeps_the_function(widths):
         np.testing.assert_allclose(problem.risk(normal), problem.risk(theta), rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_of_a_deep_network(name):
     """Energy identity; balancedness of every layer along the standard flow, M along the normalised one."""

@@ -214,6 +214,7 @@ def test_the_tolerance_is_that_of_the_free_parameters(method: str, largest: floa
     assert max(errors) < largest
 
 
+@pytest.mark.thorough
 def test_frozen_parameters_loosen_no_check(tmp_path, monkeypatch) -> None:
     """Of two networks that differ in how large frozen weights are, errors of equal size are allowed."""
     network, mask = LINE[0], LINE[0].members(["weight_1", "bias_1"])

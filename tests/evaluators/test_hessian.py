@@ -170,6 +170,7 @@ def rational_hessian(exact: Exact, theta, hidden):
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", INTERVALS, ids=str)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("name", TARGETS)
@@ -190,6 +191,7 @@ def test_every_measure(name, target, interval):
     assert relative_error(found, quadrature_hessian(case, measure, theta, 6)) < HESSIAN_ACCURACY
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("outputs", [1, 2, 3])
 @pytest.mark.parametrize("hidden", range(1, 7))
 def test_small_networks(hidden, outputs):
@@ -204,6 +206,7 @@ def test_small_networks(hidden, outputs):
         assert relative_error(hessian_of(problem, theta), expected) < HESSIAN_ACCURACY
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (100.0, 101.0)], ids=str)
 @pytest.mark.parametrize(("hidden", "outputs"), [(16, 1), (64, 3), (300, 1), (300, 2)])
 def test_wide_networks(hidden, outputs, interval):
@@ -214,6 +217,7 @@ def test_wide_networks(hidden, outputs, interval):
     assert relative_error(found, gauss_hessian(case, measure, theta, hidden)) < HESSIAN_ACCURACY
 
 
+@pytest.mark.thorough
 def test_entries_against_quadpack():
     """Entry by entry with scipy.integrate.quad, told the breakpoints."""
     hidden, interval = 2, (-1.0, 2.0)
@@ -302,6 +306,7 @@ def dead_parameters(theta, hidden):
     return np.concatenate([np.tile(dead, 2 + len(v)), np.zeros(len(c), dtype=bool)])
 
 
+@pytest.mark.thorough
 @QUICK
 @given(networks())
 def test_equal_to_rational_arithmetic(network):
@@ -463,6 +468,7 @@ def test_derivative_of_the_gradient_far_from_the_origin():
     assert relative_error(hessian_of(problem, theta), difference) < 1e-6
 
 
+@pytest.mark.thorough
 @QUICK
 @given(seed=st.integers(0, 10**6), hidden=st.integers(1, 40), outputs=st.integers(1, 3))
 def test_rescaling_a_neuron_costs_nothing(seed, hidden, outputs):
@@ -523,6 +529,7 @@ def test_no_number_in_no_number_out(position, bad):
     assert np.array_equal(found[[0, 2]], [clean, clean])
 
 
+@pytest.mark.thorough
 def test_compiled_only_when_it_is_used():
     code = """
 import numpy as np, gfcompare as gfc

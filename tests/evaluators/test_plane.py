@@ -159,6 +159,7 @@ SMOOTH = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", SMOOTH)
 def test_smooth_targets_by_tables(name: str) -> None:
     target = SMOOTH[name]
@@ -178,6 +179,7 @@ def test_smooth_targets_by_tables(name: str) -> None:
         assert problem.risk(theta) == pytest.approx(risk, rel=1e-11)
 
 
+@pytest.mark.thorough
 def test_hessian_with_tables() -> None:
     target = SMOOTH["stack"]
     problem = plane(target, 3)
@@ -252,6 +254,7 @@ def all_dead(w, b, v, shift):
 KINDS = [through_corners, along_edges, through_one_point, parallel, nearly_equal, dead_and_active, all_dead]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("shift", [0.0, 1e-16, -1e-15, 1e-12, -1e-8, 1e-5, 1e-2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_degenerate_networks(kind, shift: float) -> None:
@@ -536,6 +539,7 @@ def write_velocity(data, widths, y, result, memory, normalize):
     velocity(data, widths, y, result, memory, normalize)
 
 
+@pytest.mark.thorough
 def test_velocity_of_the_flows() -> None:
     """Of what is compiled for each kind of data; the rest of a flow is the same code for all."""
     problem = plane(polynomial(3), 5)

@@ -743,6 +743,7 @@ def test_blocks_in_which_batches_are_drawn_do_not_matter(kind, monkeypatch):
             assert np.array_equal(a, b)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", PROBLEMS)
 def test_stochastic_descent_follows_the_mean(kind):
     """One small step from the same network on 4000 batches: on average a step along the gradient."""

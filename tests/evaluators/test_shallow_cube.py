@@ -324,6 +324,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("shift", [0.0, 1e-16, -1e-15, 1e-12, -1e-8, 1e-5, 1e-2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_degenerate_networks(kind, shift: float) -> None:

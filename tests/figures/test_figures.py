@@ -315,6 +315,7 @@ def test_divergence_does_not_squash_the_axis(tree):
         assert ax.get_ylim()[1] <= 1e4 * start
 
 
+@pytest.mark.thorough
 def test_a_median_beyond_the_axis_is_marked(tree):
     for node in tree.children.values():
         assert node["risk"].sel(integrator="gd").values.max() < 1e3
@@ -328,6 +329,7 @@ def test_a_median_beyond_the_axis_is_marked(tree):
     assert "4" in [line.get_marker() for line in panels(figures.final_risk(changed))[1].lines]
 
 
+@pytest.mark.thorough
 def test_a_method_looks_the_same_whatever_else_is_shown(tree):
     full = figures.risk(tree).legends[0].legend_handles
     part = figures.risk(tree, methods=["sgd"]).legends[0].legend_handles
@@ -351,6 +353,7 @@ def test_zeros_are_drawn_at_the_floor_and_said_so(tree):
     assert "0 drawn at 10$^{-17}$" in figure.get_supylabel()
 
 
+@pytest.mark.thorough
 def test_axis_labels_have_units_and_say_what_is_counted(tree):
     assert figures.risk(tree).get_supylabel() == "population risk (output²)"
     assert figures.risk(tree).get_supxlabel() == "flow time (parameter² / risk)"
@@ -422,6 +425,7 @@ def test_users_settings_are_left_alone(tree):
 # Files
 
 
+@pytest.mark.thorough
 def test_save_all_writes_every_format(tree, tmp_path):
     said = []
     paths = figures.save_all(tree, tmp_path / "new", names=["risk", "fit"], log=said.append)
@@ -507,6 +511,7 @@ def with_others(monkeypatch):
     monkeypatch.setitem(registry._components, "figures", {"risk": known["risk"]} | others)
 
 
+@pytest.mark.thorough
 def test_a_figure_that_fails_does_not_lose_the_others(tree, tmp_path, with_others):
     from matplotlib import pyplot as plt
 
@@ -542,6 +547,7 @@ def test_tables_are_tidy(tree):
     assert not table.isna().any(axis=None)
 
 
+@pytest.mark.thorough
 def test_a_notebook_shows_the_whole_page(tree):
     """Notebooks save figures tightly, which must not cut the legend off."""
     figure = figures.risk(tree)
@@ -570,6 +576,7 @@ def test_steps_finer_than_a_line_are_left_out_and_few_are_all_there() -> None:
     assert np.abs(held - share).max() <= 1e-3
 
 
+@pytest.mark.thorough
 def test_dots_of_thousands_of_seeds_are_an_image_and_do_not_hide_the_median(ended) -> None:
     one = ended["sine"].to_dataset().isel(seed=[0])
     copies = [one.assign_coords(seed=[k]) for k in range(1001)]

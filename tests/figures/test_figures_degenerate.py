@@ -28,7 +28,7 @@ DEGENERATE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.sampled("no time")
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_every_figure_is_drawn_or_left_out_with_a_reason(case: str, tmp_path: Path) -> None:
     methods = {"flow": gfc.integrator("standard-gf"), "gd": gfc.integrator("gd", step_size=0.05)}

@@ -42,7 +42,7 @@ def test_names(grid: xr.DataTree) -> None:
     assert methods[:3] == ["gd[step 0.01]", "gd[step 0.1]", "momentum[step 0.01, beta 0.5]"]
 
 
-@pytest.mark.sampled("paired_differences-None")
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [None, "column"])
 @pytest.mark.parametrize(
     "name", ["risk", "final_risk", "paired_differences", "fit", "breakpoints", "phase_portrait", "spectrum"]

@@ -347,6 +347,7 @@ def test_crossings_are_where_the_breakpoint_enters_or_leaves(results):
     assert flow_lines.flow_lines(group, "normalized-gf").crossings.shape == (0, 2)
 
 
+@pytest.mark.thorough
 def test_cylinder_has_a_panel_for_each_method_and_marks_early_ends(results):
     tree = results["neuron"]
     figure = figures.cylinder(tree)
@@ -372,6 +373,7 @@ def test_cylinder_applies_to_one_neuron_only(results):
 # Snapshots and animation
 
 
+@pytest.mark.thorough
 def test_snapshots_draw_the_networks_at_log_spaced_times(results):
     group = only(results["line"])
     figure = figures.snapshots(results["line"], seed=1)
@@ -396,6 +398,7 @@ def test_snapshots_of_a_chosen_problem(results):
         figures.snapshots(tree, problem="d")
 
 
+@pytest.mark.thorough
 def test_animation_is_written_only_if_asked_for(results, tmp_path):
     tree = results["line"]
     said = []
@@ -424,6 +427,7 @@ def test_the_last_picture_of_an_animation_is_the_end(results):
 # Sizes, axes, bands, small multiples, direct labels
 
 
+@pytest.mark.thorough
 def test_size_is_the_width_of_a_column_or_a_page(results):
     for size, width in (("column", 3.4), ("text", 6.8)):
         for draw in (figures.risk, figures.spectrum, figures.fit, figures.final_risk, figures.snapshots):
@@ -484,6 +488,7 @@ def test_digits_that_fonts_lack_are_mathematics():
 # Options and the command line
 
 
+@pytest.mark.thorough
 def test_figures_take_the_options_that_they_have(results, tmp_path):
     names = ["risk", "snapshots"]
     options = {"size": "column", "seed": 2}

@@ -318,6 +318,7 @@ def test_fit_on_a_rectangle_shows_target_and_networks_on_one_scale(plane):
     assert figure.get_supylabel() == "input $x_2$"
 
 
+@pytest.mark.thorough
 def test_maps_have_the_shape_of_the_rectangle_and_touch_their_frames(plane):
     figure = figures.fit(plane)
     figure.draw_without_rendering()
@@ -332,6 +333,7 @@ def test_maps_have_the_shape_of_the_rectangle_and_touch_their_frames(plane):
         assert low < 0 < 3 < high
 
 
+@pytest.mark.thorough
 def test_fit_at_given_times_has_a_row_for_each(plane):
     times = only(plane)["time"].values
     figure = figures.fit(plane, times=[0.0, times[3]])
@@ -339,6 +341,7 @@ def test_fit_at_given_times_has_a_row_for_each(plane):
     assert [label.split("$t$ = ")[1] for label in labels] == ["0", theme.number(times[3])] * 2
 
 
+@pytest.mark.thorough
 def test_a_network_off_the_scale_is_said_to_be(plane):
     figure = figures.fit(changed(plane, bias_2=1e6))
     assert texts(figure).count("off the scale") == 2
@@ -348,6 +351,7 @@ def test_a_network_off_the_scale_is_said_to_be(plane):
     assert bars[0].get_ylim()[1] <= target.max() + 0.5 * np.ptp(target)
 
 
+@pytest.mark.thorough
 def test_a_trajectory_that_ended_is_a_remark(plane):
     tree = stopped(plane, "gd", 2)
     time = theme.number(only(plane)["time"].values[2])
@@ -357,6 +361,7 @@ def test_a_trajectory_that_ended_is_a_remark(plane):
     assert not [ax for ax in alone.axes if is_empty(ax)]
 
 
+@pytest.mark.thorough
 def test_many_methods_take_more_rows(plane):
     group = only(plane)
     many = xr.concat([group.isel(integrator=[0])] * 7, dim="integrator", data_vars="minimal")
@@ -571,6 +576,7 @@ def test_a_figure_says_to_which_problems_it_applies(mixed, name, kinds):
     } == kinds
 
 
+@pytest.mark.thorough
 def test_a_figure_shows_the_problems_to_which_it_applies(mixed):
     assert [ax.get_title() for ax in titled(figures.test_risk(mixed))] == ["table observed", "curve wave"]
     assert [ax.get_title() for ax in titled(figures.quadrature_error(mixed))] == [
@@ -663,6 +669,7 @@ def test_the_parts_of_a_mixed_fit_have_their_own_axes(drawn):
     assert [part.get_supxlabel() for part in parts] == ["flow time (parameter² / risk)", "input $x_1$"]
 
 
+@pytest.mark.thorough
 def test_mixed_figures_are_written_without_warnings(mixed, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

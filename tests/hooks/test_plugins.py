@@ -100,6 +100,7 @@ def test_every_hook_is_documented_and_of_a_known_kind() -> None:
     assert all(getattr(hookspecs, hook).__doc__ for hook in hooks)
 
 
+@pytest.mark.thorough
 def test_nothing_is_loaded_at_import_time() -> None:
     code = (
         "import gfcompare, gfcompare.hooks.registry, gfcompare.study.study, gfcompare.study.runner, sys;"

@@ -438,6 +438,7 @@ SMOOTH = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "options", "points"),
     [(*case, False) for case in SMOOTH]

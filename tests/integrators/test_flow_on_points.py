@@ -26,6 +26,7 @@ def run(case, method, theta, times):
     return np.concatenate([data[n].values.reshape(*data["risk"].shape, -1) for n in names], axis=2), data
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 def test_gradient_descent_converges_to_it_with_order_one(name):
     """Also where it slides along kinks: there descent jumps from one side to the other."""
@@ -44,6 +45,7 @@ def test_gradient_descent_converges_to_it_with_order_one(name):
     assert np.all(np.abs(order - 1.0) < 0.15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 def test_error_falls_with_the_tolerance_across_kinks(name):
     case = problem(points=20, seed=3)
@@ -57,6 +59,7 @@ def test_error_falls_with_the_tolerance_across_kinks(name):
     assert errors[2] < errors[1] < errors[0]
 
 
+@pytest.mark.thorough
 def test_risk_falls_and_what_is_conserved_stays():
     case = problem((1, 6, 1), 16)
     theta = networks(case, 4)

@@ -60,6 +60,7 @@ def reference(case, theta, times, *, normalized=False, method="DOP853", rtol=1e-
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["bdf", "adams"])
 @pytest.mark.parametrize(
     ("target", "measure", "outputs"),

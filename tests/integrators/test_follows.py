@@ -127,6 +127,7 @@ def test_another_flow_is_not_judged_as_the_standard_one(tree: xr.DataTree) -> No
         assert flow[name] == {"does not apply"}
 
 
+@pytest.mark.thorough
 def test_a_plugin_that_claims_the_flow_is_held_to_it_and_may_be_the_reference(tmp_path: Path) -> None:
     made = study(own=Own(rtol=1e-9), coarse=gfc.integrator("standard-gf", rtol=1e-4))
     tree = made.run(tmp_path, jobs=1)

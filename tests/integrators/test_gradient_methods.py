@@ -103,6 +103,7 @@ def test_normalized_descent_stays_on_the_manifold(name):
     assert not gfc.integrator(name).on_manifold
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("measure", ["uniform", "piecewise-polynomial", "truncated-normal"])
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize(("hidden", "batch"), [(5, 1), (5, 7), (5, 80), (66, 34), (120, 200)])

@@ -138,7 +138,7 @@ def test_order_of_numerical_differentiation_formulas(order):
     assert abs(-fitted_order(counts, errors) - order) < 0.15
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["ndf", "bdf", "adams", "dopri5", "dop853", "rkc", "explicit"])
 def test_errors_follow_the_tolerance(method):
     """Against the solution of the polynomial equation of one active neuron, by Taylor series in 30 digits."""
@@ -166,6 +166,7 @@ def test_errors_follow_the_tolerance(method):
     assert errors[0] > 3 * errors[1] > 9 * errors[2]
 
 
+@pytest.mark.thorough
 def test_order_across_a_kink():
     """Where a breakpoint crosses an end of the interval the Hessian jumps: order 2 is left of order 5.
 
@@ -220,6 +221,7 @@ class Decay:
         return y
 
 
+@pytest.mark.thorough
 def test_stiffness_is_recognised():
     """From 1 to 1e4: the stabilised method takes over after the fast mode has gone, and it pays."""
     rates, end = [1.0, 1e4], 10.0
@@ -277,6 +279,7 @@ def test_largest_rate_and_stability(rate):
         assert np.all(np.abs(step.end) <= np.abs(y) * (1 + 1e-6))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["ndf", "bdf", "adams", "dopri5", "dop853", "rkc", "explicit"])
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_families_agree(method, name):
@@ -290,6 +293,7 @@ def test_families_agree(method, name):
         assert np.allclose(found[key], reference[key], rtol=0, atol=3e-5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["dopri5", "dop853", "rkc", "explicit"])
 def test_families_agree_on_points(method):
     """With activation changes on the way; the interpolants of each locate them."""
@@ -387,6 +391,7 @@ def test_risks_near_rounding():
     assert np.all(risk[:, -1] >= 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_direct_linear_algebra_against_bdf(name, monkeypatch):
     """The solver for late flows, from the start on: the same trajectory as every other method."""

@@ -26,6 +26,7 @@ def draw(problem: gfc.Problem, seeds, initialization=None) -> np.ndarray:
     return np.stack([chosen.draw(problem.network, np.random.default_rng(seed)) for seed in seeds])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("method", "rtol", "count"), [("ndf", 1e-6, 24), ("ndf", 1e-4, 24), ("bdf", 1e-5, 4)]
 )
@@ -77,6 +78,7 @@ def test_norms_at_long_times():
         assert np.allclose(norms, 18.52066, rtol=2 * rtol)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["ndf", "bdf"])
 @pytest.mark.parametrize(("rtol", "scale"), [(1e-6, 1e-11), (1e-4, 1e-9), (1e-3, 1e-7), (1e-6, 1e-30)])
 def test_leaves_the_saddle_at_zero(method, rtol, scale):
@@ -91,6 +93,7 @@ def test_leaves_the_saddle_at_zero(method, rtol, scale):
     assert np.array_equal(flow["risk"].values[:, -1] < 1e-6, left)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("scale", "risks"), [(1e-8, (0.14634, 0.14548)), (1e-15, (0.15952, 0.14548)), (1e-30, (0.15954, 0.15944))]
 )
@@ -110,6 +113,7 @@ def test_small_networks_against_scipy(scale, risks):
         assert np.allclose(found["risk"].values[0], risks, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("flow", "seed", "risk", "norm"), [("standard-gf", 30, 1 / 2, 1 / 4), ("normalized-gf", 26, 1 / 3, 1 / 3)]
 )
@@ -220,6 +224,7 @@ def test_nothing_is_pushed_along_a_valley_of_minima(flow):
         assert (errors < 30 * rtol).all()
 
 
+@pytest.mark.thorough
 def test_loose_tolerances_do_not_make_steps_short():
     """Sine, 1-16-1 on M: what Newton's method left made steps short, and 10^5 of them at rtol = 1e-4."""
     problem = line(16, gfc.targets.Sine())

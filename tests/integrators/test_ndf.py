@@ -68,7 +68,7 @@ def test_agrees_with_cvode_at_tight_tolerance(name, hidden, target):
         assert error.max() < 10 * rtol
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_problems_agree_with_cvode_at_tight_tolerance(name, kind):
@@ -290,6 +290,7 @@ def test_what_is_no_number_ends_and_harms_nobody():
 TAME = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 0.25, 2.0, -2.0, 0.3, 1e-8])
 
 
+@pytest.mark.thorough
 @examples(60)
 @given(st.integers(1, 5), st.data())
 def test_degenerate_networks_get_through(hidden, data):

@@ -101,6 +101,7 @@ def by_events(theta, coefficients, flow, times):
     return states, ways
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("flow", "coefficients", "number", "expected"),
     [
@@ -148,6 +149,7 @@ def euler(problem, theta, flow, size, time):
     return theta
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("widths", "flow", "seeds", "time", "size"),
     [
@@ -217,6 +219,7 @@ def test_two_plateaus_at_once():
     assert fine < 3e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flow", FLOWS)
 def test_what_crosses_does_not_slide(flow):
     """Every fourth of sixty starts slides, crosses or does neither as by SciPy's events."""
@@ -352,6 +355,7 @@ def test_frozen_biases_at_zero_are_no_surface_that_is_passed():
     assert Replays(frozen, normalized=False, trajectory=trajectory).followed.all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["bdf", "dopri5"])
 def test_methods_that_do_not_slide_say_what_does(method):
     """And say nothing of it where steps are few for another reason."""

@@ -50,6 +50,7 @@ def assert_same(found: Record, expected: Record) -> None:
             assert one == other, field.name
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize(
     ("hidden", "target", "options", "ends"),
@@ -70,6 +71,7 @@ def test_blocks_change_no_number(name, hidden, target, options, ends, one_by_one
     assert_same(found, run(problem, method, theta))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "rtol"), [*((flow, 1e-3) for flow in FLOWS), ("normalized-gf", 1e-6)])
 def test_a_settled_flow_is_read_off_at_any_number_of_times(name, rtol, one_by_one, monkeypatch):
     """Parameters that move by less than the tolerance move on, and rest is found where it is reached."""

@@ -60,6 +60,7 @@ def euler(widths, x, y, theta, time, size, normalized):
     return np.sum(residuals()[1] ** 2, axis=(1, 2)) / x.shape[1]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_coincident_points_slide_together(order):
     """Risk at t = 20 of Euler's method with steps of 1e-4 and 1e-5: 0.03125. It was 0.102 for some orders."""
@@ -83,7 +84,7 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize(("widths", "points", "values"), SETTINGS, ids=str)
 def test_it_is_the_limit_of_small_steps(widths, points, values, name):
@@ -107,7 +108,7 @@ def test_it_is_the_limit_of_small_steps(widths, points, values, name):
     assert slid >= 3
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 @PROPERTY
 @given(
@@ -133,6 +134,7 @@ def test_coincident_points_are_one_point(name, widths, count, seed):
     assert every["risk"].values[0, -1] == pytest.approx(merged["risk"].values[0, -1] + constant, abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_kinks_through_a_column_of_a_grid():
     """A target of x_1 alone, rows along x_1: the kink is a line through three points; they slide together."""
     x = np.array([[i / 2, j / 2] for i in range(3) for j in range(3)])

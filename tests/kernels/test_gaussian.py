@@ -201,6 +201,7 @@ def mean_square(rows, columns, constant=0.0):
     return mpmath.mpf(float(result[0])) + mpmath.mpf(float(result[1]))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("alphas", [(0.3, -0.4), (0.01, 0.1), (3.0, -2.0), (1e-9, 2.0), (-6.0, 5.0)])
 @pytest.mark.parametrize("rho", [0.2, -0.7, 0.95, -0.9999])
 def test_twice_the_digits(alphas, rho):

@@ -91,6 +91,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @QUICK
 @given(ending=st.sampled_from([".nbi", ".nbc"]), data=st.data())
 def test_a_damaged_file_is_compiled_again(
@@ -199,6 +200,7 @@ def where(tmp_path: Path, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="the order of folders on POSIX systems")
 def test_the_first_folder_that_can_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()  # no folder can be made below a file

@@ -148,6 +148,7 @@ def test_random_stream_equals_plain_python(seed):
     assert np.all((found >= 0) & (found < 1))
 
 
+@pytest.mark.thorough
 def test_the_largest_uniform_number_is_below_one():
     """The state from which all 64 bits come out set; also through a batch, whose buckets must hold it."""
     state = np.array([0, 5, 7, 2**64 - 1], dtype=np.uint64)

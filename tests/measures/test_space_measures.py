@@ -180,6 +180,7 @@ def test_joint_law(law):
     assert stats.chisquare(counts.ravel()[keep], scale * expected[keep]).pvalue > 1e-3
 
 
+@pytest.mark.thorough
 def test_density_of_a_product():
     product = LAWS["product"]
     x = np.random.default_rng(0).uniform(-1.5, 2.5, size=(200, 2))

@@ -209,6 +209,7 @@ class SignFlow(gfc.FlowIntegrator):
         return -gradient / (np.abs(gradient) + self.epsilon)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "rmsprop", "implicit-euler"])
 def test_order_one_to_the_limit_of_small_steps(name):
     case = setting("affine", hidden=4, count=3, seed=1)
@@ -225,6 +226,7 @@ def test_order_one_to_the_limit_of_small_steps(name):
     assert order(sizes, errors) == pytest.approx(1.0, abs=0.15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", ["affine", "sine"])
 def test_gradient_descent_follows_the_modified_flow_to_second_order(target):
     case = setting(target, hidden=4, count=3, seed=3)
@@ -281,6 +283,7 @@ STEPS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("batch_size", [0, 8])
 @pytest.mark.parametrize("name", STEPS)
 def test_on_the_manifold(name, batch_size):
@@ -303,6 +306,7 @@ EVERY = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "batch_size"), [*((name, 0) for name in EVERY), *((name, 5) for name in STEPS)]
 )
@@ -734,6 +738,7 @@ keywords = { b1 = 0.8, nesterov = true }
 """
 
 
+@pytest.mark.thorough
 def test_a_study_of_them_all(tmp_path):
     path = tmp_path / "methods.toml"
     path.write_text(STUDY, encoding="utf-8")

@@ -59,6 +59,7 @@ def workplace(tmp_path: Path, small_folder: Path, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
+@pytest.mark.sampled("parameters")
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_example_is_there_and_right(name: str) -> None:

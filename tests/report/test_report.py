@@ -103,6 +103,7 @@ def test_medians_are_those_of_the_figures(small_tree: xr.DataTree) -> None:
                     np.testing.assert_array_equal(found[name][kept], table[column])
 
 
+@pytest.mark.thorough
 def test_clocks_and_quantities_are_named_as_in_the_figures(small_tree: xr.DataTree) -> None:
     group = next(iter(small_tree.children.values())).to_dataset()
     drawn = {
@@ -116,6 +117,7 @@ def test_clocks_and_quantities_are_named_as_in_the_figures(small_tree: xr.DataTr
     assert found["quantities"][0]["label"] == " ".join(drawn["flow_time"].get_supylabel().split())
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_every_seed_has_a_rank_and_the_first_ones_stand_for_all(count: int, state: int) -> None:
     rng = np.random.default_rng(state)

@@ -109,6 +109,7 @@ def test_a_damaged_result_is_one_message_of_every_command(small_folder: Path, tm
         assert said.startswith(f"error: {path}: damaged: its content does not have the checksum")
 
 
+@pytest.mark.thorough
 def test_a_result_without_a_checksum_opens_with_a_remark(
     small_folder: Path, small_tree: xr.DataTree, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_result_without_a_checksum_opens_with_a_remark(
     assert gfc.open_study(path).attrs["note"] == "of another program"
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
 def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
     code = (

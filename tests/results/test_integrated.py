@@ -102,6 +102,7 @@ def test_other_figures(name: str) -> None:
     assert isinstance(getattr(figures, name)(data), Figure)
 
 
+@pytest.mark.thorough
 def test_the_theorems_are_checked() -> None:
     frame = gfc.theory.verify(trajectories(PROBLEMS["line"], rtol=1e-8))
     assert set(frame["problem"]) == {"sine"}

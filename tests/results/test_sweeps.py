@@ -123,6 +123,7 @@ def test_the_figure_shows_medians_of_all_seeds(small_tree: xr.DataTree) -> None:
     assert figure.get_supxlabel() == "step size" or ax.get_xlabel() == "step size"
 
 
+@pytest.mark.thorough
 def test_the_figure_works_on_a_result_of_an_older_schema(small_tree: xr.DataTree) -> None:
     old = xr.DataTree.from_dict(
         {

@@ -228,6 +228,7 @@ def test_where_all_or_none_get_there_the_interval_is_that_of_wilson():
     assert stopped.median().high == np.inf
 
 
+@pytest.mark.thorough
 @examples(60)
 @given(st.data(), st.integers(1, 12))
 def test_shares_grow_between_their_bounds_whatever_the_order(data, count):
@@ -247,7 +248,7 @@ def test_shares_grow_between_their_bounds_whatever_the_order(data, count):
     assert np.array_equal(longer.share, steps.share)
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [8, 20])
 def test_intervals_cover_the_median_time(count):
     """93 to 97 %, as docs/statistics.md says, up to three errors of a share of 800 samples."""
@@ -418,6 +419,7 @@ def test_gradients_of_two_kinds_are_not_compared():
 log_risk = arrays(float, (3, 4, 4), elements=st.integers(-6, 1).map(float))
 
 
+@pytest.mark.thorough
 @examples(40)
 @given(log_risk, st.permutations(range(4)))
 def test_profiles_grow_to_the_share_solved_whatever_the_order_of_seeds(logs, order):
@@ -535,6 +537,7 @@ def test_tables_of_a_study(small_tree):
     assert found["Paired differences of the final risk"].loc[("sine", "gd[step 5]"), "higher"] == 18
 
 
+@pytest.mark.thorough
 def test_seeds_in_any_order_give_the_same_tables(small_tree):
     order = np.random.default_rng(0).permutation(18)
     shuffled = tree_of(
@@ -553,6 +556,7 @@ def test_test_risks_are_compared_where_there_are_some():
     assert table.index.tolist() == [("p", "b")]
 
 
+@pytest.mark.thorough
 def test_one_method_has_nobody_to_be_compared_with(small_tree):
     part = tree_of(**{n: c.to_dataset().isel(integrator=[0]) for n, c in small_tree.children.items()})
     assert [title for title in TITLES if title not in statistics.tables(part)] == [TITLES[0], TITLES[4]]
@@ -562,6 +566,7 @@ def test_one_method_has_nobody_to_be_compared_with(small_tree):
     assert figures.time_to_target(part).get_supylabel()
 
 
+@pytest.mark.thorough
 def test_one_seed_has_no_interval(small_tree):
     part = tree_of(**{n: c.to_dataset().isel(seed=[0]) for n, c in small_tree.children.items()})
     found = statistics.tables(part)
@@ -718,6 +723,7 @@ def test_csv_has_every_digit(tmp_path, small_tree):
 # The command
 
 
+@pytest.mark.thorough
 def test_command_writes_and_shows_every_table(small_folder, tmp_path):
     done = in_process("table", small_folder, "--output", tmp_path / "t")
     assert done.returncode == 0, done.stderr
@@ -731,6 +737,7 @@ def test_command_writes_and_shows_every_table(small_folder, tmp_path):
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_command_writes_beside_the_result(small_folder, tmp_path):
     shutil.copy(small_folder / "result.nc", tmp_path / "result.nc")
     done = in_process("table", tmp_path / "result.nc", "--format", "md")
@@ -752,6 +759,7 @@ def legend_texts(figure):
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
+@pytest.mark.sampled("performance_profile")
 @pytest.mark.parametrize("name", ["time_to_target", "performance_profile", "paired_differences"])
 def test_figures_have_labels_a_legend_and_no_empty_panel(small_tree, name):
     figure = getattr(figures, name)(small_tree)
@@ -785,6 +793,7 @@ def test_shares_are_drawn_as_they_are(small_tree, clock):
 STATISTICS = [figures.time_to_target, figures.performance_profile, figures.paired_differences]
 
 
+@pytest.mark.sampled("paired_differences")
 @pytest.mark.parametrize("draw", STATISTICS)
 def test_figures_have_the_width_of_a_column_or_a_page(small_tree, draw):
     for size, width in (("column", 3.4), ("text", 6.8)):
@@ -796,6 +805,7 @@ def test_figures_have_the_width_of_a_column_or_a_page(small_tree, draw):
         draw(small_tree, size="page")
 
 
+@pytest.mark.thorough
 def test_a_single_panel_is_drawn_into_an_axis(small_tree):
     own = MatplotlibFigure(figsize=(9, 3))
     panels = own.subplots(1, 3)

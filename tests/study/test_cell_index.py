@@ -88,6 +88,7 @@ def test_a_finished_study_reads_no_cell_and_merges_nothing(tmp_path: Path, work:
     assert merge_study(study(), tmp_path).tree.attrs == first.tree.attrs
 
 
+@pytest.mark.thorough
 def test_what_a_command_has_added_is_there_and_costs_no_merge(tmp_path: Path, work: Any) -> None:
     run_study(study(), tmp_path, jobs=1)
     tree = gfc.open_study(tmp_path)
@@ -101,6 +102,7 @@ def test_what_a_command_has_added_is_there_and_costs_no_merge(tmp_path: Path, wo
     assert "sharpness" in again.tree["sine"]
 
 
+@pytest.mark.thorough
 def test_files_that_changed_lately_are_read(
     tmp_path: Path, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +134,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("damage", "count"),
     [(flipped, 1), (exchanged, 2), (cut, 1), (Path.unlink, 1)],
@@ -177,6 +180,7 @@ def test_a_changed_study_is_put_together_again(
     assert list(outcome.tree["sine"].dims) == list(fresh.tree["sine"].dims)
 
 
+@pytest.mark.thorough
 def test_force_and_a_run_that_ended_before_its_merge_are_put_together(tmp_path: Path, work: Any) -> None:
     run_study(study(), tmp_path, jobs=1)
     old = (tmp_path / "result.nc").read_bytes()
@@ -190,6 +194,7 @@ def test_force_and_a_run_that_ended_before_its_merge_are_put_together(tmp_path: 
     assert (done.read, done.merged) == (4, 1)
 
 
+@pytest.mark.thorough
 def test_a_result_that_is_gone_or_an_index_that_is_damaged_costs_time_alone(
     tmp_path: Path, work: Any
 ) -> None:
@@ -227,6 +232,7 @@ class Raising(gfc.StepMethod):
         raise ValueError("as always")
 
 
+@pytest.mark.thorough
 def test_errors_that_were_recorded_are_raised_if_that_is_wanted(tmp_path: Path) -> None:
     one = study(integrators={"raising": Raising()})
     with pytest.warns(MethodWarning):

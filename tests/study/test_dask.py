@@ -104,6 +104,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> xr.DataTree:
     return gfc.open_study(folder / "out")
 
 
+@pytest.mark.thorough
 def test_tasks_that_wait_behind_one_that_kills_its_worker_are_not_lost(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_they_are_those_of_a_study_that_asks_for_them(little: Path, tmp_path: Path) -> None:
     asked = made(tmp_path, NAMES)
     added = gfc.diagnose(gfc.open_study(little), NAMES)
@@ -59,6 +60,7 @@ def test_they_are_those_of_a_study_that_asks_for_them(little: Path, tmp_path: Pa
     assert np.isfinite(added["sine"]["sharpness"].sel(integrator="standard-gf")).all()
 
 
+@pytest.mark.sampled("active_neurons")
 @pytest.mark.parametrize("name", registry().names("diagnostics"))
 def test_every_diagnostic_can_be_added_where_it_is_defined(little: Path, name: str) -> None:
     cls = registry().get("diagnostics", name)
@@ -172,6 +174,7 @@ def test_a_diagnostic_that_raises_is_told_and_the_exit_code_is_1(little: Path, t
     assert np.isfinite(tree["sine"]["sharpness"].sel(integrator="standard-gf")).all()
 
 
+@pytest.mark.thorough
 def test_a_method_whose_plugin_is_missing_is_no_obstacle(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Mine(gfc.StepMethod):

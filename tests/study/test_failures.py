@@ -148,6 +148,7 @@ def test_on_error_raises_what_the_author_raised() -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_study_warns_once_for_each_method(tmp_path: Path) -> None:
     made = study(bad=Mistyped(), worse=Mistyped(step_size=0.2), gd=gfc.integrator("gd", step_size=0.1))
     with pytest.warns(MethodWarning) as caught:

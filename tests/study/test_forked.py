@@ -36,6 +36,7 @@ def script(body: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_a_process_with_threads_of_others_is_not_copied() -> None:
     said = script("""
         print(can_fork())
@@ -55,6 +56,7 @@ def test_a_process_with_threads_of_others_is_not_copied() -> None:
     assert said.split() == ["True", "False", "True", "False"]
 
 
+@pytest.mark.thorough
 def test_workers_that_die_or_are_silent_are_lost_and_others_go_on() -> None:
     """A long answer, one that is killed, one that is stopped, and one that is told to end."""
     said = script("""
@@ -100,6 +102,7 @@ def test_workers_that_die_or_are_silent_are_lost_and_others_go_on() -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_a_killed_parent_takes_its_copies_with_it(tmp_path: Path) -> None:
     """Also one that holds the interpreter, and hears nothing."""
     program = tmp_path / "program.py"

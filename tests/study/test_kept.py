@@ -101,6 +101,7 @@ def diagnosed(folder: Path, *names: str) -> xr.DataTree:
     return gfc.open_study(folder)
 
 
+@pytest.mark.thorough
 def test_a_run_keeps_the_diagnostics_that_were_added(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     verified(tmp_path)
@@ -115,6 +116,7 @@ def test_a_run_keeps_the_diagnostics_that_were_added(tmp_path: Path) -> None:
     assert ("diagnosed" in own["sharpness"].attrs, "diagnosed" in own["breakpoints"].attrs) == (0, 1)
 
 
+@pytest.mark.thorough
 def test_added_diagnostics_that_do_not_hold_any_more_are_dropped_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_added_diagnostics_that_do_not_hold_any_more_are_dropped_and_that_is_sai
     assert any("the diagnostic 'sharpness' is dropped, because the code" in text for text in notes.said)
 
 
+@pytest.mark.thorough
 def test_checks_of_other_trajectories_are_dropped_and_that_is_said(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     verified(tmp_path)
@@ -166,6 +169,7 @@ def test_the_digest_tells_every_number_that_checks_depend_on(small_tree: xr.Data
     assert digest(data.assign_attrs(target='{"name": "other"}')) != digest(data)
 
 
+@pytest.mark.thorough
 def test_checks_are_not_added_to_other_trajectories(tmp_path: Path) -> None:
     """A run replaced the result while it was verified."""
     study().run(tmp_path, jobs=1)
@@ -178,6 +182,7 @@ def test_checks_are_not_added_to_other_trajectories(tmp_path: Path) -> None:
     assert (tmp_path / "result.nc").read_bytes() == content
 
 
+@pytest.mark.thorough
 def test_verify_says_that_the_result_was_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +205,7 @@ def test_verify_says_that_the_result_was_replaced(
     assert "theory_outcome" not in gfc.open_study(tmp_path)["sine"]
 
 
+@pytest.mark.thorough
 def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +229,7 @@ def test_a_result_that_is_replaced_while_it_is_written_is_not_lost(
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_diagnostic_that_is_added_is_computed_from_the_states(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +250,7 @@ def test_a_diagnostic_that_is_added_is_computed_from_the_states(
     assert gfc.validate(again.tree) == []
 
 
+@pytest.mark.thorough
 def test_only_the_diagnostics_that_are_missing_are_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +295,7 @@ def test_a_diagnostic_that_ends_the_process_loses_no_trajectory(
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_another_study_does_not_replace_a_result(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     content = (tmp_path / "result.nc").read_bytes()
@@ -416,6 +425,7 @@ widths = [1, 3, 1]
 """
 
 
+@pytest.mark.thorough
 def test_the_commands_on_a_stopped_run(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text(STOPPED)
@@ -435,6 +445,7 @@ def test_the_commands_on_a_stopped_run(tmp_path: Path) -> None:
         refused(in_process(command, folder, cwd=tmp_path), "the run is not finished")
 
 
+@pytest.mark.thorough
 def test_a_result_and_a_later_run_that_was_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,6 +476,7 @@ def test_nothing_is_there_yet(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_file_in_use_is_not_called_damaged(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     path = tmp_path / "result.nc"
@@ -499,6 +511,7 @@ def of_version(folder: Path, version: str) -> None:
 COMMANDS = ("info", "plot", "table", "report", "verify", "validate")
 
 
+@pytest.mark.thorough
 def test_a_later_major_version_is_refused_by_every_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,6 +529,7 @@ def test_a_later_major_version_is_refused_by_every_command(
     assert (tmp_path / "result.nc").read_bytes() == content
 
 
+@pytest.mark.thorough
 def test_a_later_minor_version_is_read_with_a_word_and_not_written_to(tmp_path: Path) -> None:
     study().run(tmp_path, jobs=1)
     of_version(tmp_path, "1.99")
@@ -531,6 +545,7 @@ def test_a_later_minor_version_is_read_with_a_word_and_not_written_to(tmp_path: 
     assert (tmp_path / "result.nc").read_bytes() == content
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("version", ["", "x", "1", "1.x", "9" * 30 + ".0", "0.9"])
 def test_a_version_that_is_none(tmp_path: Path, small_tree: xr.DataTree, version: str) -> None:
     small_tree.attrs["schema_version"] = version

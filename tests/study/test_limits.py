@@ -196,6 +196,7 @@ def test_names_fit_into_files() -> None:
     assert not is_full_name("a/b")
 
 
+@pytest.mark.thorough
 def test_mutated_study_files_are_studies_or_one_message(tmp_path: Path) -> None:
     """10,000 of them: python tests/fuzzing.py 10000."""
     studies = 0

@@ -94,6 +94,7 @@ def test_labels_of_grids_are_names(tmp_path):
     assert names == [f"table[y {COMPOSED}]", "table[y a_b]"]
 
 
+@pytest.mark.thorough
 def test_a_study_in_decomposed_names(tmp_path):
     """It is stored composed, and each choice by name takes both forms."""
     path = study_file(

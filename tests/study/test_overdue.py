@@ -45,6 +45,7 @@ class Notes(Silent):
         self.said.append(text)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("time_limit", [None, 600.0])
 def test_a_run_tells_of_them_unless_they_end_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time_limit: float | None

@@ -116,7 +116,7 @@ def check_complete(folder: Path, status: Status) -> tuple[Any, list[str]]:
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_sys_exit_is_a_failure_and_not_the_end(tmp_path: Path, jobs: int) -> None:
     done = run(tmp_path, "exit", jobs)
@@ -135,7 +135,7 @@ def test_the_traceback_of_sys_exit_in_a_worker(tmp_path: Path) -> None:
     assert "ExitCalledError: sys.exit(0) was called" in traced.stderr
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_changed_folder_changes_nothing(tmp_path: Path, jobs: int) -> None:
     done = run(tmp_path, "chdir", jobs)
@@ -434,7 +434,7 @@ def test_on_error_raise_says_that_workers_died(tmp_path: Path, fresh_registry: N
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_threads_that_go_on_keep_no_process(tmp_path: Path, jobs: int) -> None:
     here = ["--traceback"] if jobs == 1 else []  # for which cells are computed in the run itself
@@ -475,7 +475,7 @@ def test_a_script_is_told_of_threads_that_keep_it(tmp_path: Path, monkeypatch: p
         started[0].join()
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.usefixtures("heard")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -541,6 +541,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("where", "said"), [("lost", "ended\n"), ("long", "cleaned up\nended\n")])
 def test_ctrl_c_that_was_lost_is_sent_again_and_not_what_is_on_its_way(where: str, said: str) -> None:

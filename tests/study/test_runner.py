@@ -140,6 +140,7 @@ def test_every_method_and_target_starts_from_the_same_networks(
     assert len(np.unique(theta[0], axis=0)) == 18
 
 
+@pytest.mark.thorough
 def test_adding_to_a_study_changes_nothing_that_was_there(tmp_path: Path) -> None:
     base = study().run(tmp_path / "base", jobs=1)
     larger = study(
@@ -163,6 +164,7 @@ def test_adding_to_a_study_changes_nothing_that_was_there(tmp_path: Path) -> Non
         )
 
 
+@pytest.mark.thorough
 def test_two_step_sizes_of_sgd_see_the_same_points(tmp_path: Path) -> None:
     rates = [gfc.integrator("sgd", step_size=h) for h in (1e-6, 2e-6)]
     tree = study(integrators={"sgd": rates}, times=gfc.Times(values=[2e-6])).run(tmp_path, jobs=1)
@@ -257,6 +259,7 @@ def test_a_missing_cell_is_computed_and_a_partial_file_is_no_cell(tmp_path: Path
     assert_same_numbers(first.tree, again.tree)
 
 
+@pytest.mark.sampled("flipped")
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "of another cell", "empty"])
 def test_a_damaged_cell_is_computed_again_and_that_is_said(tmp_path: Path, damage: str) -> None:
     first = run_study(study(), tmp_path, jobs=1)
@@ -413,6 +416,7 @@ def test_a_diagnostic_that_fails_loses_nothing(tmp_path: Path, diagnostic: Any, 
     assert gfc.validate(tree) == []
 
 
+@pytest.mark.thorough
 def test_a_time_limit_ends_trajectories(tmp_path: Path) -> None:
     tree = study(integrators={"gd": gfc.integrator("gd", step_size=1e-4)}, time_limit=1e-9).run(
         tmp_path, jobs=1
@@ -544,7 +548,7 @@ def test_kill_9(tmp_path: Path, watched: Path, uninterrupted: xr.DataTree, whole
         check_resumed(path, watched, output, uninterrupted)
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.usefixtures("heard")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -130,6 +130,7 @@ def test_a_folder_has_one_run_or_several_shards(tmp_path: Path) -> None:
     assert list((tmp_path / "cells").iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     code = (

@@ -199,6 +199,7 @@ def test_what_stops_workers_is_installed() -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_name_that_stdout_cannot_show_is_escaped(tmp_path: Path) -> None:
     text = TINY.replace("[targets.sine]", "[targets.'α']\nname = 'sine'")
     (tmp_path / "s.toml").write_text(text, encoding="utf-8")
@@ -209,7 +210,7 @@ def test_a_name_that_stdout_cannot_show_is_escaped(tmp_path: Path) -> None:
     assert "result   results/tiny/result.nc" in done.stdout
 
 
-@pytest.mark.sampled("2>&-")
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="closing by a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_error(tmp_path: Path, closed: str) -> None:

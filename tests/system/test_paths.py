@@ -70,6 +70,7 @@ def test_a_command_makes_no_folder_of_that_name(home: Path, capsys: pytest.Captu
     assert list(Path.cwd().iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_every_function_of_the_package(
     home: Path, fresh_registry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

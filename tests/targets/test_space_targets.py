@@ -173,6 +173,7 @@ def test_conversion_of_functions_of_which_nothing_is_known(name):
         assert np.quantile(errors, 0.99) < 1e-8 * scale
 
 
+@pytest.mark.thorough
 @QUICK
 @given(
     st.lists(st.tuples(st.integers(1, 31), st.integers(-60, -8), st.sampled_from([-1, 1])), min_size=1),

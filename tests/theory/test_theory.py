@@ -389,6 +389,7 @@ def test_the_speed_of_a_wrong_flow_is_told(wrong: pd.DataFrame) -> None:
     assert max(told("uphill")) < 0
 
 
+@pytest.mark.thorough
 def test_wrong_integrals_fail_the_energy_identity_although_the_states_are_right(
     right: tuple[gfc.Study, Path],
 ) -> None:
@@ -428,6 +429,7 @@ def test_one_neuron_is_bounded_on_m_and_open_for_the_standard_flow(tmp_path: Pat
     assert kink["detail"][kink["outcome"] == "pass"].str.contains("grows as t").all()
 
 
+@pytest.mark.thorough
 def test_a_small_initial_risk_goes_to_zero_for_an_affine_target(tmp_path: Path) -> None:
     study = make_study(
         targets={"affine": targets.Affine(1.0, 0.5)},
@@ -626,6 +628,7 @@ def squared(x: np.ndarray) -> np.ndarray:
     return x**2
 
 
+@pytest.mark.thorough
 def test_a_python_target_is_checked_as_far_as_its_result_goes(tmp_path: Path) -> None:
     study = make_study(targets={"own": targets.Function(squared)})
     tree = study.run(tmp_path, jobs=1)
@@ -641,6 +644,7 @@ def test_a_python_target_is_checked_as_far_as_its_result_goes(tmp_path: Path) ->
         assert with_study[check] == {"pass"}, check
 
 
+@pytest.mark.thorough
 def test_a_python_target_on_points_is_known_by_its_values(tmp_path: Path) -> None:
     study = make_study(
         targets={"own": targets.Function(squared)},
@@ -652,6 +656,7 @@ def test_a_python_target_on_points_is_known_by_its_values(tmp_path: Path) -> Non
     assert found["flow"] == found["stored-risk"] == {"pass"}
 
 
+@pytest.mark.thorough
 def test_a_method_that_is_not_installed_is_named(tmp_path: Path) -> None:
     study = make_study(integrators={"mine": Right()})
     tree = study.run(tmp_path, jobs=1)
@@ -704,6 +709,7 @@ def test_a_trajectory_without_states_or_with_one_is_left_out(right: tuple[gfc.St
     assert failures(found) == []
 
 
+@pytest.mark.thorough
 def test_seeds_checked_together_are_found_as_they_are_alone(
     right: tuple[gfc.Study, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -738,6 +744,7 @@ def test_tables_condense_and_explain(frame: pd.DataFrame, wrong: pd.DataFrame) -
     assert (opened["check"], opened["methods"], opened["trajectories"]) == ("boundedness", "standard-gf", 9)
 
 
+@pytest.mark.thorough
 def test_the_checks_become_variables_of_the_result(
     right: tuple[gfc.Study, Path], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -805,6 +812,7 @@ def command(
     return run
 
 
+@pytest.mark.thorough
 def test_the_command_prints_a_table_and_keeps_what_was_found(
     tmp_path: Path, study_file: Any, command: Any
 ) -> None:

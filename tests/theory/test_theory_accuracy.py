@@ -22,7 +22,7 @@ def run(tmp_path, seeds: int, end: float = 1000.0):
     return study.run(tmp_path, jobs=1)
 
 
-@pytest.mark.sampled
+@pytest.mark.thorough
 @pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (10.0, "fail")])
 def test_a_tenfold_looser_tolerance_is_caught(tmp_path, monkeypatch, factor, outcome):
     start = ndf.CompiledFlow.start.__func__
@@ -38,6 +38,7 @@ def test_a_tenfold_looser_tolerance_is_caught(tmp_path, monkeypatch, factor, out
     assert (table[table["check"].isin(["flow", "speed", "energy"])]["outcome"] == "pass").all()
 
 
+@pytest.mark.thorough
 def test_few_seeds_do_not_tell(tmp_path):
     table = verify(run(tmp_path, 3))
     rows = table[table["check"] == "accuracy"]
@@ -45,6 +46,7 @@ def test_few_seeds_do_not_tell(tmp_path):
     assert rows["detail"].str.contains("8 seeds").all()
 
 
+@pytest.mark.thorough
 def test_deep_networks_are_judged_up_to_a_relative_tolerance(tmp_path):
     """Above it errors are no fixed share of what the tolerance allows: right flows would fail."""
     study = gfc.Study(
@@ -76,6 +78,7 @@ def test_what_was_mostly_not_followed_does_not_pass(tmp_path, monkeypatch):
         assert rows["detail"].str.contains(r"only \d+ of 11 intervals followed").all()
 
 
+@pytest.mark.thorough
 def test_what_a_stored_state_does_not_determine_is_not_held_against_a_flow(tmp_path):
     """A neuron nearer to the end of the inputs than rounding comes back too early from a stored state.
 

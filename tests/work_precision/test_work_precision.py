@@ -385,6 +385,7 @@ def test_the_table_has_medians_over_seeds(tree: xr.DataTree) -> None:
     assert row["seconds"] == np.median(one["wall_time"])
 
 
+@pytest.mark.thorough
 def test_a_second_run_computes_nothing_and_gives_the_same(
     small: gfc.Study, own_folder: Path, tree: xr.DataTree, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -403,6 +404,7 @@ def test_a_second_run_computes_nothing_and_gives_the_same(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.thorough
 def test_of_points_and_of_a_density_in_one_study(tmp_path: Path) -> None:
     measures = [
         gfc.measures.Uniform(),
@@ -420,6 +422,7 @@ def test_of_points_and_of_a_density_in_one_study(tmp_path: Path) -> None:
         assert 0.6 < work_precision.orders(outcome.tree)[spec.name, "flow"] < 1.3
 
 
+@pytest.mark.thorough
 def test_where_the_reference_ends_early_nothing_is_known(small, folder, tmp_path) -> None:
     data = work_precision.read(folder)["sine"].to_dataset().copy(deep=True)
     for name in ("theta", "function", "risk"):
@@ -469,6 +472,7 @@ def legend_texts(figure) -> list[str]:
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("error", ["theta", "function", "risk"])
 def test_the_diagram_shows_the_medians_with_errors_falling_to_the_right(tree, error) -> None:
     figure = diagrams.draw(tree, error)
@@ -492,6 +496,7 @@ def test_the_diagram_shows_the_medians_with_errors_falling_to_the_right(tree, er
     assert "one seed; lines: medians" in texts
 
 
+@pytest.mark.thorough
 def test_trajectories_that_ended_early_are_marked_at_the_left_edge(tree: xr.DataTree) -> None:
     figure = diagrams.draw(tree)
     for ax in figure.axes:
@@ -504,6 +509,7 @@ def test_trajectories_that_ended_early_are_marked_at_the_left_edge(tree: xr.Data
     assert "a trajectory ended early" not in legend_texts(figure)
 
 
+@pytest.mark.thorough
 def test_methods_have_the_colours_of_the_other_figures(folder: Path, tree: xr.DataTree) -> None:
     ax = diagrams.draw(tree).axes[0]
     runs = gfc.open_study(folder / "work-precision" / "reference")
@@ -513,6 +519,7 @@ def test_methods_have_the_colours_of_the_other_figures(folder: Path, tree: xr.Da
     assert len(set(colours)) == len(colours)
 
 
+@pytest.mark.thorough
 def test_the_uncertainty_of_the_reference_is_a_band(tree: xr.DataTree) -> None:
     groups = {"/": tree.to_dataset()} | {name: node.to_dataset() for name, node in tree.children.items()}
     groups["sine"] = groups["sine"].copy(deep=True)
@@ -529,6 +536,7 @@ def test_the_uncertainty_of_the_reference_is_a_band(tree: xr.DataTree) -> None:
     assert "below the uncertainty of the reference" not in legend_texts(figure)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("problems", "panels", "rows"), [(1, 2, 2), (3, 6, 2), (4, 8, 4), (5, 10, 4)])
 def test_any_number_of_problems(tree: xr.DataTree, problems: int, panels: int, rows: int) -> None:
     one = tree["sine"].to_dataset()
@@ -615,6 +623,7 @@ def test_bad_input_is_one_message(arguments, part, study_file, tmp_path, capsys,
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.thorough
 def test_bad_input_as_a_process(study_file: Write) -> None:
     path = study_file(("[targets.sine]", "[targets.sinus]"))
     refused(gfcompare("work-precision", path), "targets.sinus: unknown target 'sinus'. Did you mean 'sine'?")
@@ -649,6 +658,7 @@ def test_info_and_plot_understand_its_result(folder: Path, tree: xr.DataTree, tm
         refused(in_process(command, copy), "it has a work-precision study, which gfcompare info and")
 
 
+@pytest.mark.thorough
 def test_a_study_file_means_its_work_precision_study(study_file: Write, folder: Path, tmp_path: Path) -> None:
     path = study_file()
     home = tmp_path / "results" / gfc.Study.from_toml(path).name
