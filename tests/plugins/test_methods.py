@@ -738,7 +738,6 @@ keywords = { b1 = 0.8, nesterov = true }
 """
 
 
-@pytest.mark.thorough
 def test_a_study_of_them_all(tmp_path):
     path = tmp_path / "methods.toml"
     path.write_text(STUDY, encoding="utf-8")
