@@ -230,7 +230,7 @@ def main(arguments: Sequence[str]) -> None:
         content = {"machine": store.machine(), "results": kept}
         FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if options.figure and not kept:
-        parser.error("nothing is kept that could be drawn: --figure needs --seeds with numbers the first time")
+        parser.error("nothing is kept that could be drawn: give numbers of seeds too")
     if options.figure:
         draw(kept)
 

@@ -619,3 +619,13 @@ def test_peers_with_several_inputs_make_the_same_steps(module, build):
         else:
             parts = [p.detach().numpy().ravel() for p in found]
             assert np.concatenate(parts) == pytest.approx(expected[0], rel=1e-12, abs=1e-13)
+
+
+def test_nothing_is_drawn_of_cells_that_nobody_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cells, "FILE", tmp_path / "cells.json")
+    monkeypatch.setattr(cells, "FIGURE", tmp_path / "cells.png")
+    with pytest.raises(SystemExit) as ended:
+        cells.main(["--seeds", "--figure"])
+    assert ended.value.code == 2
+    assert "nothing is kept that could be drawn" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

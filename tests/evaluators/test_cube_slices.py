@@ -19,6 +19,9 @@ from gfcompare.evaluators.quadrature import SlicesRule
 from gfcompare.results.reading import evaluation_text
 from gfcompare.results.validation import validate
 
+#: Its kernels take half a minute to compile; those of the cube, of which it is a sum, are in the fast tier.
+pytestmark = pytest.mark.thorough
+
 
 def polynomial(dimension: int, seed: int = 0, outputs: int = 1) -> gfc.Target:
     """Return a cubic polynomial with all its terms."""
@@ -84,7 +87,6 @@ def test_one_neuron_against_its_closed_form(dimension: int) -> None:
         assert problem.risk(theta) == pytest.approx(risk, rel=10 * ACCURACY[dimension])
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("dimension", [4, 5])
 @pytest.mark.parametrize("missing", [0, 3])
 def test_networks_of_three_inputs_against_the_exact_cube(dimension: int, missing: int) -> None:
@@ -111,7 +113,6 @@ def test_networks_of_three_inputs_against_the_exact_cube(dimension: int, missing
         assert problem.risk(whole) == pytest.approx(cube.risk(theta), rel=bound)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("dimension", [4, 5])
 def test_inputs_in_another_order(dimension: int) -> None:
     # Other inputs are integrated exactly: what differs is the error of both rules.
@@ -142,7 +143,6 @@ def test_preintegration_agrees_to_its_own_accuracy() -> None:
         assert rule.risk(theta) == pytest.approx(float(problem.risk(theta)), rel=1e-2)
 
 
-@pytest.mark.thorough
 def test_the_gradient_is_the_derivative_of_the_risk() -> None:
     problem = sliced(targets.Stack([polynomial(4), targets.Teacher((4, 3, 1), seed=2)]), (4, 3, 2))
     theta = he((4, 3, 2))[1]
@@ -188,7 +188,6 @@ def test_everything_else_stays_with_preintegration(widths, target, measure, rule
     assert reason in dict(problem.evaluation.passed_over)["cube-slices"]
 
 
-@pytest.mark.thorough
 def test_what_is_said_of_it() -> None:
     problem = sliced(polynomial(4), (4, 16, 1))
     assert isinstance(problem.rule, SlicesRule)
@@ -223,7 +222,6 @@ def test_rows_and_copies_give_the_same_bits() -> None:
 # ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.thorough
 def test_descent_and_sampling() -> None:
     problem = sliced(polynomial(4), (4, 4, 1))
     theta = he((4, 4, 1), 2)
@@ -237,7 +235,6 @@ def test_descent_and_sampling() -> None:
     assert off(drawn, problem.gradient(theta[0])) < 0.05
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["standard-gf", "normalized-gf"])
 def test_flows_agree_with_another_solver(name: str) -> None:
     problem = sliced(polynomial(4), (4, 3, 1))
