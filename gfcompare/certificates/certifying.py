@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -23,15 +21,15 @@ from gfcompare.results.reading import parameters
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.trees import as_tree
 from gfcompare.study.spec import StudySpec
-from gfcompare.system import threads
+from gfcompare.system import workers
 
 Array = NDArray[np.float64]
 
 #: Where a trajectory lies: problem, method, place of its seed.
 Key = tuple[str, str, int]
 
-# States that a worker is handed at a time, and so few that no worker is worth its start.
-_CHUNK, _FEW = 8, 16
+# States that a worker is handed at a time.
+_CHUNK = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +71,7 @@ def certify(
     tree : a result as `gfcompare.open_study` returns it, or what `gfcompare.integrate` returns
     time : the save time of the states; the last one by default
     study : the study that made it, where the result cannot say what was run
-    jobs : number of processes; one for each core by default
+    jobs : number of processes; one for each core by default, once it takes some seconds
     again : prove everything, also what the result has certificates of
     progress : called with the number of trajectories done and their total
     keep : is given what there is, from time to time
@@ -113,13 +111,8 @@ def certify(
 
     if progress is not None:
         progress(len(found), total)
-    workers = min(jobs or threads.available_cores(), len(tasks))
-    few = sum(len(task.keys) for task in tasks) <= _FEW
-    if workers <= 1 or (few and jobs is None):
-        for task in tasks:
-            take(task, task.run())
-    else:
-        _on_workers(tasks, workers, take)
+    for number, certificates in workers.completed(tasks, _Task.run, jobs):
+        take(tasks[number], certificates)
     return frame_of(tree, at, found)
 
 
@@ -171,30 +164,3 @@ def _tasks(
             for first in range(0, len(left), _CHUNK):
                 part = left[first : first + _CHUNK]
                 yield _Task(problem, no_problem, flow, part, theta[k][[key[2] for key in part]])
-
-
-def _on_workers(
-    tasks: Sequence[_Task], workers: int, take: Callable[[_Task, Sequence[Certificate]], None]
-) -> None:
-    """Run tasks on worker processes; hand on what each has found as it comes."""
-    from loky import ProcessPoolExecutor
-
-    executor: Any = ProcessPoolExecutor(max_workers=workers)
-    orderly = False
-    try:
-        running: dict[Future[list[Certificate]], _Task] = {
-            executor.submit(_work, cloudpickle.dumps(task)): task for task in tasks
-        }
-        while running:
-            ready, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                take(running.pop(future), future.result())
-        orderly = True
-    finally:
-        executor.shutdown(kill_workers=not orderly)
-
-
-def _work(payload: bytes) -> list[Certificate]:
-    """Run a task in a worker."""
-    task: _Task = cloudpickle.loads(payload)
-    return task.run()

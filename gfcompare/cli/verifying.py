@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gfcompare.cli.base import PluginFiles, Result, app, count, err, load_plugins, out, plain
+from gfcompare.cli.base import Jobs, PluginFiles, Result, app, count, err, load_plugins, out, plain
 from gfcompare.cli.layout import Column, print_table
 from gfcompare.cli.results import opened
 from gfcompare.system.progress import activity
@@ -29,6 +29,7 @@ def verify(
         ),
     ] = 16,
     every: Annotated[bool, typer.Option("--all", help="Follow the flows anew for every seed.")] = False,
+    jobs: Jobs = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Check whether every trajectory obeys the theorems: energy identity, balancedness, boundedness, rates.
@@ -49,7 +50,7 @@ def verify(
 
     check_version(file, tree.attrs, to_write=True)
     with activity(err, "making the problems again") as log:
-        frame = theory.verify(tree, seeds=None if every else seeds, progress=show)
+        frame = theory.verify(tree, seeds=None if every else seeds, jobs=jobs, progress=show)
     _print_table(theory.condensed(frame))
     _print_left_out(theory.left_out(frame))
     missing = theory.seeds_left_out(frame)

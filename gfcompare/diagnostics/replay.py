@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from gfcompare.integrators.base import FlowName
 from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.dead_neurons import EndCrossings
+from gfcompare.integrators.flow import FlowIntegrator, Solver
 from gfcompare.integrators.solvers.base import output_sizes
 from gfcompare.integrators.solvers.conserved import Conserved, WithIntegrals
 from gfcompare.integrators.solvers.cvode import CvodeRun
@@ -54,6 +56,14 @@ class Replay:
     dissipated: float = np.nan
     risk_integral: float = np.nan
     trouble: str = ""
+
+
+class Declared(NamedTuple):
+    """The solver and the tolerances that a method declares: see `FlowIntegrator`."""
+
+    solver: Solver
+    rtol: float
+    atol: float | None
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,25 @@ class Flow:
         dissipated, risk = (y[-2:] * units).tolist()
         return Replay(equation.parameters(counted, y), dissipated, risk)
 
+    def end_by(self, declared: Declared, theta: Array, duration: float, max_steps: int) -> tuple[Array, int]:
+        """Return where the flow ends by a solver that users choose, shape (P,), and its steps.
+
+        Its errors are a yardstick of those that the tolerances allow. NaN where it does not get there.
+
+        Parameters
+        ----------
+        declared : the solver and its tolerances, in place of those of this flow
+        theta : shape (P,); for the normalised flow on M
+        duration : in units of parameter^2 / risk
+        max_steps : steps after which it is given up
+        """
+        kind = _Normalized if self.normalized else _Standard
+        flow = kind(declared.rtol, declared.atol, declared.solver, max_steps)
+        counted, rows = CountedProblem(self.problem, 1), theta[None]
+        state = flow.advance(counted, flow.start(counted, rows, ()), duration)
+        came = state.status[0] in (Status.RUNNING, Status.STATIONARY)
+        return (state.theta[0] if came else np.full_like(theta, np.nan)), int(state.steps[0])
+
     def _growth(self, y: Array, bound: float) -> float:
         """Return how fast deviations grow at y, 0 if more slowly than the bound."""
         return self.problem.growth_rate(y[:-2], bound, normalize=self.normalized)[0]
@@ -138,6 +167,30 @@ class Flow:
         owners = network.join([*weights, last]).astype(np.int64)
         assert owners.max() == count - 1
         return owners
+
+
+@dataclass(frozen=True)
+class _Standard(FlowIntegrator):
+    """Theta' = -G, for any solver."""
+
+    compiled_as = "standard"
+
+    def velocity(self, problem: CountedProblem, y: Array) -> Array:
+        return -problem.gradient(y)
+
+
+@dataclass(frozen=True)
+class _Normalized(FlowIntegrator):
+    """Theta' = -P G on M, in rows u of any norm rho, for any solver."""
+
+    compiled_as = "normalized"
+
+    def velocity(self, problem: CountedProblem, y: Array) -> Array:
+        theta, rho = problem.network.polar(y)
+        return -problem.network.project(theta, problem.gradient(theta), rho)
+
+    def parameters(self, problem: CountedProblem, y: Array) -> Array:
+        return problem.network.retract(y)
 
 
 class _Equation:

@@ -17,6 +17,8 @@ from gfcompare.integrators.passage import Passage
 from gfcompare.integrators.solvers import cvode, explicit, ndf
 from gfcompare.integrators.status import Array
 
+#: The solvers that users choose from: see `FlowIntegrator`.
+Solver = Literal["auto", "ndf", "bdf", "adams", "explicit", "dopri5", "dop853", "rkc"]
 _METHODS = ("auto", "ndf", "bdf", "adams", *explicit.METHODS)
 
 
@@ -50,7 +52,7 @@ class FlowIntegrator(Integrator[Any], abc.ABC):
 
     rtol: float = 1e-6
     atol: float | None = None
-    method: Literal["auto", "ndf", "bdf", "adams", "explicit", "dopri5", "dop853", "rkc"] = "auto"
+    method: Solver = "auto"
     max_steps: int = 1_000_000
 
     def __post_init__(self) -> None:

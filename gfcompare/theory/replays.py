@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gfcompare.diagnostics.energy import FINER
 from gfcompare.diagnostics.lyapunov import constant_of, lyapunov_slope
-from gfcompare.diagnostics.replay import Flow, Replay
+from gfcompare.diagnostics.replay import Declared, Flow, Replay
 from gfcompare.integrators.dead_neurons import is_undetermined
 from gfcompare.integrators.solvers.plateaus import on_a_surface
 from gfcompare.network import ReLUNetwork
@@ -32,6 +32,10 @@ class Trajectory(Protocol):
         """Flow times, shape (T,)."""
 
     @property
+    def steps(self) -> Array:
+        """Steps made until each state, shape (T,)."""
+
+    @property
     def network(self) -> ReLUNetwork:
         """The architecture."""
 
@@ -42,6 +46,10 @@ class Trajectory(Protocol):
     @property
     def tolerances(self) -> tuple[float, float]:
         """Relative and absolute tolerance of the method's steps."""
+
+    @property
+    def declared(self) -> Declared:
+        """The solver and the tolerances of the method."""
 
     @property
     def errors(self) -> Array:
@@ -64,6 +72,8 @@ _OWN = 0.1
 _PROBES = 3
 # Tolerances with which it is followed too, relative to the method's.
 _COARSER = (1.0, 3.0, 10.0)
+# Steps that a solver may make more than the method did, for its start from each state.
+_STARTING = 100
 # Errors may be carried further than those of a few probes.
 _MARGIN = 2.0
 
@@ -181,6 +191,30 @@ class Replays:
             if sizes[i] > allowed[i]:
                 break
         return allowed
+
+    def usual_errors(self, chosen: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return the errors on intervals of the method's solver, or the default one, at its tolerances.
+
+        They are distances of ends from the flow as it was re-integrated: what users get who choose these
+        tolerances (`Flow.end_by`). NaN where it does not come to the end.
+
+        Parameters
+        ----------
+        chosen : numbers of intervals on which the flow was followed, shape (n,)
+
+        Returns
+        -------
+        errors, steps : ndarray, shape (n,)
+        """
+        trajectory = self._trajectory
+        errors, steps = np.empty((2, len(chosen)))
+        for k, i in enumerate(chosen.tolist()):
+            duration = float(trajectory.time[i + 1] - trajectory.time[i])
+            # Where it needs many more it says nothing of those that were made.
+            most = 2 * int(trajectory.steps[i + 1] - trajectory.steps[i]) + _STARTING
+            end, steps[k] = self._flow.end_by(trajectory.declared, trajectory.theta[i], duration, most)
+            errors[k] = np.linalg.norm(end - self.ends[i])
+        return errors, steps
 
     def _reach(self, i: int) -> float:
         """Return how far errors as large as delta are carried over an interval, in a few trials."""

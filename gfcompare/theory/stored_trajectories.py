@@ -10,7 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from gfcompare.diagnostics.replay import Declared
 from gfcompare.integrators.base import FlowName, Integrator
+from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
 from gfcompare.problem import Problem
@@ -28,6 +30,8 @@ NOT_REPLAYED = "the seed is beyond those from whose states the flow is re-integr
 # Numbers that the checks of several seeds hold at a time: as many as fit into the cache of a core. (600 seeds
 # of 1-4-1 with 16 states took 3.5 s of processor time, and 6.4 s with eight times as many numbers.)
 _TOGETHER = 200_000
+# Seeds of a block whose flows are re-integrated, which takes a tenth of a second each, or more.
+_REPLAYED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +144,15 @@ class StoredTrajectory:
         atol = getattr(self.method, "atol", None)
         return rtol, rtol / 100 if atol is None else float(atol)
 
+    @property
+    def declared(self) -> Declared:
+        """The solver and the tolerances of the method; the default ones if it does not say."""
+        method, rtol = self.method, self.tolerances[0]
+        if isinstance(method, FlowIntegrator):
+            return Declared(method.method, rtol, None if method.relative_to_neurons else method.absolute)
+        atol = getattr(method, "atol", None)
+        return Declared("auto", rtol, None if atol is None else float(atol))
+
     @cached_property
     def errors(self) -> Array:
         """Return the change that the tolerance allows between one state and the next, shape (T - 1,)."""
@@ -201,10 +214,10 @@ class _Stored:
         )
 
 
-def stored_trajectories(
+def stored_blocks(
     tree: xr.DataTree, rebuilt: Rebuilt, replayed: int | None
-) -> Iterator[StoredTrajectory]:
-    """Yield every trajectory of a result, those of one method and problem after each other.
+) -> Iterator[list[StoredTrajectory]]:
+    """Yield every trajectory of a result in blocks, each of one method and problem.
 
     Parameters
     ----------
@@ -226,7 +239,7 @@ def stored_trajectories(
             on_manifold = bool(one["on_manifold"])
             stored = _Stored.read(one)
             there = np.asarray(np.isfinite(stored.theta).all(axis=-1))
-            for block in _blocks(there, sample, network):
+            for block in _blocks(there, sample, network, len(seeds) if replayed is None else replayed):
                 states = States(
                     network,
                     frozen,
@@ -238,8 +251,8 @@ def stored_trajectories(
                         for values in (stored.theta, stored.risk)
                     ),
                 )
-                for place, m in enumerate(block):
-                    yield StoredTrajectory(
+                yield [
+                    StoredTrajectory(
                         problem_name=str(name),
                         method_name=str(label),
                         seed=int(seeds[m]),
@@ -256,20 +269,29 @@ def stored_trajectories(
                         partner=None if starts is None else _finite(starts[m]),
                         replayed=replayed is None or m < replayed,
                     )
+                    for place, m in enumerate(block)
+                ]
 
 
-def _blocks(there: NDArray[np.bool_], sample: Sample, network: ReLUNetwork) -> Iterator[list[int]]:
+def _blocks(
+    there: NDArray[np.bool_], sample: Sample, network: ReLUNetwork, replayed: int
+) -> Iterator[list[int]]:
     """Yield the places of all seeds in their order: several at a time where all of them have all states.
 
-    As many as the caches of a core hold, at the points of the input measure.
+    As many as the caches of a core hold, at the points of the input measure; few of those that are replayed,
+    so that all cores have something to do.
 
     Parameters
     ----------
     there : shape (M, T), whether a state is there
+    replayed : number of seeds, the first ones, from whose states the flow is re-integrated
     """
     numbers = there.shape[1] * len(sample.fewer.points) * max(network.widths) * network.outputs
-    whole = np.asarray(there.all(axis=1))
-    return _runs(whole.tolist(), max(1, _TOGETHER // numbers))
+    whole: list[bool] = np.asarray(there.all(axis=1)).tolist()
+    most = max(1, _TOGETHER // numbers)
+    for first, part, size in ((0, whole[:replayed], _REPLAYED), (replayed, whole[replayed:], most)):
+        for block in _runs(part, min(size, most)):
+            yield [first + m for m in block]
 
 
 def _runs(whole: list[bool], most: int) -> Iterator[list[int]]:

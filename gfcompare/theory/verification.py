@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import xarray as xr
@@ -11,9 +12,10 @@ from gfcompare.components.component import require
 from gfcompare.results.rebuild import Rebuilt
 from gfcompare.results.trees import as_tree
 from gfcompare.study.spec import StudySpec
+from gfcompare.system import workers
 from gfcompare.theory import geometry, identities, limits
 from gfcompare.theory.base import FAIL, INAPPLICABLE, PASS, Check, CheckResult, inapplicable
-from gfcompare.theory.stored_trajectories import StoredTrajectory, stored_trajectories
+from gfcompare.theory.stored_trajectories import StoredTrajectory, stored_blocks
 
 #: Every check, in the order of tables and files.
 CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECKS)
@@ -21,9 +23,19 @@ CHECKS: tuple[Check, ...] = (*identities.CHECKS, *geometry.CHECKS, *limits.CHECK
 #: Of so many seeds of each problem and method the flow is re-integrated, if nothing else is said.
 REPLAYED_SEEDS = 16
 
-COLUMNS = (
-    "problem", "integrator", "seed", "check", "residual", "tolerance", "outcome", "detail", "reference",
-)  # fmt: skip
+
+class _Row(NamedTuple):
+    """A row of the table of findings."""
+
+    problem: str
+    integrator: str
+    seed: int
+    check: str
+    residual: float
+    tolerance: float
+    outcome: str
+    detail: str
+    reference: str
 
 
 def verify(
@@ -31,6 +43,7 @@ def verify(
     *,
     study: StudySpec | None = None,
     seeds: int | None = REPLAYED_SEEDS,
+    jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Check for every trajectory of a result whether it obeys what is known of the flows.
@@ -43,6 +56,7 @@ def verify(
     seeds : of how many seeds, the first ones of each problem and method, the flow is re-integrated from
         every saved state (the checks flow, speed, energy and lyapunov); None for all. The other checks
         look at every seed
+    jobs : number of processes; one for each core by default, once it takes some seconds
     progress : called with the number of trajectories done and their total
 
     Returns
@@ -56,34 +70,43 @@ def verify(
     Raises
     ------
     InputError
-        if `seeds` is not positive
+        if `seeds` or `jobs` is not positive
     """
     tree = as_tree(tree)
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
     total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
-    rows = []
+    require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
+    blocks = stored_blocks(tree, Rebuilt(tree, None if study is None else study.components), seeds)
+    found: dict[int, list[_Row]] = {}
     texts: dict[str, str] = {}  # of many seeds most are the same, and each would be kept by itself
-    for done, trajectory in enumerate(
-        stored_trajectories(tree, Rebuilt(tree, None if study is None else study.components), seeds)
-    ):
-        for check in CHECKS:
-            found = _judge(check, trajectory)
-            rows.append(
-                (
-                    trajectory.problem_name,
-                    trajectory.method_name,
-                    trajectory.seed,
-                    check.name,
-                    found.residual,
-                    found.tolerance,
-                    found.outcome,
-                    texts.setdefault(found.detail, found.detail),
-                    check.reference,
-                )
-            )
+    done = 0
+    for number, block in workers.completed(blocks, _rows, jobs):
+        found[number] = [row._replace(detail=texts.setdefault(row.detail, row.detail)) for row in block]
+        done += len(block) // len(CHECKS)
         if progress is not None:
-            progress(done + 1, total)
-    return _accuracy_over_seeds(pd.DataFrame(rows, columns=list(COLUMNS)))
+            progress(done, total)
+    rows = [row for number in sorted(found) for row in found[number]]
+    return _accuracy_over_seeds(pd.DataFrame(rows, columns=list(_Row._fields)))
+
+
+def _rows(block: Sequence[StoredTrajectory]) -> list[_Row]:
+    """Return the findings of all checks on some trajectories."""
+    return [
+        _Row(
+            trajectory.problem_name,
+            trajectory.method_name,
+            trajectory.seed,
+            check.name,
+            found.residual,
+            found.tolerance,
+            found.outcome,
+            found.detail,
+            check.reference,
+        )
+        for trajectory in block
+        for check in CHECKS
+        for found in (_judge(check, trajectory),)
+    ]
 
 
 def _accuracy_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
@@ -96,9 +119,7 @@ def _accuracy_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
             detail = f"errors are told from those of a looser tolerance by {identities.ACCURACY_SEEDS} seeds"
         else:
             outcome = PASS if middle <= identities.ACCURACY else FAIL
-            detail = (
-                f"over {count} seeds, the median error is {middle:.3g} of what the tolerance allows a step"
-            )
+            detail = f"over {count} seeds, errors are {middle:.3g} times those of the declared tolerance"
         for column, value in (("residual", middle), ("outcome", outcome), ("detail", detail)):
             table.loc[rows.index, column] = value
     return table

@@ -18,7 +18,7 @@ from gfcompare.figures.spectrum import eigenvalues
 from gfcompare.hooks.registry import registry
 from gfcompare.results.rebuild import Rebuilt, problem_of
 from gfcompare.theory import verify
-from gfcompare.theory.stored_trajectories import stored_trajectories
+from gfcompare.theory.stored_trajectories import stored_blocks
 from gfcompare.theory.tolerances import Sample
 
 LINE = (gfc.ReLUNetwork((1, 3, 1)), gfc.targets.Sine(), gfc.measures.Uniform(0.0, 1.0))
@@ -237,7 +237,7 @@ def test_frozen_parameters_loosen_no_check(tmp_path, monkeypatch) -> None:
         seeds=1,
     )
     tree = study.run(tmp_path, jobs=1, progress=False)
-    (one,) = stored_trajectories(tree, Rebuilt(tree), None)
+    ((one,),) = stored_blocks(tree, Rebuilt(tree), None)
     theta = one.states.theta
     large = replace(one, states=replace(one.states, theta=np.where(mask, 1e6 * theta, theta)))
     np.testing.assert_array_equal(one.errors, large.errors)

@@ -27,6 +27,7 @@ from gfcompare.study.jobs import Task
 from gfcompare.system import process_end
 from gfcompare.system.memory import memory_of_each
 from gfcompare.system.threads import is_harmless_to_copies
+from gfcompare.system.workers import prepare, safe_path
 
 # Bytes before a message that say how long it is; no bytes at all mean: end.
 _HEAD = 8
@@ -175,7 +176,7 @@ class Forked(Executor):
         others = [end for each in self._workers for end in (each.to, each.back)]
         process = multiprocessing.get_context("fork").Process(
             target=_serve,
-            args=(there, answer, [to, back, *others], os.getpid(), worker.safe_path(), memory),
+            args=(there, answer, [to, back, *others], os.getpid(), safe_path(), memory),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` knows
@@ -277,7 +278,7 @@ def _serve(
         signal.signal(number, signal.SIG_DFL)
     sys.stdout, sys.stderr = _stream(sys.stdout), _stream(sys.stderr)
     np.random.seed()  # noqa: NPY002 (copies would draw the same)
-    worker.start(parent, safe_path, memory)
+    prepare(parent, safe_path, memory)
     mine = os.getpid()
     try:
         while (size := _size(_read(tasks, _HEAD))) > 0:

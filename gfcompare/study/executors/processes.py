@@ -16,6 +16,7 @@ from gfcompare.study.executors import worker
 from gfcompare.study.executors.base import NO_ANSWER, Answer, Executor
 from gfcompare.study.jobs import Task
 from gfcompare.system.memory import memory_of_each
+from gfcompare.system.workers import prepare, safe_path
 
 
 @dataclass(eq=False)
@@ -81,8 +82,8 @@ class Processes(Executor):
 
         pool = ProcessPoolExecutor(
             max_workers=1,
-            initializer=worker.start,
-            initargs=(os.getpid(), worker.safe_path(), memory_of_each(self._slots)),
+            initializer=prepare,
+            initargs=(os.getpid(), safe_path(), memory_of_each(self._slots)),
         )
         self._workers.append(_Worker(pool))
         return self._workers[-1]

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
-import sys
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing.util import Finalize
 from typing import Any
 
 import cloudpickle
-from threadpoolctl import threadpool_limits
 
 from gfcompare.components.errors import InputError, as_exception
 from gfcompare.components.fingerprint import fingerprint
@@ -28,7 +23,7 @@ from gfcompare.study.compute_cell import LOADING
 from gfcompare.study.failures import portable
 from gfcompare.study.jobs import Done, Job, Task, failed, perform
 from gfcompare.study.warm_up import load_kernels_of
-from gfcompare.system import module_path, process_end, threads
+from gfcompare.system import threads
 from gfcompare.system.machine import machine
 
 
@@ -39,38 +34,6 @@ class WorkerMismatchError(InputError):
 def about() -> dict[str, str]:
     """Return what a worker must have in common with the process that it works for."""
     return {"gfcompare": f"{VERSION} (code {fingerprint()})", **versions(NUMERICAL)}
-
-
-def start(parent: int, safe_path: bool, memory: int | None) -> None:
-    """Prepare a worker process of this machine.
-
-    Parameters
-    ----------
-    parent : the process it works for, with which it ends
-    safe_path : ``sys.flags.safe_path`` of that
-    memory : bytes that it may use; more is an error of what asks for it
-    """
-    process_end.die_with_parent()
-    module_path.in_worker(safe_path)
-    # What a plugin has started and left running ends with the worker, in whose place nobody knows of it.
-    Finalize(None, process_end.end_children, exitpriority=0)
-    threading.Thread(target=process_end.end_worker_with, args=(parent,), daemon=True).start()
-    # Ctrl-C goes to the whole process group: the parent alone decides what happens then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)  # of linear algebra: small products on several threads wait for one another
-    _limit_memory(memory)
-
-
-def _limit_memory(size: int | None) -> None:
-    try:
-        import resource
-
-        if size is not None:
-            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            bounded = size if hard == resource.RLIM_INFINITY else min(size, hard)
-            resource.setrlimit(resource.RLIMIT_DATA, (bounded, hard))
-    except (ImportError, AttributeError, ValueError, OSError):  # not on every system
-        pass
 
 
 def work(payload: bytes) -> bytes:
@@ -165,8 +128,3 @@ def _ended_after(seconds: float | None) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-
-def safe_path() -> bool:
-    """Return whether this process does not import from the current folder."""
-    return bool(sys.flags.safe_path)
