@@ -56,8 +56,8 @@ COMMANDS = {
     "run": (["run", "study.toml", "--output", "out", "--jobs", "2", "--no-figures"], "nothing", 45),
     "merge": (["merge", "study.toml", "--output", "out", "--no-figures"], "cells", 20),
     "plot": (["plot", "out", "--figure", "risk", "--format", "png", "--format", "svg"], "result", 10),
-    "verify": (["verify", "out"], "result", 10),
-    "certify": (["certify", "out", "--jobs", "1"], "result", 9),
+    "verify": (["verify", "out", "--jobs", "2"], "result", 10),
+    "certify": (["certify", "out", "--jobs", "2"], "result", 9),
     "report": (["report", "out"], "result", 6),
 }
 _ACCESSES = ("open", "os.rename", "os.remove", "os.mkdir")
