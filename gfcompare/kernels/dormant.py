@@ -14,6 +14,8 @@ beside a, such a neuron is set aside: its breakpoint is put just outside the int
 touches nothing else (what it adds to other velocities is of order l^2), and ln l is integrated along
 the other parameters' path, by Gauss's rule on the interpolant of each step. When l has grown, or b l has
 come near a, the neuron is put back: its row moves along (e, 1), the direction in which it would have moved.
+Where the tolerance does not see l = a / b, at which a neuron rests, it stays aside: it comes to rest there by
+the law above with a and b held, and bounds no step.
 
 All other kinds of data have no dormant neurons: there the functions do nothing.
 """
@@ -34,6 +36,8 @@ _FAR, _APART = 1e-2, 0.5
 _SEEN, _BENT = 3.0, 0.2
 # How far ln l may pass the place where the neuron is put back within one step; and how far it should.
 _TOO_FAR, _AIM = 2.0, 0.7
+# ln l within which a resting neuron has come to rest: a / b moves, and l is behind it.
+_AT_REST = 0.1
 # An end at which the density is so small, relative to its mean, has another law: nothing is set aside there.
 _THIN = 1e-2
 # The distance in pre-activation, in roundings of its parts, of a resting breakpoint from the end.
@@ -182,6 +186,42 @@ def _place(error):
 
 
 @cold_leaf
+def _rests(rate, bend, error):
+    """Return whether a neuron of the law l' = a l - b l^2 comes to rest below what the tolerance sees."""
+    return rate > 0.0 and bend > 0.0 and rate < _SEEN * error * bend
+
+
+@cold_leaf
+def _has_come_to_rest(rate, bend, log):
+    """Return whether a dormant neuron is near a / b: where one that is seen there is put back before."""
+    return rate > 0.0 and bend > 0.0 and np.exp(log) * bend > _BENT * rate
+
+
+@cold_leaf
+def _come_to_rest(log, grown, rest):
+    """Return ln l after a time over which a, a / b held, has the integral `grown`; `rest` is ln(a / b)."""
+    below = log - rest
+    if grown <= 0.0:
+        return min(log + grown, rest)
+    if below + grown < -40.0:
+        return log + grown
+    return rest - np.log1p(np.exp(-below - grown) - np.exp(-grown))
+
+
+@cold_leaf
+def _before_rest(log, grown, rest):
+    """Return ln l before that time, as `_come_to_rest` has it."""
+    below = log - rest
+    if grown <= 0.0:
+        return log - grown
+    if below > -_AT_REST:
+        return rest
+    if grown - below > 40.0:
+        return rest - grown - np.log(np.expm1(-below))
+    return rest - np.log1p(np.expm1(-below) * np.exp(grown))
+
+
+@cold_leaf
 def _wake(data, hidden, differences, i, x, distance, growth):
     """Put a neuron back, with the history of one that has grown by `growth` in every step."""
     y = differences[0]
@@ -219,22 +259,23 @@ def _move_on(data, path, weights, logs, normalize, y, sums):
     length = data.integrals.upper - data.integrals.lower
     _rates_over(data, path, path.size, logs, normalize, y, sums)
     for i in range(hidden):
-        if logs[i] != 0.0:
-            _, _, x = _ends(data, differences[0], hidden, i)
-            at = _place(_error(data, hidden, differences[0], weights, i, x))
-            if not logs[i] + rates[i] <= np.log(at) + _TOO_FAR:
-                return False
-    for i in range(hidden):
-        if logs[i] != 0.0:
-            logs[i] += rates[i]
-            y[i] = rates[i]
+        y[i] = rates[i]
     _laws_at(data, differences[0], logs, normalize, sums)
     for i in range(hidden):
         if logs[i] != 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
             error = _error(data, hidden, differences[0], weights, i, x)
-            if rates[i] > 0.0 and bends[i] > 0.0 and rates[i] / bends[i] < _SEEN * error:
-                logs[i] = min(logs[i], np.log(rates[i] / bends[i]))
+            rests = _rests(rates[i], bends[i], error)
+            if not rests and not logs[i] + y[i] <= np.log(_place(error)) + _TOO_FAR:
+                return False
+    for i in range(hidden):
+        if logs[i] != 0.0:
+            _, _, x = _ends(data, differences[0], hidden, i)
+            error = _error(data, hidden, differences[0], weights, i, x)
+            if _rests(rates[i], bends[i], error):
+                logs[i] = _come_to_rest(logs[i], y[i], np.log(rates[i] / bends[i]))
+            else:
+                logs[i] += y[i]
             here = np.exp(logs[i])
             bent = here > _SEEN * error and here * abs(bends[i]) > _BENT * abs(rates[i])
             if here >= _place(error) or bent:
@@ -311,8 +352,9 @@ def _follow_on_line(data, path, weights, logs, normalize, spare):
     for i in range(hidden):
         if logs[i] != 0.0 and rates[i] > 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
-            at = np.log(_place(_error(data, hidden, differences[0], weights, i, x)))
-            longest = min(longest, max(at + _AIM - logs[i], 0.0) / rates[i])
+            error = _error(data, hidden, differences[0], weights, i, x)
+            if not _rests(rates[i], sums[hidden + i], error):
+                longest = min(longest, max(np.log(_place(error)) + _AIM - logs[i], 0.0) / rates[i])
     return longest
 
 
@@ -330,16 +372,24 @@ def _restore_on_line(data, y, logs):
 @cold_leaf
 def _logs_at_on_line(data, path, since, logs, normalize, spare, result):
     hidden = logs.shape[0]
-    rates = spare[1, :hidden]
+    rates, bends = spare[1, :hidden], spare[1, hidden : 2 * hidden]
     dormant = False
     for i in range(hidden):
         result[i] = logs[i]
         dormant |= logs[i] != 0.0
-    if dormant and since > 0.0:
-        _rates_over(data, path, since, logs, normalize, spare[0], spare[1])
-        for i in range(hidden):
-            if logs[i] != 0.0:
-                result[i] = min(logs[i] - rates[i], _HERE)
+    if not dormant or not since > 0.0:
+        return
+    _rates_over(data, path, since, logs, normalize, spare[0], spare[1])
+    for i in range(hidden):
+        result[i] = rates[i]
+    _laws_at(data, path.differences[0], logs, normalize, spare[1])
+    for i in range(hidden):
+        if logs[i] == 0.0:
+            result[i] = 0.0
+        elif _has_come_to_rest(rates[i], bends[i], logs[i]):
+            result[i] = min(_before_rest(logs[i], result[i], np.log(rates[i] / bends[i])), _HERE)
+        else:
+            result[i] = min(logs[i] - result[i], _HERE)
 
 
 def follow(data, path, weights, logs, normalize, spare):
@@ -404,11 +454,12 @@ def _choose_restore(data, y, logs):
 
 @entry
 def rates(data, theta, logs, normalize, results):
-    """Write the rate a of each dormant neuron at theta, (P,), into `results`, (H,)."""
-    sums = np.empty(2 * logs.shape[0])
+    """Write the rate a of each dormant neuron at theta, (P,), into `results`, (H,); 0 of one that rests."""
+    hidden = logs.shape[0]
+    sums = np.empty(2 * hidden)
     _laws_at(data, theta, logs, normalize, sums)
-    for i in range(results.shape[0]):
-        results[i] = sums[i]
+    for i in range(hidden):
+        results[i] = 0.0 if _has_come_to_rest(sums[i], sums[hidden + i], logs[i]) else sums[i]
 
 
 @entry

@@ -6,15 +6,20 @@ inputs, in the place of its bias: with SciPy, for any l, and that neuron's own g
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import gfcompare as gfc
 from gfcompare.integrators.dead_neurons import dead
+from gfcompare.kernels import dormant
 
 FLOWS = ("standard-gf", "normalized-gf")
 STEP = gfc.targets.Step()
+come_to_rest, before_rest = dormant._come_to_rest.py_func, dormant._before_rest.py_func
 NODES, WEIGHTS = (lambda rule: (0.5 + 0.5 * rule[0], 0.5 * rule[1]))(np.polynomial.legendre.leggauss(8))
 
 
@@ -134,6 +139,48 @@ def test_a_neuron_may_rest_close_to_an_end() -> None:
         assert data["steps"].values[0, -1] < 2000
     assert ends[1e-4][1:] == pytest.approx(ends[1e-10][1:], rel=1e-2)
     assert ends[1e-6][1:] == pytest.approx(ends[1e-10][1:], rel=1e-3)
+
+
+def test_a_neuron_that_rests_below_the_tolerance_bounds_no_step() -> None:
+    """Its breakpoint rests at 2e-6 of the interval from the end, while the others go on over 10^10.
+
+    Steps had been as short as the time in which it would grow, and states between their ends had it at
+    distances from 4e-9 on.
+    """
+    problem = make(64, gfc.targets.AbsoluteValue(centre=0.3))
+    theta = gfc.initializations.Normal().draw(problem.network, np.random.default_rng(57))
+    times = [*np.geomspace(1e8, 1.3e8, 13), 1e9, 1e10]
+    data = gfc.integrate(problem, gfc.integrator("normalized-gf"), theta, times)
+    w, b = data["weight_1"].values[0, :13, 2, 0], data["bias_1"].values[0, :13, 2]
+    assert 1.0 + b / w == pytest.approx(np.full(13, 2.1e-6), rel=0.2)
+    steps = data["steps"].values[0]
+    assert steps[-1] - steps[0] < 60
+    tight = gfc.integrate(problem, gfc.integrator("normalized-gf", rtol=1e-8), theta, times)
+    ends = gfc.parameters(data)[0, -1], gfc.parameters(tight)[0, -1]
+    assert np.linalg.norm(ends[0] - ends[1]) < 1e-5 * np.linalg.norm(ends[1])
+
+
+@given(
+    log=st.floats(-80.0, 0.0),
+    grown=st.floats(-5.0, 60.0),
+    rest=st.floats(-30.0, -10.0),
+    share=st.floats(0.0, 1.0),
+)
+def test_a_neuron_comes_to_rest_as_its_law_says(log: float, grown: float, rest: float, share: float) -> None:
+    """l' = a l - b l^2 by its closed form, in multi-precision: forward, and backward from there."""
+    log = rest + log
+    with mpmath.workdps(60):
+        exact = rest - mpmath.log1p(mpmath.expm1(rest - log) * mpmath.exp(-grown))
+        found = come_to_rest(log, grown, rest)
+        if grown > 0.0:
+            assert found == pytest.approx(float(exact), abs=1e-12)
+        else:
+            assert found <= rest
+        back = before_rest(found, share * grown, rest)
+        assert back <= max(rest, found - share * grown)
+        if grown > 0.0 and found < rest - 0.2:  # not where it has come to rest: when does not matter
+            then = rest - mpmath.log1p(mpmath.expm1(rest - log) * mpmath.exp(-(1.0 - share) * grown))
+            assert back == pytest.approx(float(then), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", [77, 212])
