@@ -67,7 +67,7 @@ class FlowIntegrator(Integrator[Any], abc.ABC):
         """The absolute tolerance in use."""
         return self.rtol / 100 if self.atol is None else self.atol
 
-    def method_for(self, problem: CountedProblem) -> str:
+    def method_for(self, problem: CountedProblem) -> Solver:
         """Return the method in use for a problem: what "auto" means there."""
         compiled = self.compiled_as is not None and problem.has_compiled_flow
         if self.method == "ndf":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gfcompare.diagnostics.replay import Declared
 from gfcompare.integrators.base import FlowName, Integrator
+from gfcompare.integrators.counting import CountedProblem
 from gfcompare.integrators.flow import FlowIntegrator
 from gfcompare.integrators.status import Status
 from gfcompare.network import ReLUNetwork
@@ -146,12 +147,17 @@ class StoredTrajectory:
 
     @property
     def declared(self) -> Declared:
-        """The solver and the tolerances of the method; the default ones if it does not say."""
+        """The solver and the tolerances of the method; the default ones if it does not say.
+
+        Of a method with a solver of its own, tolerances as far as those of gfcompare's have them.
+        """
         method, rtol = self.method, self.tolerances[0]
         if isinstance(method, FlowIntegrator):
-            return Declared(method.method, rtol, None if method.relative_to_neurons else method.absolute)
-        atol = getattr(method, "atol", None)
-        return Declared("auto", rtol, None if atol is None else float(atol))
+            assert self.problem is not None
+            solver = method.method_for(CountedProblem(self.problem, 1))
+            return Declared(solver, rtol, None if method.relative_to_neurons else method.absolute)
+        atol = float(getattr(method, "atol", None) or 0.0)
+        return Declared("auto", min(max(rtol, 1e-14), 0.1), atol if atol > 0.0 else None)
 
     @cached_property
     def errors(self) -> Array:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,6 +70,58 @@ def test_solvers_of_other_accuracy_are_held_to_their_own(tmp_path, solver):
     table = verify(run(tmp_path, 8, end=10.0, solver=solver))
     rows = table[table["check"] == "accuracy"]
     assert set(rows["outcome"]) == {"pass"}, rows["detail"]
+
+
+@dataclass(frozen=True)
+class Plain(gfc.FlowIntegrator):
+    """The standard flow as an author has it: not in compiled code."""
+
+    name: ClassVar[str] = "plain"
+    follows = "standard"
+
+    def velocity(self, problem, y):
+        return -problem.gradient(y)
+
+
+@dataclass(frozen=True)
+class Midpoint(gfc.Integrator[None]):
+    """A solver of its own, of order 2, with tolerances that none of gfcompare's has."""
+
+    name: ClassVar[str] = "midpoint"
+    follows = "standard"
+    rtol: float = 0.5
+    atol: float = 0.0
+
+    def advance(self, problem, state, time):
+        theta, size = state.theta, (time - state.time) / 100.0
+        for _ in range(100):
+            middle = theta - 0.5 * size[:, None] * problem.gradient(theta)
+            theta = theta - size[:, None] * problem.gradient(middle)
+        return state.replace(theta=theta, time=np.full_like(state.time, time), steps=state.steps + 100)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("method", "outcome"),
+    [
+        (Plain(rtol=1e-6), "pass"),
+        (Midpoint(rtol=1e-4), "pass"),
+        (Midpoint(rtol=1e-9), "fail"),
+        (Midpoint(), "does not apply"),  # it hardly moves beside what that allows
+    ],
+)
+def test_methods_of_others_are_held_to_what_they_declare(tmp_path, method, outcome):
+    study = gfc.Study(
+        "others",
+        targets={"t": SINE},
+        integrators={"other": method},
+        network=gfc.ReLUNetwork((1, 6, 1)),
+        times=gfc.Times(start=0.1, end=10.0, count=9),
+        seeds=8,
+    )
+    table = verify(study.run(tmp_path, jobs=1), study=study)
+    rows = table[table["check"] == "accuracy"]
+    assert set(rows["outcome"]) == {outcome}, rows["detail"]
 
 
 @pytest.mark.thorough
