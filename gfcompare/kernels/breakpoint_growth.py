@@ -33,9 +33,9 @@ from gfcompare.kernels.line import LineData
 #: Rows of what is remembered of each neuron, after those of `dormant`: the logarithm by which a deviation has
 #: grown since it was within the tolerance; when it was; when that was of one that has grown by a factor
 #: `_DECISIVE`, 0 if of none; the order of breakpoints, kept from step to step.
-GROWN, SINCE, UNDECIDED, ORDER = 2, 3, 4, 5
+GROWN, SINCE, UNDECIDED, ORDER = 3, 4, 5, 6
 #: Rows of what is remembered of each neuron in all.
-ROWS = 6
+ROWS = 7
 
 # The largest product of step size and growth rate, and that beyond which a step is made again.
 _STEP, _TOO_LONG = 0.5, 1.0
@@ -275,7 +275,7 @@ def respect_growth(data, step, time, limit, memory, spare, rates):
     step : Step
     time : flow time at its end
     limit : whether a step is to be no longer than the growth time
-    memory : (6, H), what is remembered of each neuron, moved on in place
+    memory : (7, H), what is remembered of each neuron, moved on in place
     spare, rates : (P,), overwritten
 
     Returns

@@ -13,7 +13,8 @@ with a tolerance in (w, b), and doubles themselves, lose the neuron long before.
 beside a, such a neuron is set aside: its breakpoint is put just outside the interval, where it rests and
 touches nothing else (what it adds to other velocities is of order l^2), and ln l is integrated along
 the other parameters' path, by Gauss's rule on the interpolant of each step. When l has grown, or b l has
-come near a, the neuron is put back: its row moves along (e, 1), the direction in which it would have moved.
+come near a (b with what the kinks of other neurons within l add to it), the neuron is put back: its row moves
+along (e, 1), the direction in which it would have moved.
 Where the tolerance does not see l = a / b, at which a neuron rests, it stays aside: it comes to rest there by
 the law above with a and b held, and bounds no step.
 
@@ -26,6 +27,10 @@ from numba.extending import overload
 from gfcompare.kernels.backward_differences import interpolate
 from gfcompare.kernels.compiled import CHOSEN, cold_leaf, entry
 from gfcompare.kernels.line import LineData
+
+#: Rows of what is remembered of each neuron: ln l of a dormant one, relative to the interval, 0 of others;
+#: the same at a time that is read off, and at the beginning of the last step.
+LOGS, THERE, BEFORE = 0, 1, 2
 
 # Gauss-Legendre nodes on [0, 1] and weights: exact to degree 9, more than an interpolant of order 5 has.
 _POINTS, _SHARES = (lambda rule: (0.5 + 0.5 * rule[0], 0.5 * rule[1]))(np.polynomial.legendre.leggauss(5))
@@ -186,6 +191,34 @@ def _place(error):
 
 
 @cold_leaf
+def _add_kinks(data, y, normalize, i, reach, bend):
+    """Return |b| with what kinks of other neurons add, between a breakpoint and the end that it is near.
+
+    The law holds where the residual is affine there. `reach` is the distance of the breakpoint from the end,
+    relative to the interval.
+    """
+    outputs = data.values.value_high.shape[1]
+    hidden = (y.shape[0] - outputs) // (2 + outputs)
+    length = data.integrals.upper - data.integrals.lower
+    x, density = _end_of(data, y[i] > 0.0)
+    slope = y[i]
+    if normalize:
+        slope /= np.sqrt(y[i] * y[i] + y[hidden + i] * y[hidden + i])
+    total = abs(bend)
+    for j in range(hidden):
+        if j == i or y[j] == 0.0 or not abs(x + y[hidden + j] / y[j]) < reach * length:
+            continue
+        inner = 0.0
+        for k in range(outputs):
+            inner += y[(2 + k) * hidden + i] * y[(2 + k) * hidden + j]
+        change = y[j]
+        if normalize:
+            change /= np.sqrt(y[j] * y[j] + y[hidden + j] * y[hidden + j])
+        total += length * density * (1.0 + x * x) * abs(inner * change / slope)
+    return total
+
+
+@cold_leaf
 def _rests(rate, bend, error):
     """Return whether a neuron of the law l' = a l - b l^2 comes to rest below what the tolerance sees."""
     return rate > 0.0 and bend > 0.0 and rate < _SEEN * error * bend
@@ -212,10 +245,10 @@ def _come_to_rest(log, grown, rest):
 def _before_rest(log, grown, rest):
     """Return ln l before that time, as `_come_to_rest` has it."""
     below = log - rest
-    if grown <= 0.0:
-        return log - grown
     if below > -_AT_REST:
         return rest
+    if grown <= 0.0:
+        return log - grown
     if grown - below > 40.0:
         return rest - grown - np.log(np.expm1(-below))
     return rest - np.log1p(np.expm1(-below) * np.exp(grown))
@@ -252,9 +285,9 @@ def _set_aside(data, hidden, differences, i, x):
 
 
 @cold_leaf
-def _move_on(data, path, weights, logs, normalize, y, sums):
+def _move_on(data, path, weights, neurons, normalize, y, sums):
     """Move the dormant neurons on by a step, put back those that have grown; False: they grew too far."""
-    hidden, differences = logs.shape[0], path.differences
+    hidden, differences, logs, before = neurons.shape[1], path.differences, neurons[LOGS], neurons[BEFORE]
     rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
     length = data.integrals.upper - data.integrals.lower
     _rates_over(data, path, path.size, logs, normalize, y, sums)
@@ -272,25 +305,29 @@ def _move_on(data, path, weights, logs, normalize, y, sums):
         if logs[i] != 0.0:
             _, _, x = _ends(data, differences[0], hidden, i)
             error = _error(data, hidden, differences[0], weights, i, x)
+            before[i] = logs[i]
             if _rests(rates[i], bends[i], error):
                 logs[i] = _come_to_rest(logs[i], y[i], np.log(rates[i] / bends[i]))
             else:
                 logs[i] += y[i]
             here = np.exp(logs[i])
-            bent = here > _SEEN * error and here * abs(bends[i]) > _BENT * abs(rates[i])
+            bent = False
+            if here > _SEEN * error:
+                bend = _add_kinks(data, differences[0], normalize, i, here, bends[i])
+                bent = here * bend > _BENT * abs(rates[i])
             if here >= _place(error) or bent:
                 distance = here * length * abs(differences[0, i])
                 growth = 1.0 if bent else np.exp(y[i])
                 _wake(data, hidden, differences, i, x, distance, growth)
-                logs[i] = 0.0
+                logs[i] = before[i] = 0.0
     return True
 
 
 @cold_leaf
-def _find(data, path, weights, logs, normalize, found, sums):
+def _find(data, path, weights, neurons, normalize, y, sums):
     """Set aside the neurons that have come near enough to an end; return whether there are any."""
-    hidden, differences, size = logs.shape[0], path.differences, path.size
-    rates, bends = sums[:hidden], sums[hidden : 2 * hidden]
+    hidden, differences, logs, start = neurons.shape[1], path.differences, neurons[LOGS], neurons[BEFORE]
+    rates, bends, found = sums[:hidden], sums[hidden : 2 * hidden], sums[2 * hidden : 3 * hidden]
     length = data.integrals.upper - data.integrals.lower
     any_found = False
     for i in range(hidden):
@@ -305,11 +342,14 @@ def _find(data, path, weights, logs, normalize, found, sums):
         _, density = _end_of(data, differences[0, i] > 0.0)
         if not 0.0 < before < _FAR * steep or not here < at or not density * length > _THIN:
             continue
-        found[i] = 1.0
+        found[i], start[i] = 1.0, min(np.log(before / steep), _HERE)
         any_found = True
         logs[i] = np.log((here if here > 0.0 else before) / steep)
     if not any_found:
         return False
+    _rates_over(data, path, path.size, logs, normalize, y, sums)
+    for i in range(hidden):
+        y[i] = rates[i]
     _laws_at(data, differences[0], logs, normalize, sums)
     for i in range(hidden):
         if found[i] == 0.0:
@@ -325,26 +365,27 @@ def _find(data, path, weights, logs, normalize, found, sums):
             rates[i] += 2.0 * own * np.exp(logs[i])
             bends[i] += own
         else:  # the solver has put it outside within the step
-            logs[i] = min(logs[i] + size * rates[i], np.log(_place(error)))
+            logs[i] = min(logs[i] + y[i], np.log(_place(error)))
         near = np.exp(logs[i])
-        if near > _SEEN * error and near * abs(bends[i]) > 0.5 * _BENT * abs(rates[i]):
-            logs[i] = 0.0
+        bend = _add_kinks(data, differences[0], normalize, i, near, bends[i])
+        if near > _SEEN * error and near * bend > 0.5 * _BENT * abs(rates[i]):
+            logs[i] = start[i] = 0.0
         else:
             _set_aside(data, hidden, differences, i, x)
     return True
 
 
 @cold_leaf
-def _follow_on_line(data, path, weights, logs, normalize, spare):
-    hidden, differences = logs.shape[0], path.differences
+def _follow_on_line(data, path, weights, neurons, normalize, spare):
+    hidden, differences, logs = neurons.shape[1], path.differences, neurons[LOGS]
     y, sums = spare[0], spare[1]
     rates = sums[:hidden]
     dormant = False
     for i in range(hidden):
         dormant |= logs[i] != 0.0
-    if dormant and not _move_on(data, path, weights, logs, normalize, y, sums):
+    if dormant and not _move_on(data, path, weights, neurons, normalize, y, sums):
         return -1.0
-    found = _find(data, path, weights, logs, normalize, y, sums)
+    found = _find(data, path, weights, neurons, normalize, y, sums)
     if not dormant and not found:
         return _NEVER
     longest = _NEVER
@@ -370,8 +411,8 @@ def _restore_on_line(data, y, logs):
 
 
 @cold_leaf
-def _logs_at_on_line(data, path, since, logs, normalize, spare, result):
-    hidden = logs.shape[0]
+def _logs_at_on_line(data, path, since, neurons, normalize, spare):
+    hidden, logs, result, before = neurons.shape[1], neurons[LOGS], neurons[THERE], neurons[BEFORE]
     rates, bends = spare[1, :hidden], spare[1, hidden : 2 * hidden]
     dormant = False
     for i in range(hidden):
@@ -386,20 +427,23 @@ def _logs_at_on_line(data, path, since, logs, normalize, spare, result):
     for i in range(hidden):
         if logs[i] == 0.0:
             result[i] = 0.0
-        elif _has_come_to_rest(rates[i], bends[i], logs[i]):
-            result[i] = min(_before_rest(logs[i], result[i], np.log(rates[i] / bends[i])), _HERE)
+            continue
+        if _has_come_to_rest(rates[i], bends[i], logs[i]):
+            result[i] = _before_rest(logs[i], result[i], np.log(rates[i] / bends[i]))
         else:
-            result[i] = min(logs[i] - result[i], _HERE)
+            result[i] = logs[i] - result[i]
+        # Within a step the interpolant may have the sign of a wrong: l would grow backward without bound.
+        result[i] = min(result[i], max(before[i], logs[i]), _HERE)
 
 
-def follow(data, path, weights, logs, normalize, spare):
+def follow(data, path, weights, neurons, normalize, spare):
     """Move the dormant neurons of a trajectory on by the step just accepted; find new ones, put back others.
 
     Parameters
     ----------
     path : flow.Path; its differences are changed for neurons set aside or put back
     weights : (P,), 1 / tolerance of each parameter
-    logs : (H,), ln l of dormant neurons relative to the interval, 0 of others; changed
+    neurons : (7, H), what is remembered of each neuron; changed
     spare : (2, P), overwritten
 
     Returns
@@ -409,8 +453,8 @@ def follow(data, path, weights, logs, normalize, spare):
     raise NotImplementedError("for compiled code")
 
 
-def logs_at(data, path, since, logs, normalize, spare, result):
-    """Write ln l a time `since` before the end of the last step into `result`, (H,); see `follow`."""
+def logs_at(data, path, since, neurons, normalize, spare):
+    """Write ln l a time `since` before the end of the last step into the row `THERE`; see `follow`."""
     raise NotImplementedError("for compiled code")
 
 
@@ -420,25 +464,25 @@ def restore(data, y, logs):
 
 
 @overload(follow, jit_options=CHOSEN)
-def _choose_follow(data, path, weights, logs, normalize, spare):
+def _choose_follow(data, path, weights, neurons, normalize, spare):
     if data.instance_class is LineData:
 
-        def chosen(data, path, weights, logs, normalize, spare):
-            return _follow_on_line(data, path, weights, logs, normalize, spare)
+        def chosen(data, path, weights, neurons, normalize, spare):
+            return _follow_on_line(data, path, weights, neurons, normalize, spare)
 
         return chosen
-    return lambda data, path, weights, logs, normalize, spare: _NEVER
+    return lambda data, path, weights, neurons, normalize, spare: _NEVER
 
 
 @overload(logs_at, jit_options=CHOSEN)
-def _choose_logs_at(data, path, since, logs, normalize, spare, result):
+def _choose_logs_at(data, path, since, neurons, normalize, spare):
     if data.instance_class is LineData:
 
-        def chosen(data, path, since, logs, normalize, spare, result):
-            _logs_at_on_line(data, path, since, logs, normalize, spare, result)
+        def chosen(data, path, since, neurons, normalize, spare):
+            _logs_at_on_line(data, path, since, neurons, normalize, spare)
 
         return chosen
-    return lambda data, path, since, logs, normalize, spare, result: None
+    return lambda data, path, since, neurons, normalize, spare: None
 
 
 @overload(restore, jit_options=CHOSEN)

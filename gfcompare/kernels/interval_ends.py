@@ -63,7 +63,7 @@ def is_pushed_over_an_end(data, start, y, correction, weights, memory):
     start, y : the step's ends, each (P,)
     correction : of its prediction, (P,)
     weights : 1 / tolerances, (P,)
-    memory : (6, H), what is remembered of each neuron
+    memory : (7, H), what is remembered of each neuron
     """
     raise NotImplementedError("for compiled code")
 

@@ -25,7 +25,7 @@ from gfcompare.kernels.backward_differences import accept, add_multiple, interpo
 from gfcompare.kernels.balancedness import rebalance
 from gfcompare.kernels.breakpoint_growth import UNDECIDED, WITHIN, Step, respect_growth
 from gfcompare.kernels.compiled import bare_entry, cold_leaf, cold_leaf_sum, entry, merged
-from gfcompare.kernels.dormant import follow, logs_at, restore
+from gfcompare.kernels.dormant import LOGS, THERE, follow, logs_at, restore
 from gfcompare.kernels.flow import Path, Trajectory
 from gfcompare.kernels.growth import GrowthWork, growth_rate
 from gfcompare.kernels.interval_ends import is_pushed_over_an_end
@@ -388,14 +388,14 @@ def take(flow, trajectory, limit, vectors, table):
     longest = respect_growth(flow.data, step, trajectory.clock[0] + size, limit, neurons, spare[0], spare[1])
     if longest < 0.0:
         return longest
-    logs = neurons[0]
+    logs = neurons[LOGS]
     dormant = False
     for i in range(logs.shape[0]):
         dormant |= logs[i] != 0.0
     if dormant:
         _copy(differences, table)
     accept(differences, order, correction)
-    allowed = follow(flow.data, Path(differences, order, size), weights, logs, normalize, spare)
+    allowed = follow(flow.data, Path(differences, order, size), weights, neurons, normalize, spare)
     if allowed < 0.0:
         _copy(table, differences)
     return min(longest, allowed)
@@ -407,9 +407,8 @@ def read_off(flow, trajectory, time, vectors, result):
     clock, neurons, normalize = trajectory.clock, trajectory.neurons, flow.settings.normalize
     path = Path(trajectory.differences, trajectory.counts[0], clock[1])
     interpolate(path.differences, path.order, time, clock[0], path.size, result)
-    spare, there = vectors[_SPARE : _SPARE + 2], neurons[1]
-    logs_at(flow.data, path, clock[0] - time, neurons[0], normalize, spare, there)
-    restore(flow.data, result, there)
+    logs_at(flow.data, path, clock[0] - time, neurons, normalize, vectors[_SPARE : _SPARE + 2])
+    restore(flow.data, result, neurons[THERE])
     if not normalize:
         rebalance(flow.widths, result, trajectory.balances)
 

@@ -160,6 +160,25 @@ def test_a_neuron_that_rests_below_the_tolerance_bounds_no_step() -> None:
     assert np.linalg.norm(ends[0] - ends[1]) < 1e-5 * np.linalg.norm(ends[1])
 
 
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6])
+def test_kinks_of_others_within_its_distance_bend_a_neurons_law(rtol: float) -> None:
+    """Six breakpoints within 4e-5 of the ends: what is set aside must know of those between it and the end.
+
+    One neuron was set aside and put back for ever, from t = 10^6 on in steps of 500. And within a step of
+    10^7 one at rest was read off at up to 0.1, where the interpolant had the wrong sign of its rate.
+    """
+    problem = make(64, gfc.targets.AbsoluteValue(centre=0.3))
+    theta = gfc.initializations.Normal().draw(problem.network, np.random.default_rng(287))
+    times = np.geomspace(1e6, 1e10, 49)
+    found, tight = (
+        gfc.integrate(problem, gfc.integrator("normalized-gf", rtol=r, max_steps=2000), theta, times)
+        for r in (rtol, 1e-8)
+    )
+    assert found["status"].values[0] in (gfc.Status.REACHED_END, gfc.Status.STATIONARY)
+    difference = gfc.parameters(found) - gfc.parameters(tight)
+    assert np.abs(difference).max() < 10.0 * rtol
+
+
 @given(
     log=st.floats(-80.0, 0.0),
     grown=st.floats(-5.0, 60.0),
