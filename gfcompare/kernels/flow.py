@@ -79,10 +79,10 @@ class FlowTables(NamedTuple):
         growth has limited; 1 if Newton's method leaves less of an error than the tolerance asks for
     balances : ndarray, shape (M, sum of hidden)
         balancedness of each hidden neuron at the start
-    dormant : ndarray, shape (M, 6, H_1)
+    dormant : ndarray, shape (M, 7, H_1)
         what is remembered of neurons of the first layer: logarithms of the distances of those that are set
-        aside, 0 for others, at the end of the last step, and at the time last read off (`dormant`); then how
-        deviations of breakpoints have grown (`breakpoint_growth`)
+        aside, 0 for others, at the end of the last step, at the time last read off, and at the beginning of
+        the last step (`dormant`); then how deviations of breakpoints have grown (`breakpoint_growth`)
     plateaus : ndarray, shape (M, 2, N)
         of each plateau of a deep network: not 0 while the flow slides on it; and the flow time when it
         first began to, 0 for never (`plateau_sliding`); N is 0 with one hidden layer
