@@ -82,9 +82,10 @@ def verify(
     done = 0
     for number, block in workers.completed(blocks, _rows, jobs):
         found[number] = [row._replace(detail=texts.setdefault(row.detail, row.detail)) for row in block]
-        done += len(block) // len(CHECKS)
-        if progress is not None:
-            progress(done, total)
+        for _ in range(len(block) // len(CHECKS)):
+            done += 1
+            if progress is not None:
+                progress(done, total)
     rows = [row for number in sorted(found) for row in found[number]]
     return _accuracy_over_seeds(pd.DataFrame(rows, columns=list(_Row._fields)))
 
