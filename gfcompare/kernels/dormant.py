@@ -432,7 +432,7 @@ def _logs_at_on_line(data, path, since, neurons, normalize, spare):
             result[i] = _before_rest(logs[i], result[i], np.log(rates[i] / bends[i]))
         else:
             result[i] = logs[i] - result[i]
-        # Within a step the interpolant may have the sign of a wrong: l would grow backward without bound.
+        # Within a long step the interpolant may give a the wrong sign: l would grow backward without bound.
         result[i] = min(result[i], max(before[i], logs[i]), _HERE)
 
 

@@ -23,11 +23,11 @@ All other kinds of data have no ends: there the function does nothing.
 from numba.extending import overload
 
 from gfcompare.kernels.compiled import CHOSEN, cold_leaf
+from gfcompare.kernels.dormant import LOGS
 from gfcompare.kernels.line import LineData
 
 # The largest correction, relative to the distance; and up to which share of the tolerance it may exceed that.
 _SHARE, _LEAST = 0.2, 0.3
-_LOGS = 0  # the row of what is remembered of neurons that is not 0 where one is set aside
 
 
 @cold_leaf
@@ -41,7 +41,7 @@ def _is_pushed_on_line(data, start, y, correction, weights, memory):
     lower, upper = data.integrals.lower, data.integrals.upper
     for i in range(hidden):
         at_lower, at_upper = _at(start, hidden, i, lower), _at(start, hidden, i, upper)
-        if at_lower * at_upper >= 0.0 or memory[_LOGS, i] != 0.0:
+        if at_lower * at_upper >= 0.0 or memory[LOGS, i] != 0.0:
             continue
         for x, before in ((lower, at_lower), (upper, at_upper)):
             after = _at(y, hidden, i, x)

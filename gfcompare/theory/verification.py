@@ -74,8 +74,8 @@ def verify(
     """
     tree = as_tree(tree)
     require(seeds is None or seeds >= 1, f"seeds must be at least 1, got {seeds}.")
-    total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     require(jobs is None or jobs >= 1, f"jobs must be at least 1, got {jobs}.")
+    total = sum(node.sizes["integrator"] * node.sizes["seed"] for node in tree.children.values())
     blocks = stored_blocks(tree, Rebuilt(tree, None if study is None else study.components), seeds)
     found: dict[int, list[_Row]] = {}
     texts: dict[str, str] = {}  # of many seeds most are the same, and each would be kept by itself
